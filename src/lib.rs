@@ -1,0 +1,15 @@
+//! The ZeroMQ realtime exchange for Rust: the sans-IO core.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+extern crate alloc;
+
+mod id;
+mod time;
+pub mod wire;
+
+pub use bytes::Bytes;
+pub use id::{InvalidPeerId, PeerId};
+pub use time::Instant;
+pub use wire::Frames;

@@ -1,0 +1,13 @@
+//! Every octet format: bytes ⇄ values, no state.
+//!
+//! What can be constructed can be encoded, and what is encoded decodes to the same value. What is malformed yields a
+//! [`Malformed`] that names the field, what was expected and what was found. Counts and lengths are checked against
+//! limits before anything is allocated.
+
+mod error;
+mod frames;
+mod text;
+
+pub use error::{Expected, Found, Malformed};
+pub use frames::Frames;
+pub use text::{LongText, Text, TooLong};
