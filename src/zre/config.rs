@@ -1,0 +1,129 @@
+//! What a node is told when it is made.
+
+use core::time::Duration;
+
+use crate::PeerId;
+use crate::endpoint::Endpoint;
+use crate::wire::{Headers, Text};
+
+/// Everything about a node that does not change while it runs.
+///
+/// ```
+/// use atonce::zre::Config;
+/// use core::time::Duration;
+///
+/// let config = Config {
+///     name: Some("alice".try_into()?),
+///     interval: Duration::from_millis(500),
+///     ..Config::default()
+/// };
+/// assert_eq!(config.expired_timeout, Duration::from_secs(30));
+/// # Ok::<(), atonce::wire::TooLong>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The identity of the node; made from the seed when `None`.
+    pub uuid: Option<PeerId>,
+    /// The public name; the first six hexadecimal digits of the UUID when `None`, as C Zyre does.
+    pub name: Option<Text>,
+    /// Told to every peer in HELLO.
+    pub headers: Headers,
+    /// Whether the node beacons and listens to beacons. Without, it meets peers only by
+    /// [`connect`](crate::Stack::connect) and by those who dial it.
+    pub beacons: bool,
+    /// Time between two beacons: 1 s. Go nodes forget a peer after 5 s without one.
+    pub interval: Duration,
+    /// How long a peer may be silent before it is asked with a PING: 5 s, as C Zyre has it.
+    pub evasive_timeout: Duration,
+    /// How long a peer may be silent before it is gone: 30 s, as C Zyre has it.
+    pub expired_timeout: Duration,
+    /// The endpoint told to others instead of the one that is bound: for a node behind a port forwarding.
+    pub advertise: Option<Endpoint>,
+    /// What the network and the application may cost this node.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            uuid: None,
+            name: None,
+            headers: Headers::default(),
+            beacons: true,
+            interval: Duration::from_secs(1),
+            evasive_timeout: Duration::from_secs(5),
+            expired_timeout: Duration::from_secs(30),
+            advertise: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What the network and the application may cost a node: every count, length and queue has its bound here.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest frame that a known peer may send, in octets: 256 MiB.
+    pub frame_octets: usize,
+    /// The largest message that a known peer may send, in octets over all its frames: 256 MiB.
+    pub message_octets: usize,
+    /// The most frames in a message: 1,024.
+    pub message_frames: usize,
+    /// The most octets that a connection may send before its HELLO made it a peer: 1 MiB, the size of the largest
+    /// HELLO that makes sense.
+    pub unproved_octets: usize,
+    /// How long a connection that is not a peer's may take to say HELLO: 10 s.
+    pub hello_deadline: Duration,
+    /// The most connections that have not said HELLO: 256. The oldest gives way to a new one.
+    pub unproved_links: usize,
+    /// The most peers: 4,096. What comes beyond is not met until one leaves.
+    pub peers: usize,
+    /// The most hints (beacons, endpoints) that are being dialled and are no peers yet: 1,024.
+    pub contacts: usize,
+    /// The most such hints from one source address: 256 (a machine may run that many nodes).
+    pub contacts_per_address: usize,
+    /// How often an endpoint that never answered is dialled: 10 times, with growing pauses.
+    pub dial_attempts: u32,
+    /// The most groups that one peer may be in: 1,024.
+    pub groups_per_peer: usize,
+    /// The most headers of one peer: 256.
+    pub headers_per_peer: usize,
+    /// What may wait to be sent to one peer, in octets: 8 MiB. One message always fits into an empty queue.
+    pub send_octets: usize,
+    /// What may wait to be sent to one peer, in messages: 10,000.
+    pub send_messages: usize,
+    /// How long a peer's queue may stay full before the peer is told gone, as `overrun`: 10 s.
+    pub send_deadline: Duration,
+    /// Received content of one peer that waits for the application, in octets: 8 MiB. Then the peer is not read until
+    /// the application took half of it. One message always fits.
+    pub receive_octets: usize,
+    /// The same for all peers together: 256 MiB.
+    pub receive_octets_total: usize,
+    /// How long a stopping node tries to send what is queued: 1 s.
+    pub linger: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            frame_octets: 256 * MIB,
+            message_octets: 256 * MIB,
+            message_frames: 1_024,
+            unproved_octets: MIB,
+            hello_deadline: Duration::from_secs(10),
+            unproved_links: 256,
+            peers: 4_096,
+            contacts: 1_024,
+            contacts_per_address: 256,
+            dial_attempts: 10,
+            groups_per_peer: 1_024,
+            headers_per_peer: 256,
+            send_octets: 8 * MIB,
+            send_messages: 10_000,
+            send_deadline: Duration::from_secs(10),
+            receive_octets: 8 * MIB,
+            receive_octets_total: 256 * MIB,
+            linger: Duration::from_secs(1),
+        }
+    }
+}
