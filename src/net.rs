@@ -1,0 +1,70 @@
+//! What the embedder has: connections and interfaces, by name.
+
+use alloc::string::String;
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+
+/// One TCP connection, dialled or accepted. A name is never used twice by the same node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub(crate) u64);
+
+impl LinkId {
+    /// As a number, for the embedder's own tables.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "link {}", self.0)
+    }
+}
+
+/// One interface with a listening mailbox on it. A name is never used twice by the same node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceId(pub(crate) u32);
+
+/// An interface as the embedder has it: the mailbox listens on `address:port`.
+///
+/// ```
+/// use atonce::Interface;
+///
+/// let loopback = Interface {
+///     name: "lo".into(),
+///     address: [127, 0, 0, 1].into(),
+///     port: 49152,
+/// };
+/// assert_eq!(loopback.mailbox().to_string(), "127.0.0.1:49152");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// For people: `eth0`.
+    pub name: String,
+    /// The address that the mailbox is bound to.
+    pub address: IpAddr,
+    /// The port that the mailbox is bound to.
+    pub port: u16,
+}
+
+impl Interface {
+    /// Where the mailbox can be dialled.
+    pub const fn mailbox(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+}
+
+/// How a TCP connection ended, or why it was never made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Nobody listens there.
+    Refused,
+    /// The other side closed it in order.
+    Closed,
+    /// It was reset.
+    Reset,
+    /// No way there: no route, network down, no answer in time.
+    Unreachable,
+    /// This machine has no descriptors or memory for it.
+    Resources,
+}

@@ -1,0 +1,92 @@
+//! Deadlines of many things, by key.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use crate::Instant;
+
+/// At most one deadline for each key; the earliest is found in O(log n).
+///
+/// What happens often (a message came, so the peer is alive) does not touch the deadline: it is looked at again when
+/// it fires, and set anew then.
+#[derive(Clone, Debug)]
+pub(crate) struct Timers<K> {
+    by_key: BTreeMap<K, Instant>,
+    by_time: BTreeSet<(Instant, K)>,
+}
+
+impl<K: Ord + Copy> Timers<K> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            by_key: BTreeMap::new(),
+            by_time: BTreeSet::new(),
+        }
+    }
+
+    /// Sets the deadline of `key`, whatever it was.
+    pub(crate) fn set(&mut self, key: K, at: Instant) {
+        if let Some(before) = self.by_key.insert(key, at) {
+            if before == at {
+                return;
+            }
+            self.by_time.remove(&(before, key));
+        }
+        self.by_time.insert((at, key));
+    }
+
+    /// Sets the deadline of `key` unless it has an earlier one.
+    pub(crate) fn set_earlier(&mut self, key: K, at: Instant) {
+        if self.by_key.get(&key).is_none_or(|before| at < *before) {
+            self.set(key, at);
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, key: K) {
+        if let Some(at) = self.by_key.remove(&key) {
+            self.by_time.remove(&(at, key));
+        }
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn next(&self) -> Option<(Instant, K)> {
+        self.by_time.first().copied()
+    }
+
+    /// Takes off one key whose deadline has come.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<K> {
+        let (at, key) = self.next()?;
+        if at > now {
+            return None;
+        }
+        self.cancel(key);
+        Some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_fires_once_at_its_last_deadline() {
+        let mut timers = Timers::new();
+        timers.set('a', Instant::from_millis(5));
+        timers.set('a', Instant::from_millis(7));
+        timers.set('b', Instant::from_millis(6));
+        timers.set_earlier('b', Instant::from_millis(8));
+        assert_eq!(timers.next(), Some((Instant::from_millis(6), 'b')));
+        assert_eq!(timers.pop_due(Instant::from_millis(5)), None);
+        assert_eq!(timers.pop_due(Instant::from_millis(7)), Some('b'));
+        assert_eq!(timers.pop_due(Instant::from_millis(7)), Some('a'));
+        assert_eq!(timers.pop_due(Instant::from_millis(7)), None);
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn a_cancelled_key_does_not_fire() {
+        let mut timers = Timers::new();
+        timers.set(1, Instant::ZERO);
+        timers.cancel(1);
+        timers.cancel(2);
+        assert_eq!(timers.pop_due(Instant::from_millis(1)), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! Events that wait for the application.
+
+use alloc::collections::{BTreeMap, VecDeque};
+
+use super::{Event, Limits};
+use crate::PeerId;
+
+/// What an event costs beside its content: the queue's own memory, in octets.
+const EVENT_OCTETS: usize = 128;
+
+/// What a frame costs beside its octets.
+const FRAME_OCTETS: usize = 64;
+
+/// The events of all peers in the order in which they happened, with each peer's share counted.
+///
+/// A peer whose share is full is not read any more; nothing is dropped. Events about peers count as well, so that a
+/// peer which joins and leaves a group a million times waits for the application like one that talks.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    events: VecDeque<Event>,
+    shares: BTreeMap<PeerId, usize>,
+    total: usize,
+}
+
+impl Inbox {
+    pub(crate) fn push(&mut self, event: Event) {
+        if let Some(id) = peer_of(&event) {
+            let cost = cost(&event);
+            *self.shares.entry(id).or_default() += cost;
+            self.total += cost;
+        }
+        self.events.push_back(event);
+    }
+
+    /// Takes the next event; says whose share shrank.
+    pub(crate) fn pop(&mut self) -> Option<(Event, Option<PeerId>)> {
+        let event = self.events.pop_front()?;
+        let id = peer_of(&event);
+        if let Some(id) = id {
+            let cost = cost(&event);
+            self.total = self.total.saturating_sub(cost);
+            if let Some(share) = self.shares.get_mut(&id) {
+                *share = share.saturating_sub(cost);
+                if *share == 0 {
+                    self.shares.remove(&id);
+                }
+            }
+        }
+        Some((event, id))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Whether the peer, or all of them together, have as much waiting as they may.
+    pub(crate) fn is_full(&self, id: PeerId, limits: &Limits) -> bool {
+        self.share(id) >= limits.receive_octets || self.total >= limits.receive_octets_total
+    }
+
+    /// Whether enough was taken for a paused peer to be read again: half, so that it does not stop and go with
+    /// every message.
+    pub(crate) fn has_room(&self, id: PeerId, limits: &Limits) -> bool {
+        self.share(id) <= limits.receive_octets / 2 && self.total <= limits.receive_octets_total / 2
+    }
+
+    fn share(&self, id: PeerId) -> usize {
+        self.shares.get(&id).copied().unwrap_or_default()
+    }
+}
+
+fn peer_of(event: &Event) -> Option<PeerId> {
+    match event {
+        Event::Enter { peer }
+        | Event::Evasive { peer }
+        | Event::Silent { peer }
+        | Event::Recovered { peer }
+        | Event::Join { peer, .. }
+        | Event::Leave { peer, .. }
+        | Event::Whisper { peer, .. }
+        | Event::Shout { peer, .. }
+        | Event::Exit { peer, .. } => Some(peer.id),
+        Event::InterfaceUp { .. } | Event::InterfaceDown { .. } | Event::Stopped => None,
+    }
+}
+
+fn cost(event: &Event) -> usize {
+    let content = match event {
+        Event::Whisper { content, .. } | Event::Shout { content, .. } => {
+            content.octets() + content.len() * FRAME_OCTETS
+        }
+        _ => 0,
+    };
+    EVENT_OCTETS + content
+}

@@ -1,0 +1,151 @@
+//! What is remembered of peers that are gone.
+
+use alloc::collections::BTreeMap;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crate::{Instant, PeerId};
+
+/// The most peers that are remembered: a quarter of a MiB, whatever the network sends.
+const REMEMBERED: usize = 2_048;
+
+/// A peer that comes and goes more often than this within [`FLAP_WINDOW`] is dialled with growing pauses.
+const FREE_EXITS: u32 = 2;
+
+/// Exits further apart than this do not count as flapping.
+const FLAP_WINDOW: Duration = Duration::from_secs(60);
+
+/// The longest pause before a flapping peer is dialled again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What is known of a peer that was here.
+#[derive(Clone, Copy, Debug)]
+struct Memory {
+    exited: Instant,
+    exits: u32,
+    /// Hints at this address are not followed before `until`: a late beacon must not revive who said goodbye.
+    tombstone: Option<(SocketAddr, Instant)>,
+    wraps_early: bool,
+}
+
+/// Peers that are gone, so that a late beacon does not revive them, a flapping one does not keep the node busy,
+/// and the convention of their sequence numbers is known when they return.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Past {
+    peers: BTreeMap<PeerId, Memory>,
+}
+
+impl Past {
+    /// Remembers that a peer left. `tombstone`: how long hints about it at this address are ignored.
+    pub(crate) fn bury(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        address: SocketAddr,
+        tombstone: Option<Duration>,
+        wraps_early: bool,
+    ) {
+        if self.peers.len() >= REMEMBERED && !self.peers.contains_key(&id) {
+            let oldest = self.peers.iter().min_by_key(|(_, memory)| memory.exited);
+            if let Some((&oldest, _)) = oldest {
+                self.peers.remove(&oldest);
+            }
+        }
+        let memory = self.peers.entry(id).or_insert(Memory {
+            exited: now,
+            exits: 0,
+            tombstone: None,
+            wraps_early: false,
+        });
+        if now - memory.exited > FLAP_WINDOW {
+            memory.exits = 0;
+        }
+        memory.exits = memory.exits.saturating_add(1);
+        memory.exited = now;
+        memory.tombstone = tombstone.map(|pause| (address, now + pause));
+        memory.wraps_early |= wraps_early;
+    }
+
+    /// Whether a hint about the peer at this address is to be followed.
+    pub(crate) fn may_dial(&self, now: Instant, id: PeerId, address: SocketAddr) -> bool {
+        let Some(memory) = self.peers.get(&id) else {
+            return true;
+        };
+        let buried = memory
+            .tombstone
+            .is_some_and(|(grave, until)| grave == address && now < until);
+        !buried && now >= memory.exited + pause(memory.exits)
+    }
+
+    /// Whether the peer comes and goes so often that even its own HELLO has to wait.
+    pub(crate) fn is_storming(&self, now: Instant, id: PeerId) -> bool {
+        self.peers.get(&id).is_some_and(|memory| {
+            memory.exits > 2 * FREE_EXITS && now < memory.exited + pause(memory.exits)
+        })
+    }
+
+    /// Whether the peer was seen to wrap its sequence 65534→0.
+    pub(crate) fn wraps_early(&self, id: PeerId) -> bool {
+        self.peers.get(&id).is_some_and(|memory| memory.wraps_early)
+    }
+}
+
+/// 0 for the first exits, then 0.5 s, 1 s, 2 s … 30 s.
+fn pause(exits: u32) -> Duration {
+    match exits.checked_sub(FREE_EXITS + 1) {
+        None => Duration::ZERO,
+        Some(doublings) => (Duration::from_millis(500) * 2_u32.pow(doublings.min(6))).min(LONGEST_PAUSE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: PeerId = PeerId::from_bytes([7; 16]);
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], port))
+    }
+
+    #[test]
+    fn a_late_beacon_does_not_revive_who_said_goodbye() {
+        let mut past = Past::default();
+        let now = Instant::from_millis(1_000);
+        past.bury(now, ID, address(1), Some(Duration::from_secs(3)), false);
+        assert!(!past.may_dial(now + Duration::from_secs(2), ID, address(1)));
+        assert!(past.may_dial(now + Duration::from_secs(2), ID, address(2)));
+        assert!(past.may_dial(now + Duration::from_secs(3), ID, address(1)));
+    }
+
+    #[test]
+    fn a_peer_that_comes_and_goes_is_dialled_with_growing_pauses() {
+        let mut past = Past::default();
+        let mut now = Instant::from_millis(1_000);
+        let mut pauses = alloc::vec::Vec::new();
+        for _ in 0..12 {
+            past.bury(now, ID, address(1), None, false);
+            let start = now;
+            while !past.may_dial(now, ID, address(1)) {
+                now += Duration::from_millis(500);
+            }
+            pauses.push((now - start).as_millis());
+        }
+        assert_eq!(pauses[..6], [0, 0, 500, 1_000, 2_000, 4_000]);
+        assert_eq!(pauses[11], 30_000);
+        assert!(!past.is_storming(now, ID));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_oldest_is_forgotten() {
+        let mut past = Past::default();
+        for n in 0..3_000_u32 {
+            let mut octets = [0; 16];
+            octets[..4].copy_from_slice(&n.to_be_bytes());
+            let now = Instant::from_millis(u64::from(n));
+            past.bury(now, PeerId::from_bytes(octets), address(1), None, true);
+        }
+        assert_eq!(past.peers.len(), REMEMBERED);
+        assert!(!past.wraps_early(PeerId::from_bytes([0; 16])));
+    }
+}
