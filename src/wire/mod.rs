@@ -6,8 +6,11 @@
 
 mod error;
 mod frames;
+mod headers;
+pub(crate) mod primitive;
 mod text;
 
 pub use error::{Expected, Found, Malformed};
 pub use frames::Frames;
+pub use headers::{Headers, Iter as HeadersIter};
 pub use text::{LongText, Text, TooLong};
