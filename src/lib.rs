@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+pub mod endpoint;
 mod id;
 mod time;
 pub mod wire;
