@@ -4,8 +4,12 @@
 #![deny(missing_docs)]
 
 extern crate alloc;
+#[cfg(any(test, feature = "fuzz"))]
+extern crate std;
 
 pub mod endpoint;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod id;
 mod time;
 pub mod wire;

@@ -4,12 +4,15 @@
 //! [`Malformed`] that names the field, what was expected and what was found. Counts and lengths are checked against
 //! limits before anything is allocated.
 
+mod beacon;
 mod error;
 mod frames;
 mod headers;
 pub(crate) mod primitive;
 mod text;
+pub mod zre;
 
+pub use beacon::Beacon;
 pub use error::{Expected, Found, Malformed};
 pub use frames::Frames;
 pub use headers::{Headers, Iter as HeadersIter};

@@ -9,7 +9,6 @@
 //! allocated. A parser never waits for more: a frame is there as a whole or not at all.
 //!
 //! Writing: `put_*` appends, and `*_len` says exactly how much it will append, so that a frame is allocated once.
-#![allow(dead_code)] // the messages that use all of them follow
 
 use alloc::collections::BTreeSet;
 
@@ -115,7 +114,8 @@ fn short(field: &'static str, wanted: usize, input: &[u8]) -> nom::Err<Malformed
 }
 
 macro_rules! number {
-    ($name:ident, $kind:ty, $parser:ident, $what:literal) => {
+    ($(#[$attribute:meta])* $name:ident, $kind:ty, $parser:ident, $what:literal) => {
+        $(#[$attribute])*
         #[doc = concat!("A number of ", $what, " in network order.")]
         pub(crate) fn $name(field: &'static str) -> impl Fn(&[u8]) -> Parsed<'_, $kind> + Copy {
             move |input| {
@@ -129,7 +129,13 @@ macro_rules! number {
 number!(number1, u8, be_u8, "one octet");
 number!(number2, u16, be_u16, "two octets");
 number!(number4, u32, be_u32, "four octets");
-number!(number8, u64, be_u64, "eight octets");
+number!(
+    #[allow(dead_code)] // for the long frames of ZMTP
+    number8,
+    u64,
+    be_u64,
+    "eight octets"
+);
 
 /// A number that can only be `value`.
 pub(crate) fn exactly<N: Copy + PartialEq + Into<u64>>(

@@ -1,0 +1,188 @@
+//! Bodies of the fuzz targets, and [`Arbitrary`] for the wire values. Not part of the stable interface.
+//!
+//! A body takes any octets and panics when a promise is broken. It also runs under `cargo test`.
+#![allow(clippy::panic, clippy::indexing_slicing)] // a panic is how a fuzzer is told
+
+use alloc::vec::Vec;
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use bytes::Bytes;
+
+use crate::endpoint::Endpoint;
+use crate::wire::zre::{Command, Limits, Message, UnknownCommand};
+use crate::wire::{Beacon, Frames, Headers, LongText, Text};
+use crate::{Instant, PeerId};
+
+/// A datagram: what decodes is, octet by octet, what its value encodes to.
+pub fn beacon(datagram: &[u8]) {
+    if let Ok(beacon) = Beacon::decode(datagram) {
+        assert_eq!(beacon.encode(), datagram, "{beacon:?}");
+    }
+}
+
+/// The first frame of a message: what decodes encodes to something that decodes to the same, surplus frames change
+/// nothing, and what is kept is bounded by the octets that came.
+pub fn zre(frame: &[u8]) {
+    let limits = Limits {
+        groups: 64,
+        headers: 64,
+    };
+    let frame = Bytes::copy_from_slice(frame);
+    let decoded = Message::decode(frame.clone().into(), &limits);
+    let surplus = Frames::from([frame.clone(), frame.clone(), Bytes::new()]);
+    let with_surplus = Message::decode(surplus.clone(), &limits);
+
+    let Ok(message) = decoded else {
+        assert_eq!(decoded, with_surplus);
+        return;
+    };
+    assert!(Message::is_zre(&surplus));
+    let Ok(with_surplus) = with_surplus else {
+        panic!("refused because of frames that do not matter: {message:?}");
+    };
+    match (&message.command, &with_surplus.command) {
+        (Command::Whisper { .. } | Command::Shout { .. }, with_content) => {
+            let (Command::Whisper { content } | Command::Shout { content, .. }) = with_content
+            else {
+                panic!("{message:?} became {with_surplus:?}");
+            };
+            assert_eq!(content[..], surplus[1..]);
+        }
+        _ => assert_eq!(message, with_surplus),
+    }
+    for message in [&message, &with_surplus] {
+        let encoded = message.encode();
+        assert!(
+            encoded[0].len() <= frame.len(),
+            "{message:?} grew out of nothing"
+        );
+        assert_eq!(
+            Message::decode(encoded, &limits).as_ref(),
+            Ok(message),
+            "changed on the way"
+        );
+    }
+    if let Command::Hello(hello) = &message.command {
+        assert!(hello.groups.len() <= limits.groups && hello.headers.len() <= limits.headers);
+        if let Ok(endpoint) = Endpoint::try_from(&hello.endpoint) {
+            let written = Text::from(&endpoint);
+            assert_eq!(Endpoint::try_from(&written), Ok(endpoint));
+        }
+    }
+}
+
+/// At most `limit` octets.
+fn octets(u: &mut Unstructured<'_>, limit: usize) -> Result<Bytes> {
+    let octets = <&[u8]>::arbitrary(u)?;
+    Ok(Bytes::copy_from_slice(
+        octets.get(..limit).unwrap_or(octets),
+    ))
+}
+
+impl<'a> Arbitrary<'a> for Text {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Self::try_from(octets(u, Self::LIMIT)?).map_err(|_| arbitrary::Error::IncorrectFormat)
+    }
+}
+
+impl<'a> Arbitrary<'a> for LongText {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Self::try_from(octets(u, Self::LIMIT)?).map_err(|_| arbitrary::Error::IncorrectFormat)
+    }
+}
+
+impl<'a> Arbitrary<'a> for Headers {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        u.arbitrary_iter()?.collect()
+    }
+}
+
+impl<'a> Arbitrary<'a> for Frames {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        u.arbitrary_iter::<Vec<u8>>()?.collect()
+    }
+}
+
+impl<'a> Arbitrary<'a> for PeerId {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        u.arbitrary().map(Self::from_bytes)
+    }
+}
+
+impl<'a> Arbitrary<'a> for Instant {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        u.arbitrary().map(Self::from_micros)
+    }
+}
+
+impl<'a> Arbitrary<'a> for UnknownCommand {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Self::new(u.int_in_range(11..=u8::MAX)?).ok_or(arbitrary::Error::IncorrectFormat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use arbitrary::Arbitrary; // proptest has one too
+
+    /// A value made of random octets, as the fuzzer makes them.
+    fn value<T: for<'a> Arbitrary<'a> + core::fmt::Debug>() -> impl Strategy<Value = T> {
+        prop::collection::vec(any::<u8>(), 0..2_000)
+            .prop_map(|octets| T::arbitrary(&mut Unstructured::new(&octets)).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn beacons_of_any_octets(octets in prop::collection::vec(any::<u8>(), 0..80)) {
+            beacon(&octets);
+        }
+
+        #[test]
+        fn beacons_that_are_nearly_right(
+            valid in value::<Beacon>(),
+            at in any::<prop::sample::Index>(),
+            octet in any::<u8>(),
+        ) {
+            let mut datagram = Vec::from(valid.encode());
+            beacon(&datagram);
+            let at = at.index(datagram.len());
+            datagram[at] = octet;
+            beacon(&datagram);
+            beacon(&datagram[..at]);
+        }
+
+        #[test]
+        fn messages_of_any_octets(
+            id in 0..13_u8,
+            octets in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            zre(&octets);
+            let mut signed = alloc::vec![0xAA, 0xA1, id, 2];
+            signed.extend(octets);
+            zre(&signed);
+        }
+
+        #[test]
+        fn messages_that_are_nearly_right(
+            valid in value::<Message>(),
+            at in any::<prop::sample::Index>(),
+            octet in any::<u8>(),
+        ) {
+            let mut frame = Vec::from(&valid.encode()[0][..]);
+            zre(&frame);
+            let at = at.index(frame.len());
+            frame[at] = octet;
+            zre(&frame);
+            zre(&frame[..at]);
+        }
+
+        #[test]
+        fn every_message_comes_back(message in value::<Message>()) {
+            let limits = Limits { groups: usize::MAX, headers: usize::MAX };
+            prop_assert_eq!(Message::decode(message.encode(), &limits), Ok(message));
+        }
+    }
+}
