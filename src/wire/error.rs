@@ -63,6 +63,7 @@ pub enum Found {
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Octets(1) => f.write_str("1 octet"),
             Self::Octets(n) => write!(f, "{n} octets"),
             Self::AtMost(n) => write!(f, "at most {n}"),
             Self::Value(n) => write!(f, "{n}"),
@@ -75,6 +76,7 @@ impl fmt::Display for Expected {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Octets(1) => f.write_str("1 octet"),
             Self::Octets(n) => write!(f, "{n} octets"),
             Self::Value(n) => write!(f, "{n}"),
             Self::What(what) => f.write_str(what),

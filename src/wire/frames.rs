@@ -118,12 +118,36 @@ impl<F: Into<Bytes>> Extend<F> for Frames {
 
 impl IntoIterator for Frames {
     type Item = Bytes;
-    type IntoIter = smallvec::IntoIter<[Bytes; 2]>;
+    type IntoIter = IntoIter;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+    fn into_iter(self) -> IntoIter {
+        IntoIter(self.0.into_iter())
     }
 }
+
+/// The frames of a message, one by one, in order.
+#[derive(Debug)]
+pub struct IntoIter(smallvec::IntoIter<[Bytes; 2]>);
+
+impl Iterator for IntoIter {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for IntoIter {
+    fn next_back(&mut self) -> Option<Bytes> {
+        self.0.next_back()
+    }
+}
+
+impl ExactSizeIterator for IntoIter {}
 
 impl<'a> IntoIterator for &'a Frames {
     type Item = &'a Bytes;

@@ -14,6 +14,6 @@ pub mod zre;
 
 pub use beacon::Beacon;
 pub use error::{Expected, Found, Malformed};
-pub use frames::Frames;
+pub use frames::{Frames, IntoIter as FramesIntoIter};
 pub use headers::{Headers, Iter as HeadersIter};
 pub use text::{LongText, Text, TooLong};

@@ -303,12 +303,14 @@ impl Message {
     ///
     /// The first one is allocated, once and to its exact size; the content is shared.
     pub fn encode(&self) -> Frames {
-        let mut out = Vec::with_capacity(PREFIX_OCTETS + self.command.body_len());
+        let octets = PREFIX_OCTETS + self.command.body_len();
+        let mut out = Vec::with_capacity(octets);
         out.put_u16(SIGNATURE);
         out.put_u8(self.command.id());
         out.put_u8(VERSION);
         out.put_u16(self.sequence);
         self.command.put_body(&mut out);
+        debug_assert_eq!(out.len(), octets, "{}", self.command.name());
         let content: &[Bytes] = match &self.command {
             Command::Whisper { content } | Command::Shout { content, .. } => content,
             _ => &[],
