@@ -10,6 +10,7 @@ mod frames;
 mod headers;
 pub(crate) mod primitive;
 mod text;
+pub mod zmtp;
 pub mod zre;
 
 pub use beacon::Beacon;
