@@ -13,6 +13,7 @@ pub mod fuzz;
 mod id;
 mod time;
 pub mod wire;
+pub mod zmtp;
 
 pub use bytes::Bytes;
 pub use id::{InvalidPeerId, PeerId};

@@ -1,0 +1,687 @@
+//! One connection as a machine.
+
+use alloc::collections::VecDeque;
+use core::mem;
+
+use bytes::buf::Limit;
+use bytes::{Bytes, BytesMut};
+
+use super::error::{over, unexpected};
+use super::event::Events;
+use super::heartbeat::{Due, Heartbeats};
+use super::inbox::{Frame, Inbox};
+use super::mechanism::{Mechanism, Step};
+use super::outbox::Outbox;
+use super::{Config, Error, Event, Incompatible, Limits, SendError, Timer};
+use crate::Instant;
+use crate::wire::zmtp::{
+    Command, Decoded, FrameHeader, FrameKind, Greeting, GreetingError, Identity, InvalidIdentity,
+    Metadata, PingContext, SocketType, Version,
+};
+use crate::wire::{Expected, Found, Frames, Malformed, Text, primitive::wide};
+
+/// One connection, from the first octet to the last: greeting, handshake, traffic. See the [module](super).
+///
+/// - Inputs: [`handle_input`](Self::handle_input), or [`receive_buffer`](Self::receive_buffer) and
+///   [`handle_filled`](Self::handle_filled); [`handle_transmitted`](Self::handle_transmitted);
+///   [`handle_timeout`](Self::handle_timeout).
+/// - Outputs: after each of these, and after `send` and `refuse`, take all of [`poll_event`](Self::poll_event), then
+///   look at [`poll_transmit`](Self::poll_transmit) and [`poll_timeout`](Self::poll_timeout).
+///
+/// ```
+/// use atonce::wire::zmtp::SocketType;
+/// use atonce::zmtp::{Config, Connection, Event};
+/// use atonce::{Frames, Instant};
+///
+/// /// Carries what `from` has to send over to `to`.
+/// fn carry(from: &mut Connection, to: &mut Connection) {
+///     let octets = from.poll_transmit().collect::<Vec<_>>().concat();
+///     from.handle_transmitted(Instant::ZERO, octets.len());
+///     to.handle_input(Instant::ZERO, &octets);
+/// }
+///
+/// let mut dealer = Connection::new(Instant::ZERO, Config::new(SocketType::Dealer));
+/// let mut router = Connection::new(Instant::ZERO, Config::new(SocketType::Router));
+/// dealer.send(Frames::from("hello"))?;
+/// for _ in 0..3 {
+///     carry(&mut dealer, &mut router);
+///     carry(&mut router, &mut dealer);
+/// }
+/// assert!(matches!(router.poll_event(), Some(Event::Ready { .. })));
+/// assert_eq!(router.poll_event(), Some(Event::Message(Frames::from("hello"))));
+/// # Ok::<(), atonce::zmtp::SendError>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    config: Config,
+    phase: Phase,
+    mechanism: Mechanism,
+    inbox: Inbox,
+    /// The frames of a message whose last one did not come yet, and their octets.
+    parts: Frames,
+    parts_octets: usize,
+    events: Events,
+    outbox: Outbox,
+    /// Messages that were sent before the handshake was over, and their octets on the wire.
+    waiting: VecDeque<Frames>,
+    waiting_octets: usize,
+    /// Where the PONG in the outbox ends. There is never more than one.
+    pong: Option<u64>,
+    /// What the next PONG is to echo, when the one in the outbox is sent: the newest PING wins.
+    next_pong: Option<PingContext>,
+    /// Where the PING in the outbox ends. There is never more than one.
+    ping: Option<u64>,
+    /// Whether the embedder does not read, see `pause`.
+    paused: bool,
+}
+
+/// How far the connection is.
+#[derive(Debug)]
+enum Phase {
+    /// The peer's greeting is not whole: so much of it is there.
+    Greeting {
+        octets: [u8; Greeting::OCTETS],
+        len: usize,
+        deadline: Instant,
+    },
+    /// The mechanism has its say.
+    Handshake { version: Version, deadline: Instant },
+    /// Messages go both ways.
+    Traffic { heartbeats: Heartbeats },
+    /// Of no use any more; `None` when this side refused.
+    Closed { error: Option<Error> },
+}
+
+impl Connection {
+    /// A connection that was made just now, by either side. Its greeting waits to be sent.
+    #[must_use]
+    pub fn new(now: Instant, config: Config) -> Self {
+        let mechanism = Mechanism::new(config.security);
+        let mut outbox = Outbox::default();
+        // All at once: RFC 37 "Version Negotiation", for those that do not speak older versions.
+        outbox.push_octets(&Greeting::new(mechanism.name()).encode());
+        Self {
+            phase: Phase::Greeting {
+                octets: [0; Greeting::OCTETS],
+                len: 0,
+                deadline: now + config.handshake_timeout,
+            },
+            config,
+            mechanism,
+            inbox: Inbox::default(),
+            parts: Frames::new(),
+            parts_octets: 0,
+            events: Events::default(),
+            outbox,
+            waiting: VecDeque::new(),
+            waiting_octets: 0,
+            pong: None,
+            next_pong: None,
+            ping: None,
+            paused: false,
+        }
+    }
+
+    // ---- inputs
+
+    /// Octets came from the peer; all of them are taken. They may have been cut anywhere.
+    ///
+    /// A frame of a message that lies within `octets` is copied into memory of its own, once.
+    /// A closed connection takes nothing.
+    pub fn handle_input(&mut self, now: Instant, octets: &[u8]) {
+        if octets.is_empty() {
+            return;
+        }
+        if let Phase::Traffic { heartbeats } = &mut self.phase {
+            heartbeats.handle_heard(now);
+        }
+        if let Err(error) = self.take(now, octets) {
+            self.fail(error);
+        }
+    }
+
+    /// Lends the buffer of a large frame under way: what the frame still lacks is to be read right into it, and the
+    /// application gets this memory. `None` when no such frame is under way: read into memory of your own and call
+    /// [`handle_input`](Self::handle_input), which is always allowed.
+    ///
+    /// The buffer takes what the frame lacks or less. Append to it, change nothing else, and call
+    /// [`handle_filled`](Self::handle_filled).
+    #[must_use]
+    pub fn receive_buffer(&mut self) -> Option<Limit<&mut BytesMut>> {
+        self.inbox.buffer()
+    }
+
+    /// Octets were appended to the [`receive_buffer`](Self::receive_buffer); or none, then nothing happens.
+    pub fn handle_filled(&mut self, now: Instant) {
+        let filled = self.inbox.filled();
+        if let (true, Phase::Traffic { heartbeats }) = (filled.any, &mut self.phase) {
+            heartbeats.handle_heard(now);
+        }
+        if let Some(frame) = filled.frame
+            && let Err(error) = self.handle_frame(now, frame)
+        {
+            self.fail(error);
+        }
+        self.handle_input(now, &filled.surplus);
+    }
+
+    /// The first `octets` octets that [`poll_transmit`](Self::poll_transmit) lent were sent. More than it lent counts
+    /// as all.
+    pub fn handle_transmitted(&mut self, _now: Instant, octets: usize) {
+        self.outbox.remove(octets);
+        let sent = self.outbox.sent();
+        self.ping = self.ping.filter(|end| *end > sent);
+        self.pong = self.pong.filter(|end| *end > sent);
+        if self.pong.is_none()
+            && let Some(context) = self.next_pong.take()
+        {
+            self.answer(context);
+        }
+    }
+
+    /// The deadline of [`poll_timeout`](Self::poll_timeout) is reached; or it is not, then nothing happens.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &mut self.phase {
+            Phase::Greeting { deadline, .. } | Phase::Handshake { deadline, .. } => {
+                if *deadline <= now {
+                    self.fail(Error::TimedOut(Timer::Handshake));
+                }
+            }
+            Phase::Traffic { heartbeats } => match heartbeats.handle_timeout(now) {
+                Due::Nothing => {}
+                Due::Ping(ping) => {
+                    // A PING that the peer did not even take off us yet says all that another would.
+                    if self.ping.is_none() {
+                        tracing::trace!(ttl = ping.ttl, "PING");
+                        self.push_command(&Command::Ping(ping));
+                        self.ping = Some(self.outbox.end());
+                    }
+                }
+                Due::Dead(timer) => self.fail(Error::TimedOut(timer)),
+            },
+            Phase::Closed { .. } => {}
+        }
+    }
+
+    /// Nobody reads the connection from now on: the peer's silence is not held against it until
+    /// [`resume`](Self::resume).
+    pub fn pause(&mut self, now: Instant) {
+        self.set_paused(now, true);
+    }
+
+    /// The connection is read again.
+    pub fn resume(&mut self, now: Instant) {
+        self.set_paused(now, false);
+    }
+
+    // ---- commands
+
+    /// Queues a message. Before the handshake is over it waits for that.
+    ///
+    /// The queue has no bound of its own: look at [`queued_octets`](Self::queued_octets) and
+    /// [`queued_messages`](Self::queued_messages) before. Frames of up to 1 KiB are copied, larger ones are shared.
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed, or the message has no frames. Nothing was queued then.
+    pub fn send(&mut self, message: Frames) -> Result<(), SendError> {
+        if message.is_empty() {
+            return Err(SendError::NoFrames);
+        }
+        match self.phase {
+            Phase::Closed { .. } => return Err(SendError::Closed),
+            Phase::Traffic { .. } => self.push_message(&message),
+            Phase::Greeting { .. } | Phase::Handshake { .. } => {
+                self.waiting_octets += encoded_len(&message);
+                self.waiting.push_back(message);
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a message whose first frame is `head` and whose other frames are those of `rest`: the same as
+    /// [`send`](Self::send) of all of them, but it spares the allocation for a first frame that is written for this
+    /// one peer.
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed. Nothing was queued then.
+    pub fn send_with_head(&mut self, head: &[u8], rest: &Frames) -> Result<(), SendError> {
+        if !matches!(self.phase, Phase::Traffic { .. }) {
+            let mut message = Frames::from(Bytes::copy_from_slice(head));
+            message.extend(rest.iter().cloned());
+            return self.send(message);
+        }
+        let kind = if rest.is_empty() {
+            FrameKind::Last
+        } else {
+            FrameKind::More
+        };
+        match self.mechanism.seal(kind, head) {
+            None => self.outbox.push_copied(kind, head),
+            Some((kind, sealed)) => self.outbox.push_frame(kind, &sealed),
+        }
+        self.push_frames(rest);
+        self.outbox.end_message();
+        Ok(())
+    }
+
+    /// Tells the peer why it is not let in, and closes: what was queued still goes out, ERROR after it, and nothing
+    /// is taken in any more. No event says so. Does nothing when the connection is closed.
+    ///
+    /// C peers that are refused so do not come back; to send one away for a while, just close the TCP connection.
+    pub fn refuse(&mut self, reason: &Text) {
+        if self.is_closed() {
+            return;
+        }
+        tracing::debug!(%reason, "connection refused");
+        self.push_command(&Command::Error(reason.clone()));
+        self.close(None);
+    }
+
+    /// Changes what the peer may send, from the next frame on that begins: a frame under way was let in already.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.config.limits = limits;
+    }
+
+    // ---- outputs
+
+    /// What happened. Take all there is after each input: what an input brings is kept until then, without bound.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// What is to be sent, in order, for a vectored write; none of the slices is empty. Say afterwards with
+    /// [`handle_transmitted`](Self::handle_transmitted) how much of it was sent.
+    pub fn poll_transmit(&self) -> impl Iterator<Item = &[u8]> {
+        self.outbox.slices()
+    }
+
+    /// The next deadline, and what it is for; `None` when there is none.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        match &self.phase {
+            Phase::Greeting { deadline, .. } | Phase::Handshake { deadline, .. } => {
+                Some((*deadline, Timer::Handshake))
+            }
+            Phase::Traffic { heartbeats } => heartbeats.poll_timeout(),
+            Phase::Closed { .. } => None,
+        }
+    }
+
+    // ---- queries
+
+    /// Octets that wait to be sent, framing and greeting included.
+    pub fn queued_octets(&self) -> usize {
+        self.waiting_octets + self.outbox.octets()
+    }
+
+    /// Messages that were not wholly sent.
+    pub fn queued_messages(&self) -> usize {
+        self.waiting.len() + self.outbox.messages()
+    }
+
+    /// Octets, without framing, of messages that wait in [`poll_event`](Self::poll_event).
+    pub fn pending_octets(&self) -> usize {
+        self.events.octets()
+    }
+
+    /// Messages that wait in [`poll_event`](Self::poll_event).
+    pub fn pending_messages(&self) -> usize {
+        self.events.messages()
+    }
+
+    /// Octets of a message or command that is not whole yet. They are bounded by the limits.
+    pub fn partial_octets(&self) -> usize {
+        self.parts_octets + self.inbox.octets()
+    }
+
+    /// Whether nothing is queued, pending or partial. Such a connection owns no memory but itself.
+    pub fn is_idle(&self) -> bool {
+        self.queued_octets() == 0
+            && self.events.is_empty()
+            && self.inbox.is_empty()
+            && self.parts.is_empty()
+            && !matches!(self.phase, Phase::Greeting { len: 1.., .. })
+    }
+
+    /// Whether the handshake is over and the connection not closed.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Traffic { .. })
+    }
+
+    /// Whether the connection failed or was refused.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed { .. })
+    }
+
+    /// Why the connection failed; `None` while it did not, and when this side refused.
+    pub fn error(&self) -> Option<&Error> {
+        match &self.phase {
+            Phase::Closed { error } => error.as_ref(),
+            _ => None,
+        }
+    }
+
+    // ---- within
+
+    fn take(&mut self, now: Instant, mut input: &[u8]) -> Result<(), Error> {
+        match self.phase {
+            Phase::Closed { .. } => return Ok(()),
+            Phase::Greeting { .. } => self.take_greeting(&mut input)?,
+            Phase::Handshake { .. } | Phase::Traffic { .. } => {}
+        }
+        while !input.is_empty() {
+            let in_traffic = matches!(self.phase, Phase::Traffic { .. });
+            let (limits, parts, octets) =
+                (&self.config.limits, self.parts.len(), self.parts_octets);
+            let frame = self.inbox.next(&mut input, |header| {
+                admit(header, limits, in_traffic, parts, octets)
+            })?;
+            if let Some(frame) = frame {
+                self.handle_frame(now, frame)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_greeting(&mut self, input: &mut &[u8]) -> Result<(), Error> {
+        let Phase::Greeting {
+            octets,
+            len,
+            deadline,
+        } = &mut self.phase
+        else {
+            return Ok(());
+        };
+        let room = octets.get_mut(*len..).unwrap_or_default();
+        let (came, rest) = input.split_at_checked(room.len()).unwrap_or((input, &[]));
+        *input = rest;
+        if let Some(room) = room.get_mut(..came.len()) {
+            room.copy_from_slice(came);
+            *len += came.len();
+        }
+        let greeting = match Greeting::decode(octets.get(..*len).unwrap_or_default()) {
+            Ok(Decoded::Complete { value, .. }) => value,
+            Ok(Decoded::Partial { .. }) => return Ok(()),
+            Err(GreetingError::Malformed(malformed)) => return Err(malformed.into()),
+            Err(GreetingError::Outdated(revision)) => {
+                return Err(Incompatible::Revision(revision).into());
+            }
+        };
+        let ours = self.mechanism.name();
+        if greeting.mechanism != ours {
+            let theirs = greeting.mechanism;
+            return Err(Incompatible::Mechanism { ours, theirs }.into());
+        }
+        tracing::debug!(version = %greeting.version, mechanism = %ours, "greeting");
+        self.phase = Phase::Handshake {
+            version: greeting.version,
+            deadline: *deadline,
+        };
+        let about_us = about(&self.config);
+        if let Some(command) = self.mechanism.start(about_us) {
+            self.outbox.push_command(&command);
+        }
+        Ok(())
+    }
+
+    fn handle_frame(&mut self, now: Instant, frame: Frame<'_>) -> Result<(), Error> {
+        let Phase::Traffic { .. } = self.phase else {
+            return self.handle_handshake(now, frame.body.as_slice());
+        };
+        let Frame { kind, body } = self.mechanism.open(frame)?;
+        match kind {
+            FrameKind::Command => self.handle_command(now, body.as_slice())?,
+            FrameKind::More => {
+                let body = body.into_bytes();
+                self.parts_octets += body.len();
+                self.parts.push(body);
+            }
+            FrameKind::Last => {
+                let body = body.into_bytes();
+                self.parts_octets = 0;
+                let message = if self.parts.is_empty() {
+                    Frames::from(body)
+                } else {
+                    self.parts.push(body);
+                    mem::take(&mut self.parts)
+                };
+                self.events.push(Event::Message(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// A command of the handshake: only commands are admitted there.
+    fn handle_handshake(&mut self, now: Instant, body: &[u8]) -> Result<(), Error> {
+        if Command::split(body)?.0 == b"ERROR" {
+            return Err(refusal(body));
+        }
+        let Step::Done(metadata) = self.mechanism.handle_command(body)?;
+        let Phase::Handshake { version, .. } = self.phase else {
+            return Ok(());
+        };
+        let (socket_type, identity) = self.check(&metadata)?;
+        tracing::debug!(%socket_type, ?identity, "handshake done");
+        self.phase = Phase::Traffic {
+            heartbeats: Heartbeats::new(now, version, self.config.heartbeat, self.paused),
+        };
+        self.events.push(Event::Ready {
+            version,
+            socket_type,
+            identity,
+            metadata,
+        });
+        self.waiting_octets = 0;
+        for message in mem::take(&mut self.waiting) {
+            self.push_message(&message);
+        }
+        Ok(())
+    }
+
+    /// Whether the peer is one that this side may talk to (RFC 37 "The Socket-Type Property").
+    fn check(&self, metadata: &Metadata) -> Result<(SocketType, Identity), Error> {
+        let theirs = metadata.get(Metadata::SOCKET_TYPE).ok_or(Malformed::new(
+            "READY.Socket-Type",
+            Expected::What("the property"),
+            Found::What("none"),
+        ))?;
+        let theirs = SocketType::decode(theirs)?;
+        let ours = self.config.socket_type;
+        if !ours.may_talk_to(theirs) {
+            return Err(Incompatible::SocketTypes { ours, theirs }.into());
+        }
+        let identity = metadata.get(Metadata::IDENTITY).unwrap_or_default();
+        let identity = Identity::try_from(identity).map_err(|error| {
+            Malformed::new(
+                "READY.Identity",
+                match error {
+                    InvalidIdentity::TooLong { .. } => Expected::AtMost(wide(Identity::LIMIT)),
+                    InvalidIdentity::Reserved => Expected::What("no 0 as the first octet"),
+                },
+                match error {
+                    InvalidIdentity::TooLong { octets } => Found::Octets(wide(octets)),
+                    InvalidIdentity::Reserved => Found::Value(0),
+                },
+            )
+        })?;
+        Ok((theirs, identity))
+    }
+
+    /// A command of the traffic. Those that nobody knows are ignored, as C peers do.
+    fn handle_command(&mut self, now: Instant, body: &[u8]) -> Result<(), Error> {
+        let publishes = matches!(self.config.socket_type, SocketType::Pub | SocketType::XPub);
+        match Command::decode(body)? {
+            Command::Ping(ping) => {
+                if let Phase::Traffic { heartbeats } = &mut self.phase {
+                    heartbeats.handle_ttl(now, ping.ttl);
+                }
+                self.answer(ping.context);
+            }
+            // That something came was noted.
+            Command::Pong(_) | Command::Other(_) => {}
+            // A peer that says READY before it sees ours may find out afterwards that it does not want us.
+            Command::Error(reason) => return Err(Error::Refused { reason }),
+            Command::Ready(_) => return Err(unexpected("second READY")),
+            Command::Subscribe(prefix) if publishes => self.events.push(Event::Subscribe(prefix)),
+            Command::Cancel(prefix) if publishes => self.events.push(Event::Cancel(prefix)),
+            Command::Subscribe(_) | Command::Cancel(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Queues a PONG, or notes it when one is queued: a peer that asks and does not read costs nothing.
+    fn answer(&mut self, context: PingContext) {
+        if self.pong.is_some() {
+            self.next_pong = Some(context);
+            return;
+        }
+        self.push_command(&Command::Pong(context));
+        self.pong = Some(self.outbox.end());
+    }
+
+    fn push_message(&mut self, message: &Frames) {
+        self.push_frames(message);
+        self.outbox.end_message();
+    }
+
+    /// Queues frames, the last one as the last of its message.
+    fn push_frames(&mut self, frames: &Frames) {
+        let Some((last, others)) = frames.split_last() else {
+            return;
+        };
+        for frame in others {
+            self.push_frame(FrameKind::More, frame);
+        }
+        self.push_frame(FrameKind::Last, last);
+    }
+
+    fn push_frame(&mut self, kind: FrameKind, body: &Bytes) {
+        match self.mechanism.seal(kind, body) {
+            None => self.outbox.push_frame(kind, body),
+            Some((kind, sealed)) => self.outbox.push_frame(kind, &sealed),
+        }
+    }
+
+    fn push_command(&mut self, command: &Command) {
+        if !(self.is_ready() && self.mechanism.seals()) {
+            self.outbox.push_command(command);
+            return;
+        }
+        let mut body = BytesMut::with_capacity(command.encoded_len());
+        command.encode(&mut body);
+        self.push_frame(FrameKind::Command, &body.freeze());
+    }
+
+    fn set_paused(&mut self, now: Instant, paused: bool) {
+        self.paused = paused;
+        if let Phase::Traffic { heartbeats } = &mut self.phase {
+            heartbeats.set_paused(now, paused);
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Error) {
+        if self.is_closed() {
+            return;
+        }
+        tracing::debug!(%error, "connection failed");
+        if self.is_ready() {
+            // What was queued is of no use to anybody. Before, there is only greeting and handshake, and the peer may
+            // need them to see what is wrong.
+            self.outbox.clear();
+        } else if let Error::Incompatible(Incompatible::SocketTypes { .. }) = error {
+            // RFC 37 "The Socket-Type Property": an ERROR tells it so that it does not come back.
+            if let Ok(reason) = Text::try_from("Invalid socket type") {
+                self.outbox.push_command(&Command::Error(reason));
+            }
+        }
+        self.close(Some(error.clone()));
+        self.events.push(Event::Closed(error));
+    }
+
+    fn close(&mut self, error: Option<Error>) {
+        self.phase = Phase::Closed { error };
+        self.inbox = Inbox::default();
+        self.parts = Frames::new();
+        self.parts_octets = 0;
+        self.waiting = VecDeque::new();
+        self.waiting_octets = 0;
+        self.pong = None;
+        self.next_pong = None;
+        self.ping = None;
+    }
+}
+
+/// Whether a frame may come, by its header alone, and how large it is.
+#[inline]
+fn admit(
+    header: FrameHeader,
+    limits: &Limits,
+    in_traffic: bool,
+    parts: usize,
+    parts_octets: usize,
+) -> Result<usize, Error> {
+    let octets = usize::try_from(header.octets()).unwrap_or(usize::MAX);
+    if header.kind() == FrameKind::Command {
+        return if octets > limits.command_octets {
+            Err(over(
+                "command_octets",
+                limits.command_octets,
+                header.octets(),
+            ))
+        } else {
+            Ok(octets)
+        };
+    }
+    if !in_traffic {
+        return Err(unexpected("message before the end of the handshake"));
+    }
+    if octets > limits.frame_octets {
+        return Err(over("frame_octets", limits.frame_octets, header.octets()));
+    }
+    let message = parts_octets.saturating_add(octets);
+    if message > limits.message_octets {
+        return Err(over("message_octets", limits.message_octets, wide(message)));
+    }
+    if parts >= limits.message_frames {
+        let found = wide(parts).saturating_add(1);
+        return Err(over("message_frames", limits.message_frames, found));
+    }
+    Ok(octets)
+}
+
+/// What this side tells about itself: RFC 37 "Connection Metadata".
+fn about(config: &Config) -> Metadata {
+    let metadata = Metadata::new().with(
+        Metadata::SOCKET_TYPE,
+        config.socket_type.as_str().as_bytes(),
+    );
+    let tells = matches!(
+        config.socket_type,
+        SocketType::Req | SocketType::Dealer | SocketType::Router
+    );
+    let metadata = match metadata {
+        Ok(metadata) if tells => metadata.with(Metadata::IDENTITY, &config.identity),
+        other => other,
+    };
+    metadata.expect("an Identity and the name of a type fit into properties")
+}
+
+/// What an ERROR means, if it is one as it should be.
+fn refusal(body: &[u8]) -> Error {
+    match Command::decode(body) {
+        Ok(Command::Error(reason)) => Error::Refused { reason },
+        Ok(_) => unexpected("command before READY"),
+        Err(malformed) => malformed.into(),
+    }
+}
+
+/// The octets of a message on the wire.
+fn encoded_len(message: &Frames) -> usize {
+    let frames = message.iter();
+    let header = |frame: &Bytes| FrameHeader::of(FrameKind::Last, frame).encoded_len();
+    frames.map(|frame| header(frame) + frame.len()).sum()
+}

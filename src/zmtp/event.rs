@@ -1,0 +1,91 @@
+//! What a connection tells the embedder.
+
+use alloc::collections::VecDeque;
+
+use super::Error;
+use crate::Bytes;
+use crate::wire::Frames;
+use crate::wire::zmtp::{Identity, Metadata, SocketType, Version};
+
+/// What happened on a connection, in the order in which it happened. `Ready` comes before messages, `Closed` is the
+/// last.
+///
+/// ```
+/// use atonce::wire::zmtp::SocketType;
+/// use atonce::zmtp::{Config, Connection, Event};
+/// use atonce::Instant;
+///
+/// let mut connection = Connection::new(Instant::ZERO, Config::new(SocketType::Router));
+/// connection.handle_input(Instant::ZERO, b"?");
+/// assert!(matches!(connection.poll_event(), Some(Event::Closed(_))));
+/// assert_eq!(connection.poll_event(), None);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The handshake is done, and the peer is one that this side may talk to.
+    Ready {
+        /// The version that the peer speaks.
+        version: Version,
+        /// The pattern that it follows.
+        socket_type: SocketType,
+        /// Its name; empty when it has none.
+        identity: Identity,
+        /// All that it tells about itself, these two among it.
+        metadata: Metadata,
+    },
+    /// A whole message. It has at least one frame.
+    Message(Frames),
+    /// The peer wants messages that begin like this. Only a PUB or XPUB is told; peers of version 3.0 send a message
+    /// instead, whose first octet is 1.
+    Subscribe(Bytes),
+    /// The peer takes one such wish back. Peers of version 3.0 send a message whose first octet is 0.
+    Cancel(Bytes),
+    /// The connection is of no use any more.
+    Closed(Error),
+}
+
+/// The events that wait to be taken. Bounded by what one input brings, when they are taken after each.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    queue: VecDeque<Event>,
+    /// How many in `queue` are messages.
+    messages: usize,
+    /// The octets of these.
+    octets: usize,
+}
+
+impl Events {
+    pub(super) fn push(&mut self, event: Event) {
+        if let Event::Message(frames) = &event {
+            self.messages += 1;
+            self.octets += frames.octets();
+        }
+        self.queue.push_back(event);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        let event = self.queue.pop_front()?;
+        if let Event::Message(frames) = &event {
+            self.messages -= 1;
+            self.octets -= frames.octets();
+        }
+        if self.queue.is_empty() {
+            // A quiet connection owns no memory.
+            self.queue = VecDeque::new();
+        }
+        Some(event)
+    }
+
+    pub(super) fn messages(&self) -> usize {
+        self.messages
+    }
+
+    pub(super) fn octets(&self) -> usize {
+        self.octets
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}

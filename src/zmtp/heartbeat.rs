@@ -1,0 +1,127 @@
+//! Who has to be heard until when.
+
+use core::time::Duration;
+
+use super::{Heartbeat, Timer};
+use crate::Instant;
+use crate::wire::zmtp::{Ping, PingContext, Version};
+
+/// The most tenths of a second that are told as time to live: C peers compute with it in a way that overflows beyond.
+const TTL_LIMIT: u16 = 655;
+
+/// The heartbeats of a connection whose handshake is over.
+#[derive(Debug)]
+pub(super) struct Heartbeats {
+    /// `None` also when the peer does not have heartbeats.
+    config: Option<Heartbeat>,
+    /// When anything came last, or reading began anew.
+    heard: Instant,
+    /// When the last PING was queued, or the handshake was over.
+    pinged: Instant,
+    /// Until when anything has to come after our PING.
+    pong: Option<Instant>,
+    /// Until when anything has to come after the peer's PING.
+    ttl: Option<Instant>,
+    /// Whether nobody reads the connection, so that silence means nothing.
+    paused: bool,
+}
+
+impl Heartbeats {
+    /// The peer speaks `version`, and its handshake was over at `now`.
+    pub(super) fn new(
+        now: Instant,
+        version: Version,
+        config: Option<Heartbeat>,
+        paused: bool,
+    ) -> Self {
+        Self {
+            config: config.filter(|_| version >= Version::V3_1),
+            heard: now,
+            pinged: now,
+            pong: None,
+            ttl: None,
+            paused,
+        }
+    }
+
+    /// Something came.
+    #[inline]
+    pub(super) fn handle_heard(&mut self, now: Instant) {
+        self.heard = now;
+        self.pong = None;
+        self.ttl = None;
+    }
+
+    /// The peer said that it is dead when nothing more comes for `tenths` tenths of a second.
+    pub(super) fn handle_ttl(&mut self, now: Instant, tenths: u16) {
+        if tenths > 0 {
+            self.ttl = Some(now + Duration::from_millis(u64::from(tenths) * 100));
+        }
+    }
+
+    /// Nobody reads the connection from now on, or somebody does again.
+    pub(super) fn set_paused(&mut self, now: Instant, paused: bool) {
+        if self.paused && !paused {
+            self.handle_heard(now);
+        }
+        self.paused = paused;
+    }
+
+    /// What is to be done at `now`. A PING that is due has to be queued, unless the last one is still in the queue.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Due {
+        match self.poll_timeout() {
+            Some((deadline, _)) if deadline > now => Due::Nothing,
+            Some((_, Timer::Ping)) => {
+                self.pinged = now;
+                let Some(config) = self.config else {
+                    return Due::Nothing;
+                };
+                if self.pong.is_none() {
+                    self.pong = Some(now + config.timeout);
+                }
+                Due::Ping(Ping {
+                    ttl: config.ttl.map_or(0, tenths),
+                    context: PingContext::default(),
+                })
+            }
+            Some((_, timer)) => Due::Dead(timer),
+            None => Due::Nothing,
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        let ping = self.config.and_then(|config| {
+            if config.ttl.is_some() {
+                // Whoever tells a time to live has to be heard within it, whatever it hears itself.
+                Some((self.pinged + config.interval, Timer::Ping))
+            } else if self.pong.is_none() && !self.paused {
+                Some((self.heard.max(self.pinged) + config.interval, Timer::Ping))
+            } else {
+                None
+            }
+        });
+        let listening = !self.paused;
+        let pong = self.pong.filter(|_| listening).map(|at| (at, Timer::Pong));
+        let ttl = self.ttl.filter(|_| listening);
+        let ttl = ttl.map(|at| (at, Timer::TimeToLive));
+        // At the same moment, death comes before another PING.
+        [pong, ttl, ping]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
+    }
+}
+
+/// What is to be done about heartbeats.
+#[derive(Debug)]
+pub(super) enum Due {
+    Nothing,
+    Ping(Ping),
+    Dead(Timer),
+}
+
+/// In tenths of a second, rounded up.
+fn tenths(ttl: Duration) -> u16 {
+    let tenths = ttl.as_millis().div_ceil(100);
+    u16::try_from(tenths).map_or(TTL_LIMIT, |tenths| tenths.min(TTL_LIMIT))
+}
