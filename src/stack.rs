@@ -1,72 +1,57 @@
 //! One node and a ZMTP connection per link: the level of bytes and datagrams.
-#![allow(clippy::todo, clippy::needless_pass_by_value, unused_variables)] // the bodies follow
 
-use alloc::string::String;
-use core::net::{IpAddr, SocketAddr};
+use alloc::collections::{BTreeMap, VecDeque};
+use core::net::SocketAddr;
 
+use bytes::buf::Limit;
 use bytes::{Bytes, BytesMut};
+use tracing::debug;
 
-use crate::zre::{Config, Event, Peer, Presence};
+use crate::endpoint::{Endpoint, HostName};
+use crate::net::{Cut, Interface, InterfaceId, LinkId};
+use crate::timers::Timers;
+use crate::wire::zmtp::{Identity, SocketType};
 use crate::wire::{Frames, Text};
+use crate::zmtp::{self, Connection};
+use crate::zre::{self, Config, Counters, Event, Node, PeerView, SendError, Shouted};
 use crate::{Instant, PeerId};
 
-/// One TCP connection, inbound or outbound. Never used twice by a stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(u64);
-
-/// One interface of the embedder with a listening mailbox on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InterfaceId(u32);
-
-/// An interface as the embedder has it: the mailbox listens on `address:port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interface {
-    /// For people: `eth0`.
-    pub name: String,
-    /// The address that the mailbox is bound to.
-    pub address: IpAddr,
-    /// The port that the mailbox is bound to.
-    pub port: u16,
-}
-
-/// How a TCP connection ended, or why it was never made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
-    /// Nobody listens there.
-    Refused,
-    /// The other side closed it in order.
-    Closed,
-    /// It was reset.
-    Reset,
-    /// No way there (no route, network down, timed out).
-    Unreachable,
-    /// This machine has no more descriptors or memory for it.
-    Resources,
-}
-
 /// What the embedder has to do.
+///
+/// ```
+/// use atonce::{Action, Instant, Interface, Stack};
+///
+/// let mut stack = Stack::new(Instant::ZERO, [7; 32], Default::default());
+/// let lo = Interface { name: "lo".into(), address: [127, 0, 0, 1].into(), port: 49152 };
+/// stack.handle_interface_up(Instant::ZERO, lo);
+/// match stack.poll_action() {
+///     Some(Action::Broadcast { datagram, .. }) => assert_eq!(datagram.len(), 22),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
-    /// Send this datagram as a beacon on the interface (broadcast).
+    /// Send this datagram to the beacon port of everybody on the interface. A failure is no matter: it is sent again.
     Broadcast {
         /// Where.
         interface: InterfaceId,
         /// What.
         datagram: Bytes,
     },
-    /// Open a TCP connection; answer with `handle_connected` or `handle_disconnected`.
+    /// Open a TCP connection; answer with [`Stack::handle_connected`] or [`Stack::handle_disconnected`].
     Dial {
         /// The name of the new connection.
         link: LinkId,
         /// Where to.
         address: SocketAddr,
     },
-    /// There are octets to send where there were none: `poll_transmit(link)` until it lends nothing.
+    /// There are octets to send where there were none: take them with [`Stack::poll_transmit`] until it lends nothing.
     Transmit {
         /// Where.
         link: LinkId,
     },
-    /// Stop reading the connection (the application is slow); leave the rest to TCP.
+    /// Stop reading the connection, because the application is slow; TCP holds the other side back.
     Pause {
         /// Which.
         link: LinkId,
@@ -76,119 +61,626 @@ pub enum Action {
         /// Which.
         link: LinkId,
     },
-    /// Close the connection now and forget it; no further call about it.
+    /// Close the connection now and forget it. No further call about it.
     Close {
         /// Which.
         link: LinkId,
     },
-    /// Look a host name up, off the thread that does the I/O; answer with `handle_resolved`.
+    /// Look a host name up, off the thread that does the I/O, within 5 s; answer with [`Stack::handle_resolved`].
     Resolve {
         /// What to answer with.
         query: u64,
         /// The name.
-        host: String,
+        host: HostName,
         /// The port to put into the addresses.
         port: u16,
     },
 }
 
-/// See the module.
+/// What the next deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Timer {
+    /// Something of the node.
+    Node(zre::Timer),
+    /// A connection: its handshake takes too long, or its heartbeat is due.
+    Connection(LinkId),
+    /// A connection that is to be closed did not take in time what was queued.
+    Linger,
+}
+
+/// A whole ZRE node over bytes and datagrams: an adapter adds only sockets, a clock and entropy.
+///
+/// | the embedder calls | when |
+/// |---|---|
+/// | `handle_*` | something happened: octets, datagrams, connections, interfaces, time |
+/// | [`poll_action`](Stack::poll_action) | after each of these and each command, until `None` |
+/// | [`poll_transmit`](Stack::poll_transmit), [`handle_transmitted`](Stack::handle_transmitted) | after [`Action::Transmit`], and whenever the socket can be written to again |
+/// | [`poll_event`](Stack::poll_event) | as the application wants events; then `poll_action` again |
+/// | [`poll_timeout`](Stack::poll_timeout) | to know when to call [`handle_timeout`](Stack::handle_timeout) |
+///
+/// No call blocks, and none panics on what came from the network. `now` must not run backwards.
+///
+/// Two stacks that are handed each other's octets:
+///
+/// ```
+/// use atonce::zre::{Config, Event};
+/// use atonce::{Action, Instant, Interface, Stack};
+///
+/// let now = Instant::ZERO;
+/// let mut nodes = [1_u8, 2].map(|n| {
+///     let mut node = Stack::new(now, [n; 32], Config::default());
+///     let address = [127, 0, 0, n].into();
+///     node.handle_interface_up(now, Interface { name: "lo".into(), address, port: 49152 });
+///     node
+/// });
+/// // Each hears the other's beacon.
+/// let beacons = nodes.each_mut().map(|node| match node.poll_action() {
+///     Some(Action::Broadcast { datagram, .. }) => datagram,
+///     other => panic!("{other:?}"),
+/// });
+/// nodes[0].handle_datagram(now, "127.0.0.2:5670".parse()?, &beacons[1]);
+/// // The first one dials the second.
+/// assert!(matches!(nodes[0].poll_action(), Some(Action::Dial { .. })));
+/// # Ok::<(), core::net::AddrParseError>(())
+/// ```
 #[derive(Debug)]
-pub struct Stack {}
+pub struct Stack {
+    node: Node,
+    links: BTreeMap<LinkId, Link>,
+    actions: VecDeque<Action>,
+    /// Links that the node takes messages of again.
+    resumed: VecDeque<LinkId>,
+    timers: Timers<LinkId>,
+    /// Closing links, by when they are closed whatever they still have to send.
+    closing: Timers<LinkId>,
+    config: Config,
+    /// The application was told that the node is stopped.
+    told: bool,
+}
+
+#[derive(Debug)]
+struct Link {
+    connection: Connection,
+    /// The embedder knows that there are octets to send.
+    signalled: bool,
+    /// The connection is made: octets can be sent.
+    connected: bool,
+    /// The embedder was told not to read.
+    paused: bool,
+    /// The node has forgotten the link; what is queued goes out, then it is closed.
+    closing: bool,
+    /// The connection ended while messages waited to be taken.
+    ended: Option<Cut>,
+    /// When the connection wants to be called, as far as `timers` know.
+    deadline: Option<Instant>,
+}
+
+impl Link {
+    fn new(connection: Connection, connected: bool) -> Self {
+        Self {
+            connection,
+            signalled: false,
+            connected,
+            paused: false,
+            closing: false,
+            ended: None,
+            deadline: None,
+        }
+    }
+}
 
 impl Stack {
-    /// A node that knows nobody. The same seed and the same inputs give the same actions.
-    pub fn new(now: Instant, seed: [u8; 32], config: Config) -> Self { todo!() }
+    /// A node that knows nobody and has no interface yet. See [`Node::new`].
+    pub fn new(now: Instant, seed: [u8; 32], config: Config) -> Self {
+        Self {
+            node: Node::new(now, seed, config.clone()),
+            links: BTreeMap::new(),
+            actions: VecDeque::new(),
+            resumed: VecDeque::new(),
+            timers: Timers::new(),
+            closing: Timers::new(),
+            config,
+            told: false,
+        }
+    }
+
     // ---- commands
-    pub fn join(&mut self, now: Instant, group: &Text) { todo!() }
-    pub fn leave(&mut self, now: Instant, group: &Text) { todo!() }
-    pub fn whisper(&mut self, now: Instant, peer: PeerId, content: Frames) -> Result<(), SendError> { todo!() }
-    pub fn shout(&mut self, now: Instant, group: &Text, content: Frames) -> Result<Shouted, SendError> { todo!() }
-    /// `tcp://host:port`
-    pub fn connect(&mut self, now: Instant, endpoint: crate::endpoint::Endpoint) { todo!() }
-    /// Say goodbye, flush, close everything; `Event::Stopped` when done.
-    pub fn stop(&mut self, now: Instant) { todo!() }
+
+    /// See [`Node::join`].
+    pub fn join(&mut self, now: Instant, group: &Text) {
+        self.node.join(now, group);
+        self.settle(now);
+    }
+
+    /// See [`Node::leave`].
+    pub fn leave(&mut self, now: Instant, group: &Text) {
+        self.node.leave(now, group);
+        self.settle(now);
+    }
+
+    /// See [`Node::whisper`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing was sent and nothing changed.
+    pub fn whisper(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        content: impl Into<Frames>,
+    ) -> Result<(), SendError> {
+        let sent = self.node.whisper(now, peer, content.into());
+        self.settle(now);
+        sent
+    }
+
+    /// See [`Node::shout`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing was sent.
+    pub fn shout(
+        &mut self,
+        now: Instant,
+        group: &Text,
+        content: impl Into<Frames>,
+    ) -> Result<Shouted, SendError> {
+        let shouted = self.node.shout(now, group, content.into());
+        self.settle(now);
+        shouted
+    }
+
+    /// See [`Node::connect`].
+    pub fn connect(&mut self, now: Instant, endpoint: &Endpoint) {
+        self.node.connect(now, endpoint);
+        self.settle(now);
+    }
+
+    /// Says goodbye, sends what is queued (for at most [`Limits::linger`](zre::Limits::linger)) and closes everything.
+    /// [`Event::Stopped`] is the last event.
+    pub fn stop(&mut self, now: Instant) {
+        self.node.stop(now);
+        self.settle(now);
+    }
+
     // ---- inputs
-    pub fn handle_interface_up(&mut self, now: Instant, interface: Interface) -> InterfaceId { todo!() }
-    pub fn handle_interface_down(&mut self, now: Instant, interface: InterfaceId, detail: &str) { todo!() }
-    /// `interface`: where it arrived, when known.
-    pub fn handle_datagram(&mut self, now: Instant, interface: Option<InterfaceId>, source: SocketAddr, datagram: &[u8]) { todo!() }
-    /// `None`: refused, close the socket.
-    pub fn handle_accepted(&mut self, now: Instant, interface: InterfaceId, remote: SocketAddr) -> Option<LinkId> { todo!() }
-    pub fn handle_connected(&mut self, now: Instant, link: LinkId, local: SocketAddr) { todo!() }
-    pub fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) { todo!() }
-    /// Octets that came, all of them are taken.
-    pub fn handle_received(&mut self, now: Instant, link: LinkId, octets: &[u8]) { todo!() }
-    /// When a large frame is under way: what it still lacks is to be read right into this buffer (append only).
-    pub fn receive_buffer(&mut self, link: LinkId) -> Option<bytes::buf::Limit<&mut BytesMut>> { todo!() }
-    /// After appending to the buffer.
-    pub fn handle_filled(&mut self, now: Instant, link: LinkId) { todo!() }
-    /// The first `octets` octets that `poll_transmit` lent were taken by the socket.
-    pub fn handle_transmitted(&mut self, now: Instant, link: LinkId, octets: usize) { todo!() }
-    pub fn handle_resolved(&mut self, now: Instant, query: u64, addresses: &[SocketAddr]) { todo!() }
-    pub fn handle_timeout(&mut self, now: Instant) { todo!() }
+
+    /// An interface is there, and the mailbox is bound on it.
+    pub fn handle_interface_up(&mut self, now: Instant, interface: Interface) -> InterfaceId {
+        let id = self.node.handle_interface_up(now, interface);
+        self.settle(now);
+        id
+    }
+
+    /// An interface went away, because of `detail`. Links that still live are kept.
+    pub fn handle_interface_down(&mut self, now: Instant, interface: InterfaceId, detail: &str) {
+        self.node.handle_interface_down(now, interface, detail);
+        self.settle(now);
+    }
+
+    /// A datagram came to the beacon port from `source`. What is no beacon is counted and left alone.
+    pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+        self.node.handle_datagram(now, source, datagram);
+        self.settle(now);
+    }
+
+    /// Somebody connected to the mailbox. `None`: the link is refused, close the socket.
+    #[must_use]
+    pub fn handle_accepted(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        remote: SocketAddr,
+    ) -> Option<LinkId> {
+        let link = self.node.handle_accepted(now, interface, remote);
+        if let Some(link) = link {
+            let connection = self.connection(now, SocketType::Router);
+            self.links.insert(link, Link::new(connection, true));
+            self.watch(link);
+        }
+        self.settle(now);
+        link
+    }
+
+    /// A connection that was dialled is made; `local` is our own address on it.
+    pub fn handle_connected(&mut self, now: Instant, link: LinkId, local: SocketAddr) {
+        self.node.handle_connected(link, local);
+        if let Some(entry) = self.links.get_mut(&link) {
+            entry.connected = true;
+            self.watch(link);
+        }
+        self.settle(now);
+    }
+
+    /// A connection ended, or could not be made. What it brought before still counts.
+    pub fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) {
+        match self.links.get_mut(&link) {
+            Some(entry) if entry.paused && entry.connection.pending_messages() > 0 => {
+                entry.ended = Some(cut);
+            }
+            Some(entry) => {
+                let closing = entry.closing;
+                self.drop_link(link);
+                if !closing {
+                    self.node.handle_disconnected(now, link, cut);
+                }
+            }
+            None => {}
+        }
+        self.settle(now);
+    }
+
+    /// Octets came over a connection. All of them are taken.
+    pub fn handle_received(&mut self, now: Instant, link: LinkId, octets: &[u8]) {
+        if let Some(entry) = self.links.get_mut(&link)
+            && !entry.closing
+        {
+            entry.connection.handle_input(now, octets);
+            self.pump(now, link);
+        }
+        self.settle(now);
+    }
+
+    /// While a large frame is under way: the buffer into which what it still lacks is to be read, instead of
+    /// [`handle_received`](Stack::handle_received). Append to it, then call [`handle_filled`](Stack::handle_filled).
+    #[must_use]
+    pub fn receive_buffer(&mut self, link: LinkId) -> Option<Limit<&mut BytesMut>> {
+        let entry = self.links.get_mut(&link)?;
+        if entry.closing {
+            return None;
+        }
+        entry.connection.receive_buffer()
+    }
+
+    /// Octets were appended to the buffer that [`receive_buffer`](Stack::receive_buffer) lent.
+    pub fn handle_filled(&mut self, now: Instant, link: LinkId) {
+        if let Some(entry) = self.links.get_mut(&link)
+            && !entry.closing
+        {
+            entry.connection.handle_filled(now);
+            self.pump(now, link);
+        }
+        self.settle(now);
+    }
+
+    /// The network took the first `octets` octets that [`poll_transmit`](Stack::poll_transmit) lent.
+    pub fn handle_transmitted(&mut self, now: Instant, link: LinkId, octets: usize) {
+        let Some(entry) = self.links.get_mut(&link) else {
+            return;
+        };
+        entry.connection.handle_transmitted(now, octets);
+        let (left, messages) = (
+            entry.connection.queued_octets(),
+            entry.connection.queued_messages(),
+        );
+        if left == 0 {
+            entry.signalled = false;
+        }
+        if entry.closing {
+            if left == 0 {
+                self.close(link);
+            }
+        } else {
+            self.node.handle_sent(now, link, octets, left, messages);
+        }
+        self.settle(now);
+    }
+
+    /// The answer to [`Action::Resolve`], empty when there is none.
+    pub fn handle_resolved(&mut self, now: Instant, query: u64, addresses: &[SocketAddr]) {
+        self.node.handle_resolved(now, query, addresses);
+        self.settle(now);
+    }
+
+    /// Does what is due by `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(link) = self.timers.pop_due(now) {
+            if let Some(entry) = self.links.get_mut(&link) {
+                entry.deadline = None;
+                entry.connection.handle_timeout(now);
+                self.pump(now, link);
+                self.watch(link);
+            }
+        }
+        while let Some(link) = self.closing.pop_due(now) {
+            self.close(link);
+        }
+        self.node.handle_timeout(now);
+        self.settle(now);
+    }
+
     // ---- outputs
-    pub fn poll_action(&mut self) -> Option<Action> { todo!() }
-    /// Slices to send, in order, for a vectored write; empty when nothing waits or the link is unknown.
-    pub fn poll_transmit(&self, link: LinkId) -> impl Iterator<Item = &[u8]> { let _ = link; core::iter::empty() }
-    pub fn poll_event(&mut self, now: Instant) -> Option<Event> { todo!() }
-    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> { todo!() }
+
+    /// The next thing to do, in order.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The octets to send over a connection, in slices for a vectored write; none when nothing waits.
+    pub fn poll_transmit(&self, link: LinkId) -> impl Iterator<Item = &[u8]> {
+        self.links
+            .get(&link)
+            .filter(|entry| entry.connected)
+            .into_iter()
+            .flat_map(|entry| entry.connection.poll_transmit())
+    }
+
+    /// The next event for the application. Call [`poll_action`](Stack::poll_action) afterwards: peers that waited for room
+    /// may be read again.
+    #[must_use]
+    pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
+        match self.node.poll_event(now) {
+            Some(event) => {
+                self.settle(now);
+                Some(event)
+            }
+            None if self.node.is_stopping() && self.links.is_empty() && !self.told => {
+                self.told = true;
+                Some(Event::Stopped)
+            }
+            None => None,
+        }
+    }
+
+    /// Whether [`poll_event`](Stack::poll_event) has something.
+    pub fn has_event(&self) -> bool {
+        self.node.has_event() || (self.node.is_stopping() && self.links.is_empty() && !self.told)
+    }
+
+    /// When [`handle_timeout`](Stack::handle_timeout) is to be called at the latest, and what for. `None`: not at all.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        let node = self
+            .node
+            .poll_timeout()
+            .map(|(at, timer)| (at, Timer::Node(timer)));
+        let connection = self
+            .timers
+            .next()
+            .map(|(at, link)| (at, Timer::Connection(link)));
+        let linger = self.closing.next().map(|(at, _)| (at, Timer::Linger));
+        [node, connection, linger]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
+    }
+
     // ---- queries
-    pub fn id(&self) -> PeerId { todo!() }
-    pub fn name(&self) -> &Text { todo!() }
-    pub fn groups(&self) -> impl Iterator<Item = &Text> { core::iter::empty() }
-    pub fn peers(&self) -> impl Iterator<Item = PeerView<'_>> { core::iter::empty() }
-    pub fn peer(&self, id: PeerId) -> Option<PeerView<'_>> { todo!() }
-    pub fn is_stopped(&self) -> bool { todo!() }
-    pub fn counters(&self) -> Counters { todo!() }
+
+    /// This node's identity.
+    pub const fn id(&self) -> PeerId {
+        self.node.id()
+    }
+
+    /// This node's public name.
+    pub const fn name(&self) -> &Text {
+        self.node.name()
+    }
+
+    /// The groups this node is in, sorted.
+    pub fn groups(&self) -> impl Iterator<Item = &Text> {
+        self.node.groups()
+    }
+
+    /// The endpoints that peers are told, one for each interface.
+    pub fn endpoints(&self) -> impl Iterator<Item = Text> {
+        self.node.endpoints()
+    }
+
+    /// The peers that are here, sorted by identity.
+    pub fn peers(&self) -> impl Iterator<Item = PeerView<'_>> {
+        self.node.peers()
+    }
+
+    /// A peer that is here.
+    pub fn peer(&self, id: PeerId) -> Option<PeerView<'_>> {
+        self.node.peer(id)
+    }
+
+    /// The peers of this name; names need not be unique.
+    pub fn peers_by_name(&self, name: &str) -> impl Iterator<Item = PeerView<'_>> {
+        self.peers().filter(move |view| view.peer.name == *name)
+    }
+
+    /// The peers that have a header of this name and value.
+    pub fn peers_by_header(&self, name: &str, value: &str) -> impl Iterator<Item = PeerView<'_>> {
+        self.peers().filter(move |view| {
+            view.peer
+                .headers
+                .get(name)
+                .is_some_and(|found| *found == *value)
+        })
+    }
+
+    /// The peers in a group.
+    pub fn peers_in(&self, group: &[u8]) -> impl Iterator<Item = PeerView<'_>> {
+        self.node.peers_in(group)
+    }
+
+    /// What happened so far, in numbers.
+    pub const fn counters(&self) -> &Counters {
+        self.node.counters()
+    }
+
+    /// Whether the node was stopped and everything is closed.
+    pub fn is_stopped(&self) -> bool {
+        self.node.is_stopping() && self.links.is_empty()
+    }
+
+    // ---- the parts together
+
+    fn connection(&self, now: Instant, socket_type: SocketType) -> Connection {
+        let stranger = self.config.limits.unproved_octets;
+        let mut config = zmtp::Config::new(socket_type);
+        // Seventeen octets that begin with 01 are an identity.
+        config.identity =
+            Identity::try_from(self.node.id().identity().as_slice()).unwrap_or_default();
+        config.handshake_timeout = self.config.limits.hello_deadline;
+        config.limits.frame_octets = stranger;
+        config.limits.message_octets = stranger;
+        config.limits.message_frames = self.config.limits.message_frames;
+        Connection::new(now, config)
+    }
+
+    /// Hands what a connection decoded to the node, as long as the node takes it.
+    fn pump(&mut self, now: Instant, link: LinkId) {
+        loop {
+            let willing = self.node.is_willing(link);
+            let Some(entry) = self.links.get_mut(&link) else {
+                return;
+            };
+            if entry.closing {
+                return;
+            }
+            if !willing {
+                if !core::mem::replace(&mut entry.paused, true) {
+                    self.node.handle_paused(link);
+                    self.actions.push_back(Action::Pause { link });
+                }
+                break;
+            }
+            match entry.connection.poll_event() {
+                Some(zmtp::Event::Message(message)) => {
+                    self.node.handle_message(now, link, message);
+                }
+                Some(zmtp::Event::Ready { identity, .. }) => {
+                    self.node.handle_ready(now, link, identity.as_bytes());
+                }
+                Some(zmtp::Event::Closed(error)) => {
+                    debug!(%link, %error, "closed");
+                    self.begin_close(now, link);
+                    self.node.handle_garbled(now, link);
+                    return;
+                }
+                // No business of a ROUTER or DEALER.
+                Some(_) => {}
+                None => {
+                    if let Some(cut) = entry.ended.take() {
+                        self.drop_link(link);
+                        self.node.handle_disconnected(now, link, cut);
+                        return;
+                    }
+                    break;
+                }
+            }
+            self.apply(now);
+        }
+        self.watch(link);
+    }
+
+    /// Does what the node wants, until there is nothing more to do.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            self.apply(now);
+            let Some(link) = self.resumed.pop_front() else {
+                return;
+            };
+            if let Some(entry) = self.links.get_mut(&link) {
+                entry.paused = false;
+                self.actions.push_back(Action::Resume { link });
+                self.pump(now, link);
+            }
+        }
+    }
+
+    fn apply(&mut self, now: Instant) {
+        while let Some(action) = self.node.poll_action() {
+            match action {
+                zre::Action::Send { link, message } => self.send(link, message),
+                zre::Action::Broadcast { interface, beacon } => {
+                    let datagram = beacon.encode();
+                    self.actions.push_back(Action::Broadcast {
+                        interface,
+                        datagram,
+                    });
+                }
+                zre::Action::Dial { link, address } => {
+                    let connection = self.connection(now, SocketType::Dealer);
+                    self.links.insert(link, Link::new(connection, false));
+                    self.actions.push_back(Action::Dial { link, address });
+                }
+                zre::Action::Trust { link } => {
+                    if let Some(entry) = self.links.get_mut(&link) {
+                        entry.connection.set_limits(zmtp::Limits {
+                            frame_octets: self.config.limits.frame_octets,
+                            message_octets: self.config.limits.message_octets,
+                            message_frames: self.config.limits.message_frames,
+                            ..zmtp::Limits::default()
+                        });
+                    }
+                }
+                zre::Action::Resume { link } => self.resumed.push_back(link),
+                zre::Action::Close { link, flush: true } => self.begin_close(now, link),
+                zre::Action::Close { link, flush: false } => self.close(link),
+                zre::Action::Resolve { query, host, port } => {
+                    self.actions
+                        .push_back(Action::Resolve { query, host, port });
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, link: LinkId, message: Frames) {
+        if let Some(entry) = self.links.get_mut(&link) {
+            if let Err(error) = entry.connection.send(message) {
+                // The node sends whole messages over links that are up, within the limits: our own bug.
+                debug_assert!(false, "{link}: {error}");
+            }
+            signal(link, entry, &mut self.actions);
+        }
+    }
+
+    /// Tells the embedder of new octets to send, and keeps the deadline of a connection.
+    fn watch(&mut self, link: LinkId) {
+        let Some(entry) = self.links.get_mut(&link) else {
+            return;
+        };
+        signal(link, entry, &mut self.actions);
+        let deadline = entry.connection.poll_timeout().map(|(at, _)| at);
+        // A deadline that moved away is looked at when the old one comes.
+        if let Some(at) = deadline
+            && entry.deadline.is_none_or(|before| at < before)
+        {
+            entry.deadline = Some(at);
+            self.timers.set(link, at);
+        }
+    }
+
+    /// Closes a link once what is queued is sent, or after a while in any case.
+    fn begin_close(&mut self, now: Instant, link: LinkId) {
+        let Some(entry) = self.links.get_mut(&link) else {
+            return;
+        };
+        entry.closing = true;
+        if !entry.connected || entry.connection.queued_octets() == 0 {
+            return self.close(link);
+        }
+        signal(link, entry, &mut self.actions);
+        self.closing.set(link, now + self.config.limits.linger);
+    }
+
+    fn close(&mut self, link: LinkId) {
+        let ended = self
+            .links
+            .get(&link)
+            .is_some_and(|entry| entry.ended.is_some());
+        if self.drop_link(link) && !ended {
+            self.actions.push_back(Action::Close { link });
+        }
+    }
+
+    fn drop_link(&mut self, link: LinkId) -> bool {
+        self.timers.cancel(link);
+        self.closing.cancel(link);
+        self.links.remove(&link).is_some()
+    }
 }
 
-/// Why nothing was sent. Nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SendError {
-    /// No such peer is here: it did not enter, or it is gone.
-    #[error("no such peer is here")]
-    UnknownPeer,
-    /// The peer does not read as fast as it is written to. Try again later.
-    #[error("the queue to the peer is full")]
-    Full,
-    /// Larger than the limit of a message.
-    #[error("the message is larger than the limit of {limit} octets")]
-    TooLarge { 
-        /// The limit.
-        limit: usize },
-    /// The node is stopping.
-    #[error("the node is stopped")]
-    Stopped,
-}
-
-/// How far a SHOUT went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shouted {
-    /// Peers to which it is on its way.
-    pub reached: usize,
-    /// Peers that did not get it because their queue is full.
-    pub full: usize,
-}
-
-/// What a deadline is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timer { /// todo
-    Beacon }
-
-/// Counts since the start.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Counters {}
-
-/// A peer that is here, now.
-#[derive(Clone, Copy, Debug)]
-pub struct PeerView<'a> {
-    /// Who it is.
-    pub peer: &'a alloc::sync::Arc<Peer>,
-    /// The groups it is in.
-    pub groups: &'a alloc::collections::BTreeSet<Text>,
-    /// How lively it is.
-    pub presence: Presence,
+fn signal(link: LinkId, entry: &mut Link, actions: &mut VecDeque<Action>) {
+    if entry.connected && !entry.signalled && entry.connection.queued_octets() > 0 {
+        entry.signalled = true;
+        actions.push_back(Action::Transmit { link });
+    }
 }

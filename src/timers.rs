@@ -33,13 +33,6 @@ impl<K: Ord + Copy> Timers<K> {
         self.by_time.insert((at, key));
     }
 
-    /// Sets the deadline of `key` unless it has an earlier one.
-    pub(crate) fn set_earlier(&mut self, key: K, at: Instant) {
-        if self.by_key.get(&key).is_none_or(|before| at < *before) {
-            self.set(key, at);
-        }
-    }
-
     pub(crate) fn cancel(&mut self, key: K) {
         if let Some(at) = self.by_key.remove(&key) {
             self.by_time.remove(&(at, key));
@@ -72,7 +65,6 @@ mod tests {
         timers.set('a', Instant::from_millis(5));
         timers.set('a', Instant::from_millis(7));
         timers.set('b', Instant::from_millis(6));
-        timers.set_earlier('b', Instant::from_millis(8));
         assert_eq!(timers.next(), Some((Instant::from_millis(6), 'b')));
         assert_eq!(timers.pop_due(Instant::from_millis(5)), None);
         assert_eq!(timers.pop_due(Instant::from_millis(7)), Some('b'));

@@ -122,6 +122,8 @@ pub enum Lost {
         /// The one that came.
         found: u16,
     },
+    /// What it sent does not follow ZMTP.
+    Garbled,
     /// It sent what is not a ZRE message.
     Malformed(Malformed),
     /// Another node took its endpoint.
@@ -163,6 +165,7 @@ impl fmt::Display for Lost {
             Self::Gap { expected, found } => {
                 write!(f, "a gap: expected message {expected}, found {found}")
             }
+            Self::Garbled => f.write_str("its link broke the rules of ZMTP"),
             Self::Malformed(malformed) => write!(f, "a malformed message: {malformed}"),
             Self::Displaced => f.write_str("another node took its endpoint"),
             Self::Limit(limit) => write!(f, "it went over the limit of {limit}"),

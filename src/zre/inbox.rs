@@ -64,6 +64,11 @@ impl Inbox {
         self.share(id) <= limits.receive_octets / 2 && self.total <= limits.receive_octets_total / 2
     }
 
+    /// What waits for the application, of all peers together, in octets.
+    pub(crate) const fn total(&self) -> usize {
+        self.total
+    }
+
     fn share(&self, id: PeerId) -> usize {
         self.shares.get(&id).copied().unwrap_or_default()
     }

@@ -1,9 +1,58 @@
 //! The node as a machine: who is there, who is in which group, and what is said to whom.
+//!
+//! A node has one mailbox (a ROUTER), into which its peers write, and makes one link (a DEALER) to the mailbox of each
+//! peer: the Harmony pattern of RFC 36. This module is that node at the level of messages; [`Stack`](crate::Stack) adds
+//! the ZMTP connections.
+//!
+//! ```text
+//!   beacon, endpoint                HELLO on a link that they made
+//!         │                                   │
+//!         ▼                                   ▼
+//!    ┌─────────┐   link up: our HELLO    ┌─────────┐
+//!    │  hint   │ ──────────────────────▶ │ greeted │
+//!    └─────────┘                         └────┬────┘
+//!         tries end: forgotten                │ their HELLO came and our link is up
+//!                                             ▼
+//!                       ┌────────────────  ENTER  ◀──────────────┐
+//!                       ▼                                        │
+//!     ┌───────┐  evasive timeout   ┌─────────┐   no PING-OK  ┌───┴────┐
+//!     │ ready │ ─────────────────▶ │ evasive │ ────────────▶ │ silent │
+//!     └───────┘ ◀───── anything ── └─────────┘ ◀─ anything ─ └────────┘
+//!         │
+//!         ▼  goodbye, expired, replaced, lost, overrun
+//!       EXIT
+//! ```
+//!
+//! Where a line of this module lives:
+//!
+//! | file | what |
+//! |---|---|
+//! | `node` | what the node holds, what the application asks, what it is given |
+//! | `greeting` | links that others make: who may speak for an identity, HELLO, messages |
+//! | `dialling` | links that we make: hints, tries, cuts |
+//! | `presence` | beacons, silence, doubts, the end of a peer |
+//! | `dial`, `inbound`, `record`, `past`, `target` | what is known of our link, their link, a peer, a peer that is gone, a host name |
+//! | `sequence`, `inbox` | numbers of messages; events that wait |
 
+mod abilities;
 mod config;
+mod dial;
+mod dialling;
 mod event;
+mod greeting;
+mod inbound;
+mod inbox;
+mod node;
+mod past;
 mod peer;
+mod presence;
+mod record;
+mod report;
+mod sequence;
+mod target;
 
 pub use config::{Config, Limits};
 pub use event::{Event, ExitReason, Lost};
+pub use node::{Action, Node, PeerView, Timer};
 pub use peer::{Peer, Presence};
+pub use report::{Counters, SendError, Shouted};

@@ -18,6 +18,9 @@ const FLAP_WINDOW: Duration = Duration::from_secs(60);
 /// The longest pause before a flapping peer is dialled again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long an endpoint that never answered is left alone.
+const SHUN: Duration = Duration::from_secs(60);
+
 /// What is known of a peer that was here.
 #[derive(Clone, Copy, Debug)]
 struct Memory {
@@ -33,6 +36,8 @@ struct Memory {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Past {
     peers: BTreeMap<PeerId, Memory>,
+    /// Endpoints that never answered, and until when they are not dialled.
+    shunned: BTreeMap<SocketAddr, Instant>,
 }
 
 impl Past {
@@ -66,8 +71,31 @@ impl Past {
         memory.wraps_early |= wraps_early;
     }
 
+    /// Remembers how the peer wraps its sequence.
+    pub(crate) fn wraps(&mut self, id: PeerId) {
+        if let Some(memory) = self.peers.get_mut(&id) {
+            memory.wraps_early = true;
+        }
+    }
+
+    /// Remembers that an endpoint never answered.
+    pub(crate) fn shun(&mut self, now: Instant, address: SocketAddr) {
+        self.shunned.retain(|_, until| now < *until);
+        if self.shunned.len() < REMEMBERED {
+            self.shunned.insert(address, now + SHUN);
+        }
+    }
+
+    /// Whether an endpoint never answered, not long ago.
+    pub(crate) fn is_shunned(&self, now: Instant, address: SocketAddr) -> bool {
+        self.shunned.get(&address).is_some_and(|until| now < *until)
+    }
+
     /// Whether a hint about the peer at this address is to be followed.
     pub(crate) fn may_dial(&self, now: Instant, id: PeerId, address: SocketAddr) -> bool {
+        if self.is_shunned(now, address) {
+            return false;
+        }
         let Some(memory) = self.peers.get(&id) else {
             return true;
         };
@@ -94,7 +122,9 @@ impl Past {
 fn pause(exits: u32) -> Duration {
     match exits.checked_sub(FREE_EXITS + 1) {
         None => Duration::ZERO,
-        Some(doublings) => (Duration::from_millis(500) * 2_u32.pow(doublings.min(6))).min(LONGEST_PAUSE),
+        Some(doublings) => {
+            (Duration::from_millis(500) * 2_u32.pow(doublings.min(6))).min(LONGEST_PAUSE)
+        }
     }
 }
 

@@ -76,6 +76,11 @@ impl Receiver {
         found == self.expected || (self.expected == LAST && found == 0)
     }
 
+    /// The number that comes next, by the convention of most.
+    pub(crate) const fn expected(&self) -> u16 {
+        self.expected
+    }
+
     /// Whether the peer was seen to wrap 65534→0.
     pub(crate) const fn wraps_early(&self) -> bool {
         self.early

@@ -1,0 +1,26 @@
+//! How atonce nodes know each other's extra abilities.
+
+use super::Peer;
+use crate::wire::{Headers, LongText, Text};
+
+/// The header of HELLO that names them, separated by spaces. Other implementations show it and ignore it.
+const HEADER: &str = "X-ATONCE";
+
+/// Understands GOODBYE on the link, which other kinds of peers drop a node for.
+pub(super) const GOODBYE: &str = "goodbye";
+
+/// Adds the header to what the application wants told.
+pub(super) fn put(headers: &mut Headers) {
+    if let (Ok(name), Ok(value)) = (Text::try_from(HEADER), LongText::try_from(GOODBYE)) {
+        headers.insert(name, value);
+    }
+}
+
+pub(super) fn has(peer: &Peer, ability: &str) -> bool {
+    peer.headers.get(HEADER).is_some_and(|value| {
+        value
+            .as_bytes()
+            .split(|octet| *octet == b' ')
+            .any(|word| word == ability.as_bytes())
+    })
+}

@@ -1,0 +1,205 @@
+//! One link that this node makes: to a mailbox it was told of.
+
+use alloc::collections::VecDeque;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use super::sequence::Sender;
+use crate::net::LinkId;
+use crate::wire::zre::Command;
+use crate::{Instant, PeerId};
+
+/// How long a connection and its ZMTP handshake may take.
+pub(super) const DIAL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The pause between the first two tries to dial a peer that was ready: 250 ms, so that a killed peer is noticed
+/// well within a second.
+pub(super) const REDIAL_PAUSE: Duration = Duration::from_millis(250);
+
+/// The first pause before an endpoint is dialled again; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A peer that greets again is greeted again, unless our last HELLO is younger than this: then theirs is the answer to
+/// ours, and two honest nodes would greet each other for ever (C Zyre and Pyre answer within milliseconds, zyre.js only
+/// at our next beacon, and then it wants another).
+const GREETING_PAUSE: Duration = Duration::from_millis(400);
+
+/// The most HELLOs to one endpoint within [`GREETINGS_WINDOW`].
+const GREETINGS: usize = 4;
+
+const GREETINGS_WINDOW: Duration = Duration::from_secs(10);
+
+/// PINGs under way of which is remembered what their answers confirm.
+const PINGS: usize = 16;
+
+/// Whose link it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Nobody greeted us from there yet.
+    Nobody,
+    /// A node greeted us over this accepted link and enters once our own link to it is up.
+    Greeted { peer: PeerId, link: LinkId },
+    /// A peer that is here.
+    Peer(PeerId),
+}
+
+/// How far the link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It waits for its next try.
+    Waiting,
+    /// The connection or its handshake is under way.
+    Dialling(LinkId),
+    /// Messages can be sent.
+    Up(LinkId),
+}
+
+/// One endpoint, dialled or to be dialled.
+#[derive(Debug)]
+pub(super) struct Dial {
+    pub(super) state: State,
+    pub(super) owner: Owner,
+    /// Who should be there: from a beacon, or proved by the mailbox's own Identity.
+    pub(super) expect: Option<PeerId>,
+    /// Where the hint came from; hints are limited per source.
+    pub(super) source: IpAddr,
+    /// The application asked for it: it is tried for ever.
+    pub(super) persistent: bool,
+    /// The host name it was looked up from, as an index into the node's targets.
+    pub(super) target: Option<usize>,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// Of these, how many were refusals of a link that had been up.
+    pub(super) refusals: u32,
+    /// Our own address on the link, once it is connected.
+    pub(super) local: Option<IpAddr>,
+    pub(super) sender: Sender,
+    /// When the last HELLO was said on the link, and the ones before it.
+    pub(super) greeted_at: Option<Instant>,
+    greetings: VecDeque<Instant>,
+    /// Messages handed to the link since HELLO, and how many of them are known to have arrived.
+    sent: u64,
+    confirmed: u64,
+    pings: VecDeque<u64>,
+    /// Messages that may have been lost when the link was cut.
+    pub(super) lost: u64,
+    /// What waits in the link's queue.
+    pub(super) queued_octets: usize,
+    pub(super) queued_messages: usize,
+    /// The queue was found full and is watched.
+    pub(super) full: bool,
+    /// What is to be said as soon as the link is up again.
+    pub(super) held: VecDeque<Command>,
+}
+
+impl Dial {
+    pub(super) fn new(source: IpAddr) -> Self {
+        Self {
+            state: State::Waiting,
+            owner: Owner::Nobody,
+            expect: None,
+            source,
+            persistent: false,
+            target: None,
+            failures: 0,
+            refusals: 0,
+            local: None,
+            sender: Sender::new(false),
+            greeted_at: None,
+            greetings: VecDeque::new(),
+            sent: 0,
+            confirmed: 0,
+            pings: VecDeque::new(),
+            lost: 0,
+            queued_octets: 0,
+            queued_messages: 0,
+            full: false,
+            held: VecDeque::new(),
+        }
+    }
+
+    pub(super) const fn link(&self) -> Option<LinkId> {
+        match self.state {
+            State::Waiting => None,
+            State::Dialling(link) | State::Up(link) => Some(link),
+        }
+    }
+
+    pub(super) const fn up(&self) -> Option<LinkId> {
+        match self.state {
+            State::Up(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// The peer that is here or about to be, when there is one.
+    pub(super) const fn peer(&self) -> Option<PeerId> {
+        match self.owner {
+            Owner::Nobody => None,
+            Owner::Greeted { peer, .. } | Owner::Peer(peer) => Some(peer),
+        }
+    }
+
+    /// Whether one who greets us again is to be greeted again: not when it answers our last HELLO, and never so often
+    /// that two nodes could keep each other busy.
+    pub(super) fn may_greet_again(&self, now: Instant) -> bool {
+        let answer = self
+            .greeted_at
+            .is_none_or(|greeted| now - greeted < GREETING_PAUSE);
+        let storm = self.greetings.len() == GREETINGS
+            && self
+                .greetings
+                .front()
+                .is_some_and(|first| now - *first < GREETINGS_WINDOW);
+        !answer && !storm
+    }
+
+    /// A new conversation begins: HELLO comes next.
+    pub(super) fn begin(&mut self, now: Instant, wraps_early: bool) {
+        self.greeted_at = Some(now);
+        if self.greetings.len() == GREETINGS {
+            self.greetings.pop_front();
+        }
+        self.greetings.push_back(now);
+        self.sender = Sender::new(wraps_early);
+        self.sent = 0;
+        self.confirmed = 0;
+        self.lost = 0;
+        self.pings.clear();
+    }
+
+    pub(super) fn count_sent(&mut self, command: &Command) {
+        self.sent += 1;
+        if matches!(command, Command::Ping) {
+            if self.pings.len() == PINGS {
+                // The answers come in order: forgetting the oldest only confirms later than it could.
+                self.pings.pop_front();
+            }
+            self.pings.push_back(self.sent);
+        }
+    }
+
+    /// A PING was answered: what was sent before it arrived.
+    pub(super) fn confirm(&mut self) {
+        if let Some(sent) = self.pings.pop_front() {
+            self.confirmed = sent;
+        }
+    }
+
+    /// The link is gone: what was not confirmed may be lost.
+    pub(super) fn cut(&mut self) {
+        self.state = State::Waiting;
+        self.lost = self.sent.saturating_sub(self.confirmed);
+        self.pings.clear();
+        self.queued_octets = 0;
+        self.queued_messages = 0;
+    }
+
+    /// How long to wait before the next try, without jitter.
+    pub(super) fn pause(&self) -> Duration {
+        (FIRST_PAUSE * 2_u32.pow(self.failures.saturating_sub(1).min(10))).min(LONGEST_PAUSE)
+    }
+}

@@ -1,0 +1,382 @@
+//! Our links to the mailboxes of others: hints, tries, cuts.
+
+use core::net::SocketAddr;
+
+use tracing::debug;
+
+use super::Action;
+use super::dial::{DIAL_DEADLINE, Dial, Owner, REDIAL_PAUSE, State};
+use super::inbound::Role;
+use super::node::{Due, Node};
+use super::{Event, ExitReason, Lost};
+use crate::net::{Cut, LinkId};
+use crate::wire::zre::Command;
+use crate::{Instant, PeerId};
+
+/// How long the answer to our second HELLO may take to count as one.
+const ANSWER: core::time::Duration = core::time::Duration::from_secs(3);
+
+/// After how many refusals a peer whose mailbox was up is gone.
+const REFUSALS: u32 = 2;
+
+impl Node {
+    /// Notes a hint: somebody may be at this address. `false` when there are too many of them.
+    pub(super) fn add_dial(&mut self, now: Instant, address: SocketAddr, dial: Dial) -> bool {
+        let limits = &self.config.limits;
+        if !dial.persistent {
+            let unconfirmed = self
+                .dials
+                .values()
+                .filter(|dial| !matches!(dial.owner, Owner::Peer(_)) && !dial.persistent);
+            let (mut all, mut same) = (0, 0);
+            for other in unconfirmed {
+                all += 1;
+                same += usize::from(other.source == dial.source);
+            }
+            if all >= limits.contacts || same >= limits.contacts_per_address {
+                self.counters.hints_refused += 1;
+                return false;
+            }
+        }
+        if let Some(id) = dial.expect {
+            self.expected.insert(id, address);
+        }
+        self.dials.insert(address, dial);
+        self.begin_dial(now, address);
+        true
+    }
+
+    /// Dials what the application asked for.
+    pub(super) fn dial_for_ever(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        target: Option<usize>,
+    ) {
+        if self.is_own(address) {
+            debug!(%address, "not dialling ourselves");
+            return;
+        }
+        if let Some(dial) = self.dials.get_mut(&address) {
+            dial.persistent = true;
+            dial.target = dial.target.or(target);
+            return;
+        }
+        let mut dial = Dial::new(address.ip());
+        dial.persistent = true;
+        dial.target = target;
+        self.add_dial(now, address, dial);
+    }
+
+    fn begin_dial(&mut self, now: Instant, address: SocketAddr) {
+        let link = self.new_link();
+        if let Some(dial) = self.dials.get_mut(&address) {
+            dial.state = State::Dialling(link);
+            dial.local = None;
+            self.links.insert(link, Role::Outbound(address));
+            self.actions.push_back(Action::Dial { link, address });
+            self.timers.set(Due::Dial(address), now + DIAL_DEADLINE);
+        }
+    }
+
+    /// The deadline of a dial: to begin its next try, or to give up the one under way.
+    pub(super) fn dial_due(&mut self, now: Instant, address: SocketAddr) {
+        let Some(dial) = self.dials.get(&address) else {
+            return;
+        };
+        match dial.state {
+            State::Waiting => self.begin_dial(now, address),
+            State::Dialling(link) | State::Up(link) => {
+                // No connection in time; or nobody greeted us from where our HELLO went.
+                debug!(%address, "no answer in time");
+                self.close(link);
+                self.dial_ended(now, address, Cut::Unreachable);
+            }
+        }
+    }
+
+    /// A connection that was dialled is made; its ZMTP handshake comes next. `local` is our own address on it.
+    pub fn handle_connected(&mut self, link: LinkId, local: SocketAddr) {
+        if let Some(Role::Outbound(address)) = self.links.get(&link)
+            && let Some(dial) = self.dials.get_mut(address)
+        {
+            dial.local = Some(local.ip());
+        }
+    }
+
+    /// The handshake of a link we dialled is done.
+    pub(super) fn dial_ready(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        address: SocketAddr,
+        identity: &[u8],
+    ) {
+        if let Some(id) = PeerId::from_identity(identity)
+            && !self.prove(now, link, address, id)
+        {
+            return;
+        }
+        let deadline = now + self.config.limits.hello_deadline;
+        let Some(dial) = self.dials.get_mut(&address) else {
+            return;
+        };
+        dial.state = State::Up(link);
+        dial.refusals = 0;
+        match dial.owner {
+            Owner::Peer(id) => {
+                self.timers.cancel(Due::Dial(address));
+                self.link_restored(now, address, id);
+            }
+            Owner::Greeted { peer, link } => {
+                self.timers.cancel(Due::Dial(address));
+                self.greet_anew(now, address);
+                self.enter(now, peer, link);
+            }
+            Owner::Nobody => {
+                self.timers.set(Due::Dial(address), deadline);
+                self.greet_anew(now, address);
+            }
+        }
+    }
+
+    /// A mailbox that states its own identity proves who is there (atonce nodes do). `false` when the link is of no use
+    /// then, and gone.
+    fn prove(&mut self, now: Instant, link: LinkId, address: SocketAddr, id: PeerId) -> bool {
+        let elsewhere = self
+            .peers
+            .get(&id)
+            .is_some_and(|peer| peer.address != address)
+            || self.greeted.get(&id).is_some_and(|other| *other != address);
+        if id == self.id || elsewhere {
+            // Ourselves by another way, or one whom we reach already: a second HELLO would look like a restart.
+            debug!(%address, %id, "this is somebody we know");
+            self.close(link);
+            self.remove_dial(now, address);
+            return false;
+        }
+        match self.dials.get(&address).map(|dial| dial.owner) {
+            Some(Owner::Peer(old)) if old != id => {
+                self.exit_but_keep_dial(now, old, ExitReason::Lost(Lost::Displaced));
+            }
+            Some(Owner::Greeted { peer, link }) if peer != id => {
+                self.greeted.remove(&peer);
+                self.close(link);
+                self.own(address, Owner::Nobody);
+            }
+            _ => {}
+        }
+        self.expect(address, id);
+        true
+    }
+
+    /// Our link to a peer was cut and is up again. When nothing was lost the conversation goes on; else it begins anew, and
+    /// the application is told what may be lost.
+    fn link_restored(&mut self, now: Instant, address: SocketAddr, id: PeerId) {
+        let (Some(dial), Some(record)) = (self.dials.get_mut(&address), self.peers.get_mut(&id))
+        else {
+            return;
+        };
+        let messages = dial.lost;
+        if record.inbound.is_none() {
+            // Both directions died: whoever is there now has to greet us.
+            let reason = ExitReason::Lost(Lost::LinkCut { messages });
+            self.exit_but_keep_dial(now, id, reason);
+            self.greet_anew(now, address);
+            let deadline = now + self.config.limits.hello_deadline;
+            self.timers.set(Due::Dial(address), deadline);
+            return;
+        }
+        if messages > 0 {
+            debug!(%id, messages, "greeting anew after a cut");
+            let peer = record.card.clone();
+            record.answer_until = Some(now + ANSWER);
+            let reason = ExitReason::Lost(Lost::LinkCut { messages });
+            self.counters.exits += 1;
+            self.counters.enters += 1;
+            self.inbox.push(Event::Exit {
+                peer: peer.clone(),
+                reason,
+            });
+            self.inbox.push(Event::Enter { peer: peer.clone() });
+            for group in &record.groups {
+                self.inbox.push(Event::Join {
+                    peer: peer.clone(),
+                    group: group.clone(),
+                });
+            }
+            self.greet_anew(now, address);
+        }
+        self.say_held(address);
+    }
+
+    /// Says HELLO, with sequence 1, over a link that is up.
+    pub(super) fn greet_anew(&mut self, now: Instant, address: SocketAddr) {
+        let Some(dial) = self.dials.get_mut(&address) else {
+            return;
+        };
+        let early = dial
+            .peer()
+            .or(dial.expect)
+            .is_some_and(|id| self.past.wraps_early(id));
+        dial.begin(now, early);
+        // HELLO carries the groups as they are now.
+        dial.held
+            .retain(|command| !matches!(command, Command::Join { .. } | Command::Leave { .. }));
+        let hello = self.hello(self.dials.get(&address).and_then(|dial| dial.local));
+        self.say(address, hello);
+    }
+
+    fn say_held(&mut self, address: SocketAddr) {
+        let held = match self.dials.get_mut(&address) {
+            Some(dial) => core::mem::take(&mut dial.held),
+            None => return,
+        };
+        for command in held {
+            self.say(address, command);
+        }
+    }
+
+    /// A link that we dialled is gone, or never came up.
+    pub(super) fn dial_ended(&mut self, now: Instant, address: SocketAddr, cut: Cut) {
+        let Some(dial) = self.dials.get_mut(&address) else {
+            return;
+        };
+        let was_up = dial.up().is_some();
+        let limit = self.config.limits.dial_attempts;
+        match dial.owner {
+            Owner::Peer(id) if was_up => {
+                debug!(%id, %address, ?cut, "link cut");
+                if dial.sender.just_sent_the_last() {
+                    // It hung up right at the number that those who wrap early do not know.
+                    dial.sender.wrap_early();
+                    self.past.wraps(id);
+                }
+                dial.cut();
+                dial.failures = 0;
+                dial.refusals = 0;
+                self.begin_dial(now, address);
+                self.link_closed(now, id);
+            }
+            Owner::Peer(id) => {
+                dial.state = State::Waiting;
+                dial.failures += 1;
+                if matches!(cut, Cut::Refused | Cut::Reset | Cut::Closed) {
+                    dial.refusals += 1;
+                }
+                let pause = dial.pause().max(REDIAL_PAUSE);
+                if dial.refusals >= REFUSALS {
+                    self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
+                } else {
+                    self.timers.set(Due::Dial(address), now + pause);
+                }
+            }
+            Owner::Nobody | Owner::Greeted { .. } => {
+                dial.cut();
+                dial.greeted_at = None;
+                dial.failures += 1;
+                if dial.failures >= limit && !dial.persistent {
+                    debug!(%address, tries = dial.failures, "given up");
+                    if let Owner::Greeted { peer, link } = dial.owner {
+                        self.greeted.remove(&peer);
+                        self.close(link);
+                    }
+                    self.past.shun(now, address);
+                    self.remove_dial(now, address);
+                } else if dial.target.is_some() && dial.owner == Owner::Nobody {
+                    // The name may lead elsewhere by now.
+                    self.remove_dial(now, address);
+                } else {
+                    let pause = dial.pause();
+                    let pause = self.jitter(pause);
+                    self.timers.set(Due::Dial(address), now + pause);
+                }
+            }
+        }
+    }
+
+    /// Lets a dial go when its peer is gone: one that the application asked for waits for its next try.
+    pub(super) fn remove_dial(&mut self, now: Instant, address: SocketAddr) {
+        let Some(dial) = self.dials.get_mut(&address) else {
+            return;
+        };
+        self.timers.cancel(Due::Dial(address));
+        if let Some(id) = dial.expect
+            && self.expected.get(&id) == Some(&address)
+        {
+            self.expected.remove(&id);
+        }
+        let link = dial.link();
+        if dial.persistent && dial.target.is_none() {
+            let mut anew = Dial::new(dial.source);
+            anew.persistent = true;
+            anew.failures = dial.failures.max(1) + 1;
+            let pause = anew.pause();
+            *dial = anew;
+            let pause = self.jitter(pause);
+            self.timers.set(Due::Dial(address), now + pause);
+        } else {
+            let target = dial.target.filter(|_| dial.persistent);
+            self.dials.remove(&address);
+            if let Some(target) = target {
+                self.target_failed(now, target);
+            }
+        }
+        if let Some(link) = link {
+            // What is queued is of no use to anybody now.
+            self.close(link);
+        }
+    }
+
+    pub(super) fn own(&mut self, address: SocketAddr, owner: Owner) {
+        if let Some(dial) = self.dials.get_mut(&address) {
+            dial.owner = owner;
+        }
+    }
+
+    /// Notes who is expected at an address.
+    pub(super) fn expect(&mut self, address: SocketAddr, id: PeerId) {
+        if let Some(dial) = self.dials.get_mut(&address) {
+            if let Some(before) = dial.expect.replace(id)
+                && self.expected.get(&before) == Some(&address)
+            {
+                self.expected.remove(&before);
+            }
+            self.expected.insert(id, address);
+        }
+    }
+
+    /// How much waits to be sent over a link now, and how much of it was just taken by the network.
+    pub fn handle_sent(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        taken: usize,
+        queued_octets: usize,
+        queued_messages: usize,
+    ) {
+        let Some(Role::Outbound(address)) = self.links.get(&link) else {
+            return;
+        };
+        let Some(dial) = self.dials.get_mut(address) else {
+            return;
+        };
+        dial.queued_octets = queued_octets;
+        dial.queued_messages = queued_messages;
+        if dial.full
+            && let Owner::Peer(id) = dial.owner
+        {
+            let limits = &self.config.limits;
+            if queued_octets <= limits.send_octets / 2
+                && queued_messages <= limits.send_messages / 2
+            {
+                dial.full = false;
+                self.timers.cancel(Due::Overrun(id));
+            } else if taken > 0 {
+                // It reads, only slowly.
+                self.timers
+                    .set(Due::Overrun(id), now + limits.send_deadline);
+            }
+        }
+    }
+}

@@ -1,0 +1,691 @@
+//! Links that others make to us: who may speak for an identity, HELLO, and what is said after it.
+
+use alloc::sync::Arc;
+use core::net::{IpAddr, SocketAddr};
+
+use tracing::{debug, trace};
+
+use super::Action;
+use super::dial::{Dial, Owner};
+use super::inbound::{Inbound, Role, Stage};
+use super::node::{Due, Node};
+use super::record::{Claim, Record};
+use super::sequence::{FIRST, Receiver};
+use super::{Event, ExitReason, Lost, Peer, Presence};
+use crate::endpoint::{Endpoint, Host};
+use crate::net::{Cut, InterfaceId, LinkId};
+use crate::wire::zre::{Command, Hello, Limits, Message};
+use crate::wire::{Frames, Malformed};
+use crate::{Instant, PeerId};
+
+/// Links that carry the same identity and are not the peer's: a DEALER that reconnects needs one.
+const CANDIDATES: usize = 4;
+
+impl Node {
+    /// Somebody connected to the mailbox. `None` when the link is refused; the embedder closes it.
+    ///
+    /// When too many links did not say HELLO yet, the oldest of them is closed.
+    pub fn handle_accepted(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        remote: SocketAddr,
+    ) -> Option<LinkId> {
+        if self.is_stopping() {
+            return None;
+        }
+        if self.unproved.len() >= self.config.limits.unproved_links
+            && let Some(&oldest) = self.unproved.first()
+        {
+            self.counters.links_refused += 1;
+            self.close(oldest);
+        }
+        let link = self.new_link();
+        trace!(%now, ?interface, %remote, "accepted");
+        let inbound = Inbound {
+            remote,
+            stage: Stage::New,
+            unproved_octets: 0,
+        };
+        self.links.insert(link, Role::Inbound(inbound));
+        self.unproved.insert(link);
+        let deadline = now + self.config.limits.hello_deadline;
+        self.timers.set(Due::Hello(link), deadline);
+        Some(link)
+    }
+
+    /// The ZMTP handshake of a link is done; `identity` is what the other side stated.
+    pub fn handle_ready(&mut self, now: Instant, link: LinkId, identity: &[u8]) {
+        match self.links.get(&link) {
+            Some(Role::Outbound(address)) => {
+                let address = *address;
+                self.dial_ready(now, link, address, identity);
+            }
+            Some(Role::Inbound(_)) => self.identify(link, identity),
+            None => {}
+        }
+    }
+
+    fn identify(&mut self, link: LinkId, identity: &[u8]) {
+        let Some(id) = PeerId::from_identity(identity).filter(|id| *id != self.id) else {
+            debug!(%link, "not the identity of a peer");
+            return self.close(link);
+        };
+        let (mut candidates, mut oldest) = (0, None);
+        for (&other, role) in &self.links {
+            if let Role::Inbound(inbound) = role
+                && matches!(inbound.stage, Stage::Unproved(other) if other == id)
+            {
+                candidates += 1;
+                oldest = oldest.or(Some(other));
+            }
+        }
+        if candidates >= CANDIDATES
+            && let Some(oldest) = oldest
+        {
+            self.close(oldest);
+        }
+        if self.peers.contains_key(&id) {
+            // A DEALER that reconnected says nothing until it has something to say.
+            self.timers.cancel(Due::Hello(link));
+        }
+        if let Some(inbound) = self.inbound(link) {
+            inbound.stage = Stage::Unproved(id);
+        }
+    }
+
+    /// Whether the node takes the next message of a link now. When not, the embedder stops reading it, calls
+    /// [`handle_paused`](Node::handle_paused) and waits for [`Action::Resume`].
+    pub fn is_willing(&self, link: LinkId) -> bool {
+        match self.links.get(&link) {
+            Some(Role::Inbound(inbound)) => match inbound.stage {
+                Stage::Held(..) => false,
+                Stage::Current(id) => !self.inbox.is_full(id, &self.config.limits),
+                Stage::New | Stage::Unproved(_) => true,
+            },
+            Some(Role::Outbound(_)) | None => true,
+        }
+    }
+
+    /// The embedder does not read a link, as [`is_willing`](Node::is_willing) asked.
+    pub fn handle_paused(&mut self, link: LinkId) {
+        if self.links.contains_key(&link) {
+            self.counters.pauses += 1;
+            self.paused.insert(link);
+        }
+    }
+
+    pub(super) fn resume(&mut self, link: LinkId) {
+        if self.paused.remove(&link) {
+            self.actions.push_back(Action::Resume { link });
+        }
+    }
+
+    /// A whole message came over a link.
+    pub fn handle_message(&mut self, now: Instant, link: LinkId, message: Frames) {
+        self.counters.messages_received += 1;
+        // A mailbox has nothing to say on the link that we made to it.
+        let Some(Role::Inbound(inbound)) = self.links.get(&link) else {
+            return;
+        };
+        match inbound.stage {
+            // Discarded without a word (RFC 36 "Protocol Signature"): C Zyre with a full queue sends content alone.
+            Stage::Current(_) if !Message::is_zre(&message) => {}
+            Stage::Current(id) => match self.decode(message) {
+                Ok(message) => self.hear(now, link, id, message),
+                Err(malformed) => {
+                    self.exit(now, id, ExitReason::Lost(Lost::Malformed(malformed)));
+                }
+            },
+            Stage::Unproved(id) => self.weigh_frames(now, link, id, message),
+            Stage::New | Stage::Held(..) => {}
+        }
+    }
+
+    fn decode(&self, message: Frames) -> Result<Message, Malformed> {
+        let limits = Limits {
+            groups: self.config.limits.groups_per_peer,
+            headers: self.config.limits.headers_per_peer,
+        };
+        Message::decode(message, &limits)
+    }
+
+    fn weigh_frames(&mut self, now: Instant, link: LinkId, id: PeerId, message: Frames) {
+        let limit = self.config.limits.unproved_octets;
+        let Some(inbound) = self.inbound(link) else {
+            return;
+        };
+        inbound.unproved_octets += message.octets() + message.len();
+        if inbound.unproved_octets > limit {
+            debug!(%link, "too much before HELLO");
+            return self.close(link);
+        }
+        if !Message::is_zre(&message) {
+            return;
+        }
+        match self.decode(message) {
+            Ok(message) => self.weigh(now, link, id, message),
+            Err(malformed) => {
+                debug!(%link, %malformed, "malformed before HELLO");
+                self.close(link);
+            }
+        }
+    }
+
+    /// Something was said on a link that carries an identity and is not that peer's link (yet).
+    pub(super) fn weigh(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
+        let Some(Role::Inbound(inbound)) = self.links.get(&link) else {
+            return;
+        };
+        let remote = inbound.remote;
+        let Some(record) = self.peers.get(&id) else {
+            if matches!(message.command, Command::Hello(_)) {
+                self.greet(now, link, id, message);
+            }
+            // Whatever precedes HELLO has no meaning.
+            return;
+        };
+        let closed = self.is_closed(record);
+        if let Command::Hello(hello) = &message.command {
+            let Some(address) = self.mailbox_of(remote, hello) else {
+                return self.close(link);
+            };
+            let same = record.remote.ip() == remote.ip() && record.address == address;
+            let answer = record.answer_until.is_some_and(|until| now < until);
+            if same && answer && is_same(&record.card, hello) {
+                self.refresh(now, link, id, message);
+            } else if same || closed {
+                self.replace(now, link, id, message);
+            } else {
+                self.hold(link, id, message);
+                self.challenge_takeover(now, id, link);
+            }
+        } else if record.inbound.is_some() {
+            self.hold(link, id, message);
+            self.challenge_takeover(now, id, link);
+        } else if record.receiver.expects(message.sequence) {
+            self.adopt(now, link, id);
+            self.hear(now, link, id, message);
+        } else if record.remote.ip() == remote.ip() {
+            let (expected, found) = (record.receiver.expected(), message.sequence);
+            self.exit(now, id, ExitReason::Lost(Lost::Gap { expected, found }));
+            self.close(link);
+        } else {
+            self.close(link);
+        }
+    }
+
+    fn hold(&mut self, link: LinkId, id: PeerId, message: Message) {
+        if let Some(inbound) = self.inbound(link) {
+            inbound.stage = Stage::Held(id, message);
+            self.unproved.remove(&link);
+            self.timers.cancel(Due::Hello(link));
+        }
+    }
+
+    /// Weighs anew what was held, now that it is settled who is there.
+    pub(super) fn reconsider(&mut self, now: Instant, link: LinkId) {
+        let Some(inbound) = self.inbound(link) else {
+            return;
+        };
+        match core::mem::replace(&mut inbound.stage, Stage::New) {
+            Stage::Held(id, message) => {
+                inbound.stage = Stage::Unproved(id);
+                self.unproved.insert(link);
+                let deadline = now + self.config.limits.hello_deadline;
+                self.timers.set(Due::Hello(link), deadline);
+                self.weigh(now, link, id, message);
+                if matches!(
+                    self.inbound(link).map(|inbound| &inbound.stage),
+                    Some(Stage::Unproved(_) | Stage::Current(_))
+                ) {
+                    self.resume(link);
+                }
+            }
+            other => inbound.stage = other,
+        }
+    }
+
+    /// HELLO from one who is no peer yet: they enter once our own link to them is up.
+    fn greet(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
+        let Some(Role::Inbound(inbound)) = self.links.get(&link) else {
+            return;
+        };
+        let remote = inbound.remote;
+        let Command::Hello(hello) = &message.command else {
+            return;
+        };
+        let Some(address) = self.mailbox_of(remote, hello) else {
+            debug!(%link, endpoint = %hello.endpoint, "no endpoint of a peer");
+            return self.close(link);
+        };
+        let first = message.sequence == FIRST;
+        if !first
+            || self.is_own(address)
+            || self.past.is_shunned(now, address)
+            || self.past.is_storming(now, id)
+        {
+            debug!(%link, %id, "HELLO refused");
+            return self.close(link);
+        }
+        if let Some(before) = self.greeted.remove(&id) {
+            // It greets anew before it entered: the newer link counts.
+            if let Some(Owner::Greeted { link, .. }) =
+                self.dials.get(&before).map(|dial| dial.owner)
+            {
+                self.close(link);
+            }
+            self.own(before, Owner::Nobody);
+            if before != address {
+                self.remove_dial(now, before);
+            }
+        }
+        let address = self.known_way(now, id, address, remote);
+        match self.dials.get(&address).map(|dial| dial.owner) {
+            Some(Owner::Peer(holder)) => {
+                self.hold(link, id, message);
+                return self.challenge_claim(now, holder, Claim::Hello(link));
+            }
+            Some(Owner::Greeted { .. }) => {
+                debug!(%link, %address, "somebody else just named this endpoint");
+                return self.close(link);
+            }
+            Some(Owner::Nobody) => {}
+            None => {
+                if !self.add_dial(now, address, Dial::new(remote.ip())) {
+                    return self.close(link);
+                }
+            }
+        }
+        self.expect(address, id);
+        self.own(address, Owner::Greeted { peer: id, link });
+        self.greeted.insert(id, address);
+        self.hold(link, id, message);
+        let up = self
+            .dials
+            .get(&address)
+            .is_some_and(|dial| dial.up().is_some());
+        if up {
+            self.timers.cancel(Due::Dial(address));
+            self.enter(now, id, link);
+        }
+    }
+
+    /// The link that we made to one who greets: by the endpoint of its HELLO, by where its HELLO comes from, or because we
+    /// expected it on that machine. Another link that was meant for it leads elsewhere and is given up.
+    fn known_way(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        address: SocketAddr,
+        remote: SocketAddr,
+    ) -> SocketAddr {
+        if self.dials.contains_key(&address) {
+            return address;
+        }
+        let mut from = remote;
+        from.set_port(address.port());
+        if self.dials.contains_key(&from) {
+            return from;
+        }
+        match self.expected.get(&id).copied() {
+            Some(expected) if expected.ip() == remote.ip() => expected,
+            Some(elsewhere) => {
+                let owner = self.dials.get(&elsewhere).map(|dial| dial.owner);
+                if owner == Some(Owner::Nobody) {
+                    self.remove_dial(now, elsewhere);
+                }
+                address
+            }
+            None => address,
+        }
+    }
+
+    /// Where to dial one who says HELLO. `None` when its endpoint is none.
+    fn mailbox_of(&self, remote: SocketAddr, hello: &Hello) -> Option<SocketAddr> {
+        let endpoint: Endpoint = hello.endpoint.to_str_lossy().parse().ok()?;
+        let mut from = remote;
+        from.set_port(endpoint.port);
+        Some(match endpoint.host {
+            Host::Ip(ip) if is_dialled(ip, remote.ip()) => {
+                let mut address = SocketAddr::new(ip, endpoint.port);
+                if let (SocketAddr::V6(address), SocketAddr::V6(remote)) = (&mut address, remote)
+                    && address.ip().is_unicast_link_local()
+                {
+                    address.set_scope_id(remote.scope_id());
+                }
+                address
+            }
+            // A host name (C Zyre with interface `*`), or an address that means something else here.
+            _ => from,
+        })
+    }
+
+    /// One who greeted us and whom we reach is a peer from now on.
+    pub(super) fn enter(&mut self, now: Instant, id: PeerId, link: LinkId) {
+        let Some(address) = self.greeted.remove(&id) else {
+            return;
+        };
+        if self.peers.len() >= self.config.limits.peers {
+            debug!(%id, "too many peers");
+            self.counters.links_refused += 1;
+            self.own(address, Owner::Nobody);
+            self.remove_dial(now, address);
+            return self.close(link);
+        }
+        let Some(inbound) = self.inbound(link) else {
+            return;
+        };
+        let remote = inbound.remote;
+        let stage = core::mem::replace(&mut inbound.stage, Stage::Current(id));
+        let Stage::Held(
+            _,
+            Message {
+                command: Command::Hello(hello),
+                ..
+            },
+        ) = stage
+        else {
+            return self.close(link);
+        };
+        self.own(address, Owner::Peer(id));
+        if let Some(target) = self.dials.get_mut(&address).and_then(|dial| {
+            dial.failures = 0;
+            dial.target
+        }) {
+            self.target_reached(target);
+        }
+        let card = Arc::new(Peer {
+            id,
+            name: hello.name,
+            endpoint: hello.endpoint,
+            headers: hello.headers,
+        });
+        debug!(%id, name = %card.name, %address, "enter");
+        self.counters.enters += 1;
+        self.inbox.push(Event::Enter { peer: card.clone() });
+        let record = Record {
+            card,
+            groups: alloc::collections::BTreeSet::new(),
+            address,
+            remote,
+            inbound: Some(link),
+            receiver: Receiver::new(),
+            presence: Presence::Ready,
+            heard: now,
+            challenge: None,
+            farewell: None,
+            answer_until: None,
+            elects: false,
+        };
+        self.peers.insert(id, record);
+        for group in hello.groups {
+            self.peer_joined(now, id, group);
+        }
+        self.unproved.remove(&link);
+        self.timers
+            .set(Due::Presence(id), now + self.config.evasive_timeout);
+        self.actions.push_back(Action::Trust { link });
+        self.resume(link);
+    }
+
+    /// The same peer greeted anew: what was is over, and it enters again. Our link is kept when it leads to the same place.
+    fn replace(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
+        if let Some(record) = self.peers.get_mut(&id)
+            && record.inbound == Some(link)
+        {
+            record.inbound = None;
+        }
+        let address = self.peers.get(&id).map(|record| record.address);
+        self.exit_but_keep_dial(now, id, ExitReason::Replaced);
+        if let Some(inbound) = self.inbound(link) {
+            inbound.stage = Stage::Unproved(id);
+        }
+        self.greet(now, link, id, message);
+        let Some(address) = address else {
+            return;
+        };
+        let Some(dial) = self.dials.get(&address) else {
+            return;
+        };
+        if dial.owner == Owner::Nobody {
+            // It moved; nobody is there any more.
+            return self.remove_dial(now, address);
+        }
+        if dial.up().is_some() && dial.may_greet_again(now) {
+            self.greet_anew(now, address);
+        }
+    }
+
+    /// Our own second HELLO was answered: nothing changed but its link and perhaps its groups.
+    fn refresh(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
+        let Command::Hello(hello) = message.command else {
+            return;
+        };
+        self.adopt(now, link, id);
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        record.receiver = Receiver::new();
+        record.answer_until = None;
+        record.heard = now;
+        let before = record.groups.clone();
+        let after: alloc::collections::BTreeSet<_> = hello.groups.into_iter().collect();
+        for group in before.difference(&after) {
+            self.peer_left(id, group);
+        }
+        for group in after {
+            self.peer_joined(now, id, group);
+        }
+    }
+
+    /// From now on this is the link on which the peer speaks; the one before is closed, never left half alive.
+    pub(super) fn adopt(&mut self, now: Instant, link: LinkId, id: PeerId) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        trace!(%now, %id, %link, "speaks on another link");
+        let before = record.inbound.replace(link);
+        if let Some(inbound) = self.inbound(link) {
+            inbound.stage = Stage::Current(id);
+        }
+        self.forget_deadline(link);
+        self.actions.push_back(Action::Trust { link });
+        if let Some(before) = before.filter(|before| *before != link) {
+            self.close(before);
+        }
+    }
+
+    fn forget_deadline(&mut self, link: LinkId) {
+        self.unproved.remove(&link);
+        self.timers.cancel(Due::Hello(link));
+    }
+
+    /// A message of a peer that is here, on its link.
+    fn hear(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
+        let Message { sequence, command } = message;
+        if let Command::Hello(hello) = &command {
+            // HELLO always begins a new conversation.
+            let answer = self.peers.get(&id).is_some_and(|record| {
+                record.answer_until.is_some_and(|until| now < until) && is_same(&record.card, hello)
+            });
+            let message = Message { sequence, command };
+            return if answer {
+                self.refresh(now, link, id, message);
+            } else {
+                self.replace(now, link, id, message);
+            };
+        }
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if let Err(gap) = record.receiver.accept(sequence) {
+            let (expected, found) = (gap.expected, gap.found);
+            return self.exit(now, id, ExitReason::Lost(Lost::Gap { expected, found }));
+        }
+        record.heard = now;
+        let recovered = record.presence != Presence::Ready;
+        if record.receiver.wraps_early()
+            && let Some(dial) = self.dials.get_mut(&record.address)
+        {
+            dial.sender.wrap_early();
+        }
+        if recovered {
+            self.recovered(now, id);
+        }
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let address = record.address;
+        match command {
+            Command::Whisper { content } => {
+                let peer = record.card.clone();
+                self.inbox.push(Event::Whisper { peer, content });
+            }
+            Command::Shout { group, content } => {
+                if self.groups.contains(&group) {
+                    let peer = record.card.clone();
+                    self.inbox.push(Event::Shout {
+                        peer,
+                        group,
+                        content,
+                    });
+                }
+            }
+            Command::Join { group, .. } => self.peer_joined(now, id, group),
+            Command::Leave { group, .. } => self.peer_left(id, &group),
+            Command::Ping => self.say_if_room(address, Command::PingOk),
+            Command::PingOk => self.answered(now, id),
+            Command::Goodbye => {
+                record.elects = true;
+                self.challenge_goodbye(now, id);
+            }
+            Command::Elect { .. } | Command::Leader { .. } => record.elects = true,
+            Command::Hello(_) | Command::Unknown { .. } => {}
+        }
+    }
+
+    /// Says what may be left out when the peer does not read.
+    pub(super) fn say_if_room(&mut self, address: SocketAddr, command: Command) {
+        let limit = self.config.limits.send_messages;
+        let room = self
+            .dials
+            .get(&address)
+            .is_some_and(|dial| dial.queued_messages < limit && !dial.full);
+        if room {
+            self.say(address, command);
+        }
+    }
+
+    fn peer_joined(&mut self, now: Instant, id: PeerId, group: crate::wire::Text) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if record.groups.contains(&group) {
+            return;
+        }
+        if record.groups.len() >= self.config.limits.groups_per_peer {
+            return self.exit(now, id, ExitReason::Lost(Lost::Limit("groups of a peer")));
+        }
+        record.groups.insert(group.clone());
+        self.members.entry(group.clone()).or_default().insert(id);
+        let peer = record.card.clone();
+        self.inbox.push(Event::Join { peer, group });
+    }
+
+    fn peer_left(&mut self, id: PeerId, group: &crate::wire::Text) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if record.groups.remove(group) {
+            let peer = record.card.clone();
+            self.forget_member(id, group);
+            let group = group.clone();
+            self.inbox.push(Event::Leave { peer, group });
+        }
+    }
+
+    pub(super) fn forget_member(&mut self, id: PeerId, group: &crate::wire::Text) {
+        if let Some(members) = self.members.get_mut(group) {
+            members.remove(&id);
+            if members.is_empty() {
+                self.members.remove(group);
+            }
+        }
+    }
+
+    /// A link is gone. `cut` says how, as far as the embedder knows.
+    pub fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) {
+        let role = self.links.remove(&link);
+        self.forget(link);
+        match role {
+            Some(Role::Outbound(address)) => self.dial_ended(now, address, cut),
+            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),
+            None => {}
+        }
+    }
+
+    /// The other side of a link does not speak ZMTP as it should, and the link was closed for it.
+    pub fn handle_garbled(&mut self, now: Instant, link: LinkId) {
+        let role = self.links.remove(&link);
+        self.forget(link);
+        match role {
+            Some(Role::Outbound(address)) => self.dial_ended(now, address, Cut::Closed),
+            Some(Role::Inbound(Inbound {
+                stage: Stage::Current(id),
+                ..
+            })) => {
+                self.exit(now, id, ExitReason::Lost(Lost::Garbled));
+            }
+            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),
+            None => {}
+        }
+    }
+
+    fn inbound_ended(&mut self, now: Instant, link: LinkId, inbound: &Inbound) {
+        match inbound.stage {
+            Stage::Current(id) => {
+                if let Some(record) = self.peers.get_mut(&id)
+                    && record.inbound == Some(link)
+                {
+                    // Alone this means nothing: C Zyre hangs up when its queue is full, and dials again.
+                    record.inbound = None;
+                    self.link_closed(now, id);
+                }
+            }
+            Stage::Held(id, _) => {
+                if let Some(&address) = self.greeted.get(&id)
+                    && self.dials.get(&address).map(|dial| dial.owner)
+                        == Some(Owner::Greeted { peer: id, link })
+                {
+                    self.greeted.remove(&id);
+                    self.own(address, Owner::Nobody);
+                }
+            }
+            Stage::New | Stage::Unproved(_) => {}
+        }
+    }
+
+    /// A link that did not prove to be a peer's in time.
+    pub(super) fn hello_due(&mut self, link: LinkId) {
+        debug!(%link, "no HELLO in time");
+        self.close(link);
+    }
+
+    pub(super) fn inbound(&mut self, link: LinkId) -> Option<&mut Inbound> {
+        match self.links.get_mut(&link) {
+            Some(Role::Inbound(inbound)) => Some(inbound),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an address that came from `remote` may be dialled as it is: not the loopback of this machine when it came from
+/// another, and nothing that is no single host.
+fn is_dialled(ip: IpAddr, remote: IpAddr) -> bool {
+    !ip.is_unspecified() && !ip.is_multicast() && (!ip.is_loopback() || remote.is_loopback())
+}
+
+fn is_same(card: &Peer, hello: &Hello) -> bool {
+    card.name == hello.name && card.endpoint == hello.endpoint && card.headers == hello.headers
+}

@@ -1,0 +1,638 @@
+//! The node: what it holds, what the application asks of it, and what it gives back.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use tracing::{debug, trace};
+
+use super::dial::Dial;
+use super::inbound::{Links, Role};
+use super::inbox::Inbox;
+use super::past::Past;
+use super::record::Record;
+use super::target::Target;
+use super::{Config, Counters, Event, Peer, Presence, SendError, Shouted, abilities};
+use crate::endpoint::{Endpoint, HostName};
+use crate::net::{Interface, InterfaceId, LinkId};
+use crate::timers::Timers;
+use crate::wire::zre::{Command, Hello, Message};
+use crate::wire::{Beacon, Frames, Text};
+use crate::{Instant, PeerId};
+
+/// What the node wants done. The [`Stack`](crate::Stack) does it with its connections or passes it on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Broadcast this beacon on the interface.
+    Broadcast {
+        /// Where.
+        interface: InterfaceId,
+        /// What.
+        beacon: Beacon,
+    },
+    /// Open a connection to a mailbox, as a DEALER whose Identity is [`PeerId::identity`].
+    Dial {
+        /// Its name from now on.
+        link: LinkId,
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// Send this message.
+    Send {
+        /// Where.
+        link: LinkId,
+        /// The message with its frames.
+        message: Frames,
+    },
+    /// The other side of the link is a peer: the limits for strangers do not hold any more.
+    Trust {
+        /// Which.
+        link: LinkId,
+    },
+    /// The node takes messages of the link again.
+    Resume {
+        /// Which.
+        link: LinkId,
+    },
+    /// Close the link and forget it.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// Whether what is queued is to be sent first.
+        flush: bool,
+    },
+    /// Look up a host name; answer with [`Node::handle_resolved`].
+    Resolve {
+        /// What to answer with.
+        query: u64,
+        /// The name.
+        host: HostName,
+        /// The port to put into the addresses.
+        port: u16,
+    },
+}
+
+/// What a deadline of the node is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    Beacon,
+    Presence(PeerId),
+    Challenge(PeerId),
+    Overrun(PeerId),
+    Dial(SocketAddr),
+    Hello(LinkId),
+    Target(usize),
+}
+
+impl Due {
+    const fn timer(self) -> Timer {
+        match self {
+            Self::Beacon => Timer::Beacon,
+            Self::Presence(_) => Timer::Presence,
+            Self::Challenge(_) => Timer::Challenge,
+            Self::Overrun(_) => Timer::Overrun,
+            Self::Dial(_) => Timer::Dial,
+            Self::Hello(_) => Timer::Hello,
+            Self::Target(_) => Timer::Resolve,
+        }
+    }
+}
+
+/// What the next deadline of a node is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Timer {
+    /// The next beacon.
+    Beacon,
+    /// A peer was silent for some time: it is asked, or gone.
+    Presence,
+    /// A doubt about a peer was not answered.
+    Challenge,
+    /// A peer's queue was full for too long.
+    Overrun,
+    /// The next try to dial somebody, or the end of one.
+    Dial,
+    /// A link did not say HELLO in time.
+    Hello,
+    /// The look-up of a host name takes too long, or the next one.
+    Resolve,
+}
+
+/// A ZRE node as a machine that speaks messages.
+///
+/// It has one mailbox, into which its peers write, and one link to the mailbox of each peer (the Harmony pattern).
+/// Most programs use it through [`Stack`](crate::Stack), which adds the ZMTP connections; on its own it suits those
+/// who bring their own ZMTP.
+///
+/// Inputs are `handle_*` and the commands; after each, take everything from [`poll_action`](Node::poll_action), then
+/// events from [`poll_event`](Node::poll_event), and come back at [`poll_timeout`](Node::poll_timeout).
+///
+/// ```
+/// use atonce::zre::{Action, Config, Node};
+/// use atonce::{Instant, Interface};
+///
+/// let mut node = Node::new(Instant::ZERO, [7; 32], Config::default());
+/// let interface = Interface {
+///     name: "lo".into(),
+///     address: [127, 0, 0, 1].into(),
+///     port: 49152,
+/// };
+/// node.handle_interface_up(Instant::ZERO, interface);
+/// // A node says at once that it is there.
+/// assert!(matches!(node.poll_action(), Some(Action::Broadcast { .. })));
+/// ```
+#[derive(Debug)]
+pub struct Node {
+    pub(super) config: Config,
+    pub(super) id: PeerId,
+    pub(super) name: Text,
+    rng: ChaCha12Rng,
+    interfaces: BTreeMap<InterfaceId, Interface>,
+    next_interface: u32,
+    /// The groups this node is in, and how often that changed, modulo 256.
+    pub(super) groups: BTreeSet<Text>,
+    status: u8,
+    pub(super) links: Links,
+    /// Accepted links that did not prove to be a peer's, oldest first.
+    pub(super) unproved: BTreeSet<LinkId>,
+    /// Links that the embedder was asked not to read.
+    pub(super) paused: BTreeSet<LinkId>,
+    next_link: u64,
+    /// Our own links by the address they lead to: never two to one address.
+    pub(super) dials: BTreeMap<SocketAddr, Dial>,
+    /// The dials that are expected to reach somebody.
+    pub(super) expected: BTreeMap<PeerId, SocketAddr>,
+    /// Nodes that greeted us and enter once our link to them is up, with the address of that link.
+    pub(super) greeted: BTreeMap<PeerId, SocketAddr>,
+    pub(super) peers: BTreeMap<PeerId, Record>,
+    /// The peers in each group.
+    pub(super) members: BTreeMap<Text, BTreeSet<PeerId>>,
+    pub(super) targets: Vec<Target>,
+    pub(super) past: Past,
+    pub(super) inbox: Inbox,
+    pub(super) actions: VecDeque<Action>,
+    pub(super) timers: Timers<Due>,
+    pub(super) counters: Counters,
+    stopping: bool,
+}
+
+impl Node {
+    /// A node that knows nobody and has no interface yet.
+    ///
+    /// `seed` must be unpredictable to others and never used twice: the UUID, and later the keys, come from it. The same
+    /// seed and the same inputs give the same actions.
+    pub fn new(now: Instant, seed: [u8; 32], config: Config) -> Self {
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let mut octets = [0; 16];
+        rng.fill_bytes(&mut octets);
+        let id = config
+            .uuid
+            .unwrap_or_else(|| PeerId::from(uuid::Builder::from_random_bytes(octets).into_uuid()));
+        let name = config.name.clone().unwrap_or_else(|| {
+            let digits = id.to_string();
+            Text::try_from(digits.get(..6).unwrap_or_default()).unwrap_or_default()
+        });
+        let mut timers = Timers::new();
+        if config.beacons {
+            timers.set(Due::Beacon, now + config.interval);
+        }
+        debug!(%id, %name, "node");
+        Self {
+            config,
+            id,
+            name,
+            rng,
+            interfaces: BTreeMap::new(),
+            next_interface: 0,
+            groups: BTreeSet::new(),
+            status: 0,
+            links: Links::new(),
+            unproved: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            next_link: 0,
+            dials: BTreeMap::new(),
+            expected: BTreeMap::new(),
+            greeted: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            members: BTreeMap::new(),
+            targets: Vec::new(),
+            past: Past::default(),
+            inbox: Inbox::default(),
+            actions: VecDeque::new(),
+            timers,
+            counters: Counters::default(),
+            stopping: false,
+        }
+    }
+
+    // ---- what the application asks
+
+    /// Joins a group and tells every peer. Nothing happens when the node is in it already.
+    pub fn join(&mut self, now: Instant, group: &Text) {
+        if !self.stopping && self.groups.insert(group.clone()) {
+            self.status = self.status.wrapping_add(1);
+            let status = self.status;
+            self.tell_all(now, |group| Command::Join { group, status }, group);
+        }
+    }
+
+    /// Leaves a group and tells every peer. Nothing happens when the node is not in it.
+    pub fn leave(&mut self, now: Instant, group: &Text) {
+        if !self.stopping && self.groups.remove(group) {
+            self.status = self.status.wrapping_add(1);
+            let status = self.status;
+            self.tell_all(now, |group| Command::Leave { group, status }, group);
+        }
+    }
+
+    /// Says something to one peer. A message without frames is sent as one empty frame, since Pyre and zyre.js cannot
+    /// read one that has none.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownPeer`], [`SendError::Full`], [`SendError::TooLarge`] or [`SendError::Stopped`]; nothing was
+    /// sent and nothing changed.
+    pub fn whisper(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        content: Frames,
+    ) -> Result<(), SendError> {
+        let content = self.check(content)?;
+        let address = self.peers.get(&peer).ok_or(SendError::UnknownPeer)?.address;
+        if !self.has_room(now, peer, address, content.octets()) {
+            self.counters.sends_refused += 1;
+            return Err(SendError::Full);
+        }
+        self.say(address, Command::Whisper { content });
+        Ok(())
+    }
+
+    /// Says something to all peers in a group. The node need not be in it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TooLarge`] or [`SendError::Stopped`]; nothing was sent. A peer whose queue is full is left out and
+    /// counted in [`Shouted::full`].
+    pub fn shout(
+        &mut self,
+        now: Instant,
+        group: &Text,
+        content: Frames,
+    ) -> Result<Shouted, SendError> {
+        let content = self.check(content)?;
+        let mut shouted = Shouted::default();
+        // Taken out and put back, so that the members need not be copied for each message.
+        let members = self.members.remove(group).unwrap_or_default();
+        for &peer in &members {
+            let Some(address) = self.peers.get(&peer).map(|record| record.address) else {
+                continue;
+            };
+            if self.has_room(now, peer, address, content.octets()) {
+                let (group, content) = (group.clone(), content.clone());
+                self.say(address, Command::Shout { group, content });
+                shouted.reached += 1;
+            } else {
+                self.counters.sends_refused += 1;
+                shouted.full += 1;
+            }
+        }
+        if !members.is_empty() {
+            self.members.insert(group.clone(), members);
+        }
+        Ok(shouted)
+    }
+
+    /// Contacts a node by its endpoint, beside or instead of beacons, and goes on trying for ever with growing pauses (at
+    /// most 30 s). A host name is looked up by the embedder, anew for each try.
+    pub fn connect(&mut self, now: Instant, endpoint: &Endpoint) {
+        if self.stopping {
+            return;
+        }
+        match endpoint.socket_address() {
+            Some(address) => self.dial_for_ever(now, address, None),
+            None => self.add_target(now, endpoint),
+        }
+    }
+
+    /// Says goodbye to all and closes every link, after what is queued was sent. Nothing is taken in any more.
+    pub fn stop(&mut self, now: Instant) {
+        if core::mem::replace(&mut self.stopping, true) {
+            return;
+        }
+        debug!(id = %self.id, "stop");
+        self.broadcast(|_| 0);
+        let able: Vec<_> = self
+            .peers
+            .values()
+            .filter(|record| record.elects || abilities::has(&record.card, abilities::GOODBYE))
+            .map(|record| record.address)
+            .collect();
+        for address in able {
+            self.say(address, Command::Goodbye);
+        }
+        for (link, role) in core::mem::take(&mut self.links) {
+            let flush = matches!(role, Role::Outbound(_));
+            self.actions.push_back(Action::Close { link, flush });
+        }
+        self.timers = Timers::new();
+        self.dials.clear();
+        self.expected.clear();
+        self.greeted.clear();
+        self.unproved.clear();
+        self.paused.clear();
+        self.peers.clear();
+        self.members.clear();
+        self.targets.clear();
+        trace!(%now, "said goodbye");
+    }
+
+    // ---- what the embedder says of its interfaces
+
+    /// An interface is there with the mailbox bound on it: the node says so at once.
+    pub fn handle_interface_up(&mut self, now: Instant, interface: Interface) -> InterfaceId {
+        let id = InterfaceId(self.next_interface);
+        self.next_interface += 1;
+        debug!(%now, name = %interface.name, mailbox = %interface.mailbox(), "interface up");
+        let endpoint = self.endpoint_on(&interface);
+        self.inbox.push(Event::InterfaceUp {
+            interface: interface.name.clone(),
+            endpoint,
+        });
+        self.interfaces.insert(id, interface);
+        if !self.stopping {
+            self.broadcast_on(id, |interface| interface.port);
+        }
+        id
+    }
+
+    /// An interface went away, because of `detail`. Links that still live are kept.
+    pub fn handle_interface_down(&mut self, now: Instant, interface: InterfaceId, detail: &str) {
+        if let Some(interface) = self.interfaces.remove(&interface) {
+            debug!(%now, name = %interface.name, detail, "interface down");
+            self.inbox.push(Event::InterfaceDown {
+                interface: interface.name,
+                detail: detail.to_string(),
+            });
+        }
+    }
+
+    // ---- what the node gives back
+
+    /// The next thing to do, in order.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The next event for the application. Taking events makes room for peers that wait to be read.
+    #[must_use]
+    pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
+        let (event, peer) = self.inbox.pop()?;
+        if !self.paused.is_empty() {
+            self.resume_readers(now, peer);
+        }
+        Some(event)
+    }
+
+    /// Whether an event waits.
+    pub fn has_event(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// When [`handle_timeout`](Node::handle_timeout) is to be called at the latest, and what for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        self.timers.next().map(|(at, due)| (at, due.timer()))
+    }
+
+    // ---- queries
+
+    /// This node's identity.
+    pub const fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// This node's public name.
+    pub const fn name(&self) -> &Text {
+        &self.name
+    }
+
+    /// The groups this node is in, sorted.
+    pub fn groups(&self) -> impl Iterator<Item = &Text> {
+        self.groups.iter()
+    }
+
+    /// The endpoints that peers are told, one for each interface.
+    pub fn endpoints(&self) -> impl Iterator<Item = Text> {
+        self.interfaces
+            .values()
+            .map(|interface| self.endpoint_on(interface))
+    }
+
+    /// The peers that are here, sorted by identity.
+    pub fn peers(&self) -> impl Iterator<Item = PeerView<'_>> {
+        self.peers.values().map(Record::view)
+    }
+
+    /// A peer that is here.
+    pub fn peer(&self, id: PeerId) -> Option<PeerView<'_>> {
+        self.peers.get(&id).map(Record::view)
+    }
+
+    /// The peers in a group.
+    pub fn peers_in(&self, group: &[u8]) -> impl Iterator<Item = PeerView<'_>> {
+        self.members
+            .get(group)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.peer(*id))
+    }
+
+    /// What happened so far, in numbers.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Whether the node was told to stop.
+    pub const fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    // ---- shared by the parts of the node
+
+    /// Sends a command over our link to this address, or keeps it until the link is up again.
+    pub(super) fn say(&mut self, address: SocketAddr, command: Command) {
+        let Some(dial) = self.dials.get_mut(&address) else {
+            return;
+        };
+        let Some(link) = dial.up() else {
+            match &command {
+                Command::Whisper { content } | Command::Shout { content, .. } => {
+                    dial.queued_octets += content.octets();
+                }
+                Command::Join { .. } | Command::Leave { .. } => {}
+                // What is said about now makes no sense later.
+                _ => return,
+            }
+            dial.queued_messages += 1;
+            dial.held.push_back(command);
+            return;
+        };
+        dial.count_sent(&command);
+        let sequence = dial.sender.take();
+        let message = Message { sequence, command }.encode();
+        dial.queued_octets += message.octets();
+        dial.queued_messages += 1;
+        self.counters.messages_sent += 1;
+        self.actions.push_back(Action::Send { link, message });
+    }
+
+    fn tell_all(&mut self, now: Instant, command: impl Fn(Text) -> Command, group: &Text) {
+        trace!(%now, %group, "own groups changed");
+        // Also those that greeted nobody yet: they know our groups from our HELLO.
+        let told: Vec<_> = self
+            .dials
+            .iter()
+            .filter(|(_, dial)| dial.greeted_at.is_some() || dial.peer().is_some())
+            .map(|(&address, _)| address)
+            .collect();
+        for address in told {
+            self.say(address, command(group.clone()));
+        }
+    }
+
+    fn check(&self, mut content: Frames) -> Result<Frames, SendError> {
+        if self.stopping {
+            return Err(SendError::Stopped);
+        }
+        let limit = self.config.limits.message_octets;
+        if content.octets() > limit || content.len() >= self.config.limits.message_frames {
+            return Err(SendError::TooLarge { limit });
+        }
+        if content.is_empty() {
+            content.push(crate::Bytes::new());
+        }
+        Ok(content)
+    }
+
+    fn has_room(&mut self, now: Instant, peer: PeerId, address: SocketAddr, octets: usize) -> bool {
+        let limits = &self.config.limits;
+        let Some(dial) = self.dials.get_mut(&address) else {
+            return false;
+        };
+        let room = dial.queued_messages == 0
+            || (dial.queued_messages < limits.send_messages
+                && dial.queued_octets.saturating_add(octets) <= limits.send_octets);
+        if !room && !core::mem::replace(&mut dial.full, true) {
+            self.timers
+                .set(Due::Overrun(peer), now + limits.send_deadline);
+        }
+        room
+    }
+
+    /// HELLO as it is to be said over a link whose own end is `local`.
+    pub(super) fn hello(&self, local: Option<core::net::IpAddr>) -> Command {
+        let interface = self
+            .interfaces
+            .values()
+            .find(|interface| Some(interface.address) == local)
+            .or_else(|| self.interfaces.values().next());
+        let mut headers = self.config.headers.clone();
+        abilities::put(&mut headers);
+        Command::Hello(Hello {
+            endpoint: interface.map_or_else(Text::default, |interface| self.endpoint_on(interface)),
+            groups: self.groups.iter().cloned().collect(),
+            status: self.status,
+            name: self.name.clone(),
+            headers,
+        })
+    }
+
+    fn endpoint_on(&self, interface: &Interface) -> Text {
+        let endpoint = match &self.config.advertise {
+            Some(endpoint) => endpoint.to_string(),
+            None => Endpoint::from(interface.mailbox()).to_string(),
+        };
+        // An endpoint is never longer than a name and a port.
+        Text::try_from(endpoint).unwrap_or_default()
+    }
+
+    /// Whether this is our own mailbox.
+    pub(super) fn is_own(&self, address: SocketAddr) -> bool {
+        let advertised = self
+            .config
+            .advertise
+            .as_ref()
+            .and_then(Endpoint::socket_address);
+        advertised == Some(address)
+            || self.interfaces.values().any(|interface| {
+                interface.port == address.port()
+                    && (interface.address == address.ip() || interface.address.is_unspecified())
+            })
+    }
+
+    pub(super) fn new_link(&mut self) -> LinkId {
+        let link = LinkId(self.next_link);
+        self.next_link += 1;
+        link
+    }
+
+    /// Closes a link at once and forgets it.
+    pub(super) fn close(&mut self, link: LinkId) {
+        if self.links.remove(&link).is_some() {
+            self.actions.push_back(Action::Close { link, flush: false });
+        }
+        self.forget(link);
+    }
+
+    /// Forgets what is kept about a link that is gone.
+    pub(super) fn forget(&mut self, link: LinkId) {
+        self.unproved.remove(&link);
+        self.paused.remove(&link);
+        self.timers.cancel(Due::Hello(link));
+    }
+
+    pub(super) fn broadcast(&mut self, port: impl Fn(&Interface) -> u16) {
+        let interfaces: Vec<_> = self.interfaces.keys().copied().collect();
+        for interface in interfaces {
+            self.broadcast_on(interface, &port);
+        }
+    }
+
+    fn broadcast_on(&mut self, id: InterfaceId, port: impl Fn(&Interface) -> u16) {
+        if let (true, Some(interface)) = (self.config.beacons, self.interfaces.get(&id)) {
+            let beacon = Beacon {
+                uuid: self.id,
+                port: port(interface),
+                key: None,
+            };
+            let interface = id;
+            self.actions
+                .push_back(Action::Broadcast { interface, beacon });
+        }
+    }
+
+    /// A pause of about this length: up to a quarter more or less, so that many nodes do not act at once.
+    pub(super) fn jitter(&mut self, pause: Duration) -> Duration {
+        let spread = u64::try_from(pause.as_micros() / 2).unwrap_or(u64::MAX);
+        let random = u64::from(self.rng.next_u32()) % (spread + 1);
+        pause - pause / 4 + Duration::from_micros(random)
+    }
+}
+
+/// A peer that is here, now.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerView<'a> {
+    /// Who it is.
+    pub peer: &'a Arc<Peer>,
+    /// The groups it is in.
+    pub groups: &'a BTreeSet<Text>,
+    /// How lively it is.
+    pub presence: Presence,
+}

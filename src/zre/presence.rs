@@ -1,0 +1,440 @@
+//! How a peer is missed, doubted and lost. See `spec/zre.md`.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use tracing::{debug, trace};
+
+use super::dial::{Dial, Owner, State};
+use super::inbound::{Role, Stage};
+use super::node::{Due, Node};
+use super::record::{Challenge, Claim, Record};
+use super::{Event, ExitReason, Lost, Presence};
+use crate::net::LinkId;
+use crate::wire::Beacon;
+use crate::wire::zre::Command;
+use crate::{Instant, PeerId};
+
+/// How long a PING that settles a doubt may be unanswered.
+const CHALLENGE: Duration = Duration::from_secs(1);
+
+/// How often a silent peer is looked at.
+const REAP: Duration = Duration::from_secs(1);
+
+/// A beacon that comes this late after a goodbye does not revive the peer.
+const TOMBSTONE: Duration = Duration::from_secs(3);
+
+/// A peer whose link ends this soon after somebody said goodbye in its name has left.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+impl Node {
+    /// A datagram came to the beacon port. What is no beacon is counted and left alone.
+    pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+        match Beacon::decode(datagram) {
+            Ok(beacon) => self.handle_beacon(now, source, &beacon),
+            Err(malformed) => {
+                trace!(%source, %malformed, "no beacon");
+                self.counters.datagrams_malformed += 1;
+            }
+        }
+    }
+
+    /// A beacon came from `source`.
+    pub fn handle_beacon(&mut self, now: Instant, source: SocketAddr, beacon: &Beacon) {
+        let &Beacon { uuid, port, key } = beacon;
+        if key.is_some() {
+            // A secure node: it would not talk with us, nor we with it.
+            return;
+        }
+        if uuid == self.id || self.is_stopping() || !self.config.beacons {
+            return;
+        }
+        let mut address = source;
+        address.set_port(port);
+        if port == 0 {
+            return self.goodbye_beacon(now, uuid, source);
+        }
+        if self.is_own(address) {
+            return;
+        }
+        if let Some(record) = self.peers.get_mut(&uuid) {
+            let from_there =
+                record.address.ip() == source.ip() || record.remote.ip() == source.ip();
+            let up = record.inbound.is_some()
+                && self
+                    .dials
+                    .get(&record.address)
+                    .is_some_and(|dial| dial.up().is_some());
+            if from_there && up {
+                record.heard = now;
+                self.recovered(now, uuid);
+            }
+            return;
+        }
+        if self.greeted.contains_key(&uuid) || !self.past.may_dial(now, uuid, address) {
+            return;
+        }
+        if let Some(&other) = self.expected.get(&uuid)
+            && other != address
+        {
+            let gives_way = self.dials.get(&other).is_some_and(|dial| {
+                dial.state == State::Waiting && dial.owner == Owner::Nobody && !dial.persistent
+            });
+            if !gives_way {
+                return;
+            }
+            self.remove_dial(now, other);
+        }
+        match self.dials.get(&address).map(|dial| dial.owner) {
+            Some(Owner::Peer(holder)) => self.challenge_claim(now, holder, Claim::Beacon(uuid)),
+            Some(Owner::Greeted { .. }) => {}
+            Some(Owner::Nobody) => self.expect(address, uuid),
+            None => self.dial_hint(now, address, uuid),
+        }
+    }
+
+    fn dial_hint(&mut self, now: Instant, address: SocketAddr, uuid: PeerId) {
+        let mut dial = Dial::new(address.ip());
+        dial.expect = Some(uuid);
+        self.add_dial(now, address, dial);
+    }
+
+    fn goodbye_beacon(&mut self, now: Instant, uuid: PeerId, source: SocketAddr) {
+        if self.peers.contains_key(&uuid) {
+            return self.challenge_goodbye(now, uuid);
+        }
+        if let Some(&address) = self.expected.get(&uuid)
+            && address.ip() == source.ip()
+            && self.dials.get(&address).map(|dial| dial.owner) == Some(Owner::Nobody)
+        {
+            self.remove_dial(now, address);
+            self.past.bury(now, uuid, address, Some(TOMBSTONE), false);
+        }
+    }
+
+    // ---- doubts
+
+    pub(super) fn challenge_goodbye(&mut self, now: Instant, id: PeerId) {
+        if let Some(record) = self.peers.get_mut(&id) {
+            record.farewell = Some(now);
+        }
+        self.challenge(now, id, |challenge| challenge.goodbye = true);
+    }
+
+    /// A link that carries the peer's identity wants to speak for it. While another such link waits it is closed.
+    pub(super) fn challenge_takeover(&mut self, now: Instant, id: PeerId, link: LinkId) {
+        let waits = self
+            .peers
+            .get(&id)
+            .and_then(|record| record.challenge)
+            .and_then(|challenge| challenge.takeover)
+            .is_some();
+        if waits {
+            return self.close(link);
+        }
+        self.challenge(now, id, |challenge| challenge.takeover = Some(link));
+    }
+
+    /// Somebody says that the peer's endpoint is theirs.
+    pub(super) fn challenge_claim(&mut self, now: Instant, id: PeerId, claim: Claim) {
+        let waits = self
+            .peers
+            .get(&id)
+            .and_then(|record| record.challenge)
+            .and_then(|challenge| challenge.claim);
+        match (waits, claim) {
+            (None | Some(Claim::Beacon(_)), _) => {
+                self.challenge(now, id, |challenge| challenge.claim = Some(claim));
+            }
+            (Some(Claim::Hello(_)), Claim::Hello(link)) => self.close(link),
+            (Some(Claim::Hello(_)), Claim::Beacon(_)) => {}
+        }
+    }
+
+    fn challenge(&mut self, now: Instant, id: PeerId, doubt: impl Fn(&mut Challenge)) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let begun = record.challenge.is_some();
+        let challenge = record.challenge.get_or_insert(Challenge {
+            since: now,
+            goodbye: false,
+            takeover: None,
+            claim: None,
+        });
+        doubt(challenge);
+        let address = record.address;
+        if self
+            .peers
+            .get(&id)
+            .is_some_and(|record| self.is_closed(record))
+        {
+            return self.doubt_confirmed(now, id);
+        }
+        if !begun {
+            debug!(%id, "in doubt");
+            self.say(address, Command::Ping);
+            self.timers.set(Due::Challenge(id), now + CHALLENGE);
+        }
+    }
+
+    /// Whether one of the links between us and the peer is gone.
+    pub(super) fn is_closed(&self, record: &Record) -> bool {
+        record.inbound.is_none()
+            || self
+                .dials
+                .get(&record.address)
+                .is_none_or(|dial| dial.up().is_none())
+    }
+
+    /// One of the links between us and a peer is gone: whatever was in doubt is settled.
+    pub(super) fn link_closed(&mut self, now: Instant, id: PeerId) {
+        let Some(record) = self.peers.get(&id) else {
+            return;
+        };
+        if record.challenge.is_some() {
+            self.doubt_confirmed(now, id);
+        } else if record.farewell.is_some_and(|said| now - said < FAREWELL) {
+            self.exit(now, id, ExitReason::Left);
+        }
+    }
+
+    pub(super) fn challenge_due(&mut self, now: Instant, id: PeerId) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let Some(challenge) = &mut record.challenge else {
+            return;
+        };
+        // Not its fault when we do not read it, nor when what it says takes its time on the way.
+        let unread = record
+            .inbound
+            .is_some_and(|link| self.paused.contains(&link));
+        if unread || record.heard > challenge.since {
+            challenge.since = now;
+            self.timers.set(Due::Challenge(id), now + CHALLENGE);
+            return;
+        }
+        self.doubt_confirmed(now, id);
+    }
+
+    /// PING-OK: whatever was said against the peer is not true.
+    pub(super) fn answered(&mut self, now: Instant, id: PeerId) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if let Some(dial) = self.dials.get_mut(&record.address) {
+            dial.confirm();
+        }
+        if let Some(challenge) = record.challenge.take() {
+            debug!(%now, %id, "answered: no doubt");
+            self.timers.cancel(Due::Challenge(id));
+            if let Some(link) = challenge.takeover {
+                self.close(link);
+            }
+            if let Some(Claim::Hello(link)) = challenge.claim {
+                self.close(link);
+            }
+        }
+    }
+
+    fn doubt_confirmed(&mut self, now: Instant, id: PeerId) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let Some(challenge) = record.challenge.take() else {
+            return;
+        };
+        self.timers.cancel(Due::Challenge(id));
+        let address = record.address;
+        if let Some(link) = challenge.takeover {
+            // The old link counts no more; what was held is weighed without it.
+            if let Some(before) = record.inbound.take() {
+                self.close(before);
+            }
+            self.reconsider(now, link);
+        }
+        let Some(claim) = challenge.claim else {
+            if challenge.goodbye {
+                self.exit(now, id, ExitReason::Left);
+            }
+            return;
+        };
+        let reason = if challenge.goodbye {
+            ExitReason::Left
+        } else {
+            ExitReason::Lost(Lost::Displaced)
+        };
+        self.exit(now, id, reason);
+        match claim {
+            Claim::Hello(link) => self.reconsider(now, link),
+            Claim::Beacon(uuid) if !self.dials.contains_key(&address) => {
+                self.dial_hint(now, address, uuid);
+            }
+            Claim::Beacon(_) => {}
+        }
+    }
+
+    // ---- silence
+
+    pub(super) fn presence_due(&mut self, now: Instant, id: PeerId) {
+        let (evasive, expired) = (self.config.evasive_timeout, self.config.expired_timeout);
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if let Some(link) = record.inbound
+            && self.paused.contains(&link)
+        {
+            // We do not read it, so its silence says nothing; ours would, so it is told that we live.
+            record.heard = now;
+            let address = record.address;
+            self.timers.set(Due::Presence(id), now + evasive / 2);
+            return self.say_if_room(address, Command::PingOk);
+        }
+        let silence = now - record.heard;
+        if silence < evasive {
+            let at = record.heard + evasive;
+            self.timers.set(Due::Presence(id), at);
+            return;
+        }
+        if silence >= expired {
+            return self.exit(now, id, ExitReason::Expired);
+        }
+        let left = expired - silence;
+        let (address, peer) = (record.address, record.card.clone());
+        let event = match record.presence {
+            Presence::Ready => {
+                record.presence = Presence::Evasive;
+                Some(Event::Evasive { peer })
+            }
+            Presence::Evasive => {
+                record.presence = Presence::Silent;
+                Some(Event::Silent { peer })
+            }
+            Presence::Silent => None,
+        };
+        if let Some(event) = event {
+            trace!(%id, ?silence, "silent");
+            self.inbox.push(event);
+        }
+        let pause = self.jitter(REAP).min(left);
+        self.timers.set(Due::Presence(id), now + pause);
+        self.say_if_room(address, Command::Ping);
+    }
+
+    /// Something was heard of a peer.
+    pub(super) fn recovered(&mut self, now: Instant, id: PeerId) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if record.presence != Presence::Ready {
+            record.presence = Presence::Ready;
+            let peer = record.card.clone();
+            self.inbox.push(Event::Recovered { peer });
+            self.timers
+                .set(Due::Presence(id), now + self.config.evasive_timeout);
+        }
+    }
+
+    // ---- the end
+
+    /// A peer is gone, and our link to it with it.
+    pub(super) fn exit(&mut self, now: Instant, id: PeerId, reason: ExitReason) {
+        let Some(address) = self.peers.get(&id).map(|record| record.address) else {
+            return;
+        };
+        self.end(now, id, reason);
+        self.remove_dial(now, address);
+    }
+
+    /// A peer is gone; our link to where it was is kept for whoever is there now.
+    pub(super) fn exit_but_keep_dial(&mut self, now: Instant, id: PeerId, reason: ExitReason) {
+        self.end(now, id, reason);
+    }
+
+    fn end(&mut self, now: Instant, id: PeerId, reason: ExitReason) {
+        let Some(record) = self.peers.remove(&id) else {
+            return;
+        };
+        let left = record.farewell.is_some_and(|said| now - said < FAREWELL);
+        let reason = match reason {
+            ExitReason::Lost(Lost::Unreachable | Lost::LinkCut { .. }) if left => ExitReason::Left,
+            other => other,
+        };
+        debug!(%id, name = %record.card.name, %reason, "exit");
+        for group in &record.groups {
+            self.forget_member(id, group);
+        }
+        for due in [Due::Presence(id), Due::Challenge(id), Due::Overrun(id)] {
+            self.timers.cancel(due);
+        }
+        let tombstone = (reason == ExitReason::Left).then_some(TOMBSTONE);
+        let early = record.receiver.wraps_early();
+        self.past.bury(now, id, record.address, tombstone, early);
+        self.own(record.address, Owner::Nobody);
+        self.counters.exits += 1;
+        self.inbox.push(Event::Exit {
+            peer: record.card,
+            reason,
+        });
+        if let Some(link) = record.inbound {
+            self.close(link);
+        }
+        if let Some(challenge) = record.challenge {
+            let claimant = match challenge.claim {
+                Some(Claim::Hello(link)) => Some(link),
+                _ => None,
+            };
+            for link in [challenge.takeover, claimant].into_iter().flatten() {
+                self.reconsider(now, link);
+            }
+        }
+    }
+
+    /// Lets peers be read again for whom the application made room.
+    pub(super) fn resume_readers(&mut self, now: Instant, taken_from: Option<PeerId>) {
+        let limits = &self.config.limits;
+        let all = self.inbox.total() <= limits.receive_octets_total / 2;
+        let readable: Vec<_> = self
+            .paused
+            .iter()
+            .filter_map(|&link| match self.links.get(&link) {
+                Some(Role::Inbound(inbound)) => match inbound.stage {
+                    Stage::Current(id) => {
+                        let asked = all || taken_from == Some(id);
+                        (asked && self.inbox.has_room(id, limits)).then_some((link, id))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            })
+            .collect();
+        for (link, id) in readable {
+            if let Some(record) = self.peers.get_mut(&id) {
+                record.heard = now;
+            }
+            self.resume(link);
+        }
+    }
+
+    // ---- time
+
+    /// Does what is due by now.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(due) = self.timers.pop_due(now) {
+            match due {
+                Due::Beacon => {
+                    self.timers.set(Due::Beacon, now + self.config.interval);
+                    self.broadcast(|interface| interface.port);
+                }
+                Due::Presence(id) => self.presence_due(now, id),
+                Due::Challenge(id) => self.challenge_due(now, id),
+                Due::Overrun(id) => self.exit(now, id, ExitReason::Overrun),
+                Due::Dial(address) => self.dial_due(now, address),
+                Due::Hello(link) => self.hello_due(link),
+                Due::Target(index) => self.target_due(now, index),
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What the node knows of a peer that is here.
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+
+use super::sequence::Receiver;
+use super::{Peer, PeerView, Presence};
+use crate::wire::Text;
+use crate::{Instant, net::LinkId};
+
+/// A doubt about a peer, settled by a PING: if it answers, it stays and the doubt is gone; if its link closes or it is
+/// silent for a second, what was doubted is true.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Challenge {
+    /// When the PING was sent.
+    pub(super) since: Instant,
+    /// Somebody said goodbye in its name.
+    pub(super) goodbye: bool,
+    /// A link that carries its identity wants to speak for it.
+    pub(super) takeover: Option<LinkId>,
+    /// Somebody else says that the peer's endpoint is theirs.
+    pub(super) claim: Option<Claim>,
+}
+
+/// Who says that an endpoint is theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// A beacon: only a hint.
+    Beacon(crate::PeerId),
+    /// A HELLO that waits on this link.
+    Hello(LinkId),
+}
+
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) card: Arc<Peer>,
+    pub(super) groups: BTreeSet<Text>,
+    /// Where our link to it leads.
+    pub(super) address: SocketAddr,
+    /// Where its HELLO came from.
+    pub(super) remote: SocketAddr,
+    /// The link on which it speaks to us, while there is one.
+    pub(super) inbound: Option<LinkId>,
+    pub(super) receiver: Receiver,
+    pub(super) presence: Presence,
+    /// When it was heard of last.
+    pub(super) heard: Instant,
+    pub(super) challenge: Option<Challenge>,
+    /// When somebody last said goodbye in its name.
+    pub(super) farewell: Option<Instant>,
+    /// We greeted it anew: until then a HELLO with the same card is the answer to ours and no restart.
+    pub(super) answer_until: Option<Instant>,
+    /// It sent one of the commands that only C Zyre and its kin know.
+    pub(super) elects: bool,
+}
+
+impl Record {
+    pub(super) fn view(&self) -> PeerView<'_> {
+        PeerView {
+            peer: &self.card,
+            groups: &self.groups,
+            presence: self.presence,
+        }
+    }
+}

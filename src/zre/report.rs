@@ -1,0 +1,85 @@
+//! What the caller is told about what it asked for, and what is counted.
+
+/// Why nothing was sent. Always the caller's to handle; nothing was changed.
+///
+/// ```
+/// use atonce::zre::{Config, Node, SendError};
+/// use atonce::{Frames, Instant, PeerId};
+///
+/// let mut node = Node::new(Instant::ZERO, [7; 32], Config::default());
+/// let nobody = PeerId::from_bytes([1; 16]);
+/// let sent = node.whisper(Instant::ZERO, nobody, Frames::from("hello"));
+/// assert_eq!(sent, Err(SendError::UnknownPeer));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No such peer is here: it did not enter, or it is gone.
+    #[error("no such peer is here")]
+    UnknownPeer,
+    /// The peer does not read as fast as it is written to. Try again later.
+    #[error("the queue to the peer is full")]
+    Full,
+    /// Larger than [`Limits::message_octets`](super::Limits::message_octets), or of more frames than
+    /// [`Limits::message_frames`](super::Limits::message_frames).
+    #[error("the message is larger than the limit of {limit} octets, or has too many frames")]
+    TooLarge {
+        /// The limit of octets.
+        limit: usize,
+    },
+    /// The node is stopping.
+    #[error("the node is stopped")]
+    Stopped,
+}
+
+/// How far a SHOUT went.
+///
+/// ```
+/// use atonce::zre::{Config, Node, Shouted};
+/// use atonce::{Frames, Instant};
+///
+/// let mut node = Node::new(Instant::ZERO, [7; 32], Config::default());
+/// let group = "CHAT".try_into()?;
+/// let shouted = node.shout(Instant::ZERO, &group, Frames::from("hello")).unwrap();
+/// assert_eq!(shouted, Shouted { reached: 0, full: 0 });
+/// # Ok::<(), atonce::wire::TooLong>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shouted {
+    /// Peers to which it is on its way.
+    pub reached: usize,
+    /// Peers that do not get it because their queue is full.
+    pub full: usize,
+}
+
+/// Counts since the node was made.
+///
+/// ```
+/// use atonce::Instant;
+/// use atonce::zre::{Config, Node};
+///
+/// let node = Node::new(Instant::ZERO, [7; 32], Config::default());
+/// assert_eq!(node.counters().messages_sent, 0);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Peers that entered.
+    pub enters: u64,
+    /// Peers that exited.
+    pub exits: u64,
+    /// ZRE messages handed to links, of every kind.
+    pub messages_sent: u64,
+    /// ZMTP messages that came over links, of every kind.
+    pub messages_received: u64,
+    /// Messages that were not sent because a peer's queue was full.
+    pub sends_refused: u64,
+    /// Hints that were not followed because there were too many.
+    pub hints_refused: u64,
+    /// Links that were closed because there were too many.
+    pub links_refused: u64,
+    /// Datagrams that are no beacons.
+    pub datagrams_malformed: u64,
+    /// How often a link was not read for a while because the application was slow.
+    pub pauses: u64,
+}

@@ -1,0 +1,108 @@
+//! Endpoints with a host name, which the embedder looks up.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use tracing::debug;
+
+use super::Action;
+use super::node::{Due, Node};
+use crate::Instant;
+use crate::endpoint::{Endpoint, Host, HostName};
+
+/// How long a look-up may take.
+const RESOLVE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A host name to contact, for ever.
+#[derive(Debug)]
+pub(super) struct Target {
+    host: HostName,
+    port: u16,
+    /// The look-up that is under way.
+    query: Option<u64>,
+    /// How many look-ups were begun: part of the name of the next, so that a late answer is known as such.
+    queries: u32,
+    /// Look-ups in a row that gave nothing.
+    failures: u32,
+}
+
+impl Node {
+    pub(super) fn add_target(&mut self, now: Instant, endpoint: &Endpoint) {
+        let Host::Name(host) = &endpoint.host else {
+            return;
+        };
+        let known = self
+            .targets
+            .iter()
+            .any(|target| target.host == *host && target.port == endpoint.port);
+        if known {
+            return;
+        }
+        self.targets.push(Target {
+            host: host.clone(),
+            port: endpoint.port,
+            query: None,
+            queries: 0,
+            failures: 0,
+        });
+        self.timers.set(Due::Target(self.targets.len() - 1), now);
+        self.handle_timeout(now);
+    }
+
+    /// Begins a look-up, or gives up one that takes too long and waits for the next.
+    pub(super) fn target_due(&mut self, now: Instant, index: usize) {
+        let Some(target) = self.targets.get_mut(index) else {
+            return;
+        };
+        if target.query.take().is_some() {
+            return self.target_failed(now, index);
+        }
+        target.queries = target.queries.wrapping_add(1);
+        let query = (u64::try_from(index).unwrap_or(u64::MAX) << 32) | u64::from(target.queries);
+        target.query = Some(query);
+        let (host, port) = (target.host.clone(), target.port);
+        self.actions
+            .push_back(Action::Resolve { query, host, port });
+        self.timers.set(Due::Target(index), now + RESOLVE_DEADLINE);
+    }
+
+    /// The answer to [`Action::Resolve`], empty when there is none. A late or unknown one changes nothing.
+    pub fn handle_resolved(&mut self, now: Instant, query: u64, addresses: &[SocketAddr]) {
+        let Ok(index) = usize::try_from(query >> 32) else {
+            return;
+        };
+        let Some(target) = self.targets.get_mut(index) else {
+            return;
+        };
+        if target.query != Some(query) {
+            return;
+        }
+        target.query = None;
+        debug!(host = %target.host, ?addresses, "resolved");
+        let own = addresses.iter().any(|address| self.is_own(*address));
+        match addresses.first() {
+            Some(&address) if !own => {
+                self.timers.cancel(Due::Target(index));
+                self.dial_for_ever(now, address, Some(index));
+            }
+            _ => self.target_failed(now, index),
+        }
+    }
+
+    /// The name, or what it led to, did not answer: look it up anew after a pause.
+    pub(super) fn target_failed(&mut self, now: Instant, index: usize) {
+        if let Some(target) = self.targets.get_mut(index) {
+            target.failures = target.failures.saturating_add(1);
+            let pause =
+                Duration::from_secs(1 << target.failures.min(5)).min(Duration::from_secs(30));
+            let pause = self.jitter(pause);
+            self.timers.set(Due::Target(index), now + pause);
+        }
+    }
+
+    pub(super) fn target_reached(&mut self, index: usize) {
+        if let Some(target) = self.targets.get_mut(index) {
+            target.failures = 0;
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Nodes on a LAN in virtual time: they meet, talk and part.
+
+mod support;
+
+use std::time::Duration;
+
+use atonce::{Event, Frames};
+use support::{Lan, frames, text};
+
+fn names(events: &[Event]) -> Vec<String> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Enter { peer } => Some(format!("enter {}", peer.name)),
+            Event::Join { peer, group } => Some(format!("join {} {group}", peer.name)),
+            Event::Leave { peer, group } => Some(format!("leave {} {group}", peer.name)),
+            Event::Whisper { peer, content } => Some(format!("whisper {} {content:?}", peer.name)),
+            Event::Shout {
+                peer,
+                group,
+                content,
+            } => Some(format!("shout {} {group} {content:?}", peer.name)),
+            Event::Evasive { peer } => Some(format!("evasive {}", peer.name)),
+            Event::Silent { peer } => Some(format!("silent {}", peer.name)),
+            Event::Recovered { peer } => Some(format!("recovered {}", peer.name)),
+            Event::Exit { peer, reason } => Some(format!("exit {} {reason}", peer.name)),
+            Event::Stopped => Some("stopped".into()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn two() -> (Lan, usize, usize) {
+    let mut lan = Lan::new();
+    let (alice, bob) = (lan.node("alice"), lan.node("bob"));
+    lan.run_for(Duration::from_secs(2));
+    assert_eq!(names(&lan.events(alice)), ["enter bob"]);
+    assert_eq!(names(&lan.events(bob)), ["enter alice"]);
+    (lan, alice, bob)
+}
+
+#[test]
+fn two_nodes_meet_talk_and_part() {
+    let (mut lan, alice, bob) = two();
+    let bobs = lan.id(bob);
+    lan.with(bob, |stack, now| stack.join(now, &text("CHAT")));
+    lan.run_for(Duration::from_millis(10));
+    assert_eq!(names(&lan.events(alice)), ["join bob CHAT"]);
+    lan.with(alice, |stack, now| {
+        stack.whisper(now, bobs, frames("hello")).unwrap();
+        let two = Frames::from_iter(["one", "two"]);
+        let shouted = stack.shout(now, &text("CHAT"), two).unwrap();
+        assert_eq!((shouted.reached, shouted.full), (1, 0));
+        stack.whisper(now, bobs, Frames::new()).unwrap();
+    });
+    lan.run_for(Duration::from_millis(10));
+    assert_eq!(
+        names(&lan.events(bob)),
+        [
+            r#"whisper alice [b"hello"]"#,
+            r#"shout alice CHAT [b"one", b"two"]"#,
+            r#"whisper alice [b""]"#,
+        ]
+    );
+    lan.with(bob, atonce::Stack::stop);
+    lan.run_for(Duration::from_millis(10));
+    assert_eq!(names(&lan.events(bob)), ["stopped"]);
+    assert_eq!(names(&lan.events(alice)), ["exit bob left"]);
+    // A tombstone keeps it away, and nobody revives it.
+    lan.run_for(Duration::from_secs(60));
+    assert_eq!(names(&lan.events(alice)), [""; 0]);
+}
+
+#[test]
+fn a_quiet_network_stays_quiet() {
+    let (mut lan, alice, bob) = two();
+    lan.run_for(Duration::from_secs(600));
+    assert_eq!(names(&lan.events(alice)), [""; 0]);
+    assert_eq!(names(&lan.events(bob)), [""; 0]);
+    assert!(lan.stack(alice).counters().messages_sent < 5);
+}
+
+#[test]
+fn a_killed_peer_is_lost_within_a_second() {
+    let (mut lan, alice, bob) = two();
+    lan.kill(bob);
+    lan.run_for(Duration::from_secs(1));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["exit bob lost: its mailbox is gone"]
+    );
+}
+
+#[test]
+fn a_peer_that_falls_silent_is_missed_and_then_gone() {
+    let (mut lan, alice, bob) = two();
+    lan.isolate(bob, true);
+    lan.run_for(Duration::from_secs(40));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["evasive bob", "silent bob", "exit bob expired"]
+    );
+    lan.isolate(bob, false);
+    lan.run_for(Duration::from_secs(10));
+    assert_eq!(names(&lan.events(alice)), ["enter bob"]);
+}
+
+#[test]
+fn a_peer_that_comes_back_in_time_recovers() {
+    let (mut lan, alice, bob) = two();
+    lan.isolate(bob, true);
+    lan.run_for(Duration::from_secs(10));
+    lan.isolate(bob, false);
+    lan.run_for(Duration::from_secs(10));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["evasive bob", "silent bob", "recovered bob"]
+    );
+}
+
+#[test]
+fn twenty_nodes_all_meet() {
+    let mut lan = Lan::new();
+    let nodes: Vec<_> = (0..20).map(|n| lan.node(&format!("node{n}"))).collect();
+    lan.run_for(Duration::from_secs(2));
+    for node in nodes {
+        assert_eq!(lan.stack(node).peers().count(), 19);
+        assert_eq!(lan.events(node).len(), 20); // its own interface, and an ENTER for each
+    }
+}
+
+#[test]
+fn a_stopped_node_told_so_once() {
+    let (mut lan, alice, _) = two();
+    lan.with(alice, |stack, now| {
+        stack.stop(now);
+        stack.stop(now);
+    });
+    lan.run_for(Duration::from_secs(2));
+    assert_eq!(names(&lan.events(alice)), ["stopped"]);
+    assert!(lan.stack(alice).is_stopped());
+}
