@@ -67,6 +67,47 @@ def parser(description):
     return p
 
 
+def own_inodes():
+    inodes = set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    return inodes
+
+
+def own_unix_sockets():
+    """(inode, path) of the named Unix sockets of this process."""
+    mine = own_inodes()
+    with open("/proc/self/net/unix") as table:
+        rows = [row.split() for row in table]
+    return [(row[6], row[7]) for row in rows[1:] if len(row) > 7 and row[6] in mine]
+
+
+def own_mailbox(listeners=1, within=1.0):
+    """The TCP endpoint of the mailbox, for libraries that do not tell; None when it is not there.
+
+    CZMQ gives out ports upward from 49152: of so many listening sockets the mailbox, bound last,
+    has the highest. IPv4 only.
+    """
+    deadline = time.monotonic() + within
+    while True:
+        mine = own_inodes()
+        with open("/proc/self/net/tcp") as table:
+            rows = [row.split() for row in table]
+        bound = [row[1].split(":") for row in rows[1:] if row[3] == "0A" and row[9] in mine]
+        if len(bound) >= listeners:
+            address, port = max(bound, key=lambda pair: int(pair[1], 16))
+            octets = bytes.fromhex(address)[::-1]
+            return f"tcp://{'.'.join(map(str, octets))}:{int(port, 16)}"
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.01)
+
+
 class Driver:
     """Runs one node. A kind of peer subclasses it and fills in the `do_*` and `node_*` methods."""
 

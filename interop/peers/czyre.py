@@ -49,6 +49,9 @@ class CZyre(common.Driver):
             c.zyre_set_advertised_endpoint(node, o.advertise.encode())
         if o.endpoint and c.zyre_set_endpoint(node, b"%s", o.endpoint.encode()) != 0:
             raise SystemExit(f"cannot bind {o.endpoint}")
+        # libzyre has no call that tells a node's own endpoint. Looked up here while the mailbox
+        # is the only socket that listens, or below once a node with beacons has bound it.
+        mailbox = common.own_mailbox() if o.endpoint else None
         if o.gossip_bind:
             c.zyre_gossip_bind(node, b"%s", o.gossip_bind.encode())
         for hub in o.gossip_connect:
@@ -65,9 +68,8 @@ class CZyre(common.Driver):
         self.socket = c.zyre_socket(node)
         if c.zyre_start(node) != 0:
             raise SystemExit("zyre_start failed")
-        # libzyre has no call that tells a node's own endpoint, except the one given to it.
         extra = {"key": self.key} if self.key else {}
-        self.emit("start", uuid=self.uuid, name=c.text(c.zyre_name(node)), endpoint=o.endpoint,
+        self.emit("start", uuid=self.uuid, name=c.text(c.zyre_name(node)), endpoint=mailbox or common.own_mailbox(),
                   kind="zyre", version=version(), libzmq=c.libzmq_version(), **extra)
 
     def secure(self, node):

@@ -8,7 +8,7 @@
 
 #define _POSIX_C_SOURCE 200809L
 #include <czmq.h>
-#include <signal.h>
+#include <poll.h>
 
 static size_t from_hex (const char *text, byte *octets, size_t limit)
 {
@@ -30,6 +30,20 @@ static int publish (zactor_t *beacon, const char *hex, int interval)
         return -1;
     }
     return zsock_send (beacon, "sbi", "PUBLISH", octets, count, interval);
+}
+
+static void hear (zactor_t *beacon)
+{
+    char *source = zstr_recv (beacon);
+    zframe_t *frame = zframe_recv (beacon);
+    if (source && frame) {
+        char *octets = zframe_strhex (frame);
+        printf ("{\"event\":\"beacon\",\"from\":\"%s\",\"hex\":\"%s\"}\n", source, octets);
+        fflush (stdout);
+        zstr_free (&octets);
+    }
+    zframe_destroy (&frame);
+    zstr_free (&source);
 }
 
 int main (int argc, char *argv [])
@@ -64,24 +78,17 @@ int main (int argc, char *argv [])
     if (strcmp (hex, "-") != 0 && publish (beacon, hex, interval) != 0)
         status = 2;
 
-    int input = STDIN_FILENO;
-    zpoller_t *poller = zpoller_new (beacon, &input, NULL);
-    while (status == 0) {
-        void *which = zpoller_wait (poller, -1);
-        if (which == beacon) {
-            char *source = zstr_recv (beacon);
-            zframe_t *frame = zframe_recv (beacon);
-            if (source && frame) {
-                char *octets = zframe_strhex (frame);
-                printf ("{\"event\":\"beacon\",\"from\":\"%s\",\"hex\":\"%s\"}\n", source, octets);
-                fflush (stdout);
-                zstr_free (&octets);
-            }
-            zframe_destroy (&frame);
-            zstr_free (&source);
-        }
-        else
-        if (which == &input) {
+    //  The end of input is a hang-up that zpoller does not report, hence poll(2). The descriptor of
+    //  a ZeroMQ socket is edge-triggered: drain the socket first, then wait.
+    setvbuf (stdin, NULL, _IONBF, 0);
+    struct pollfd sources [] = {
+        { .fd = zsock_fd (beacon), .events = POLLIN },
+        { .fd = STDIN_FILENO, .events = POLLIN },
+    };
+    while (status == 0 && !zsys_interrupted) {
+        while (zsock_events (beacon) & ZMQ_POLLIN)
+            hear (beacon);
+        if (poll (sources, 2, 200) > 0 && sources [1].revents) {
             char line [600];
             if (!fgets (line, sizeof line, stdin))
                 break;
@@ -90,11 +97,7 @@ int main (int argc, char *argv [])
             else
                 publish (beacon, line, interval);
         }
-        else
-        if (zpoller_terminated (poller))
-            break;
     }
-    zpoller_destroy (&poller);
     zactor_destroy (&beacon);
     puts ("{\"event\":\"stop\"}");
     return status;
