@@ -12,13 +12,23 @@ everything, also after an exception or SIGINT; deleting a namespace takes its de
 Needs root and `ip` (iproute2).
 """
 
+import contextlib
+import ctypes
 import os
 import secrets
 import subprocess
 
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
 
 def ip(*words):
     subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL)
+
+
+def enter_namespace(file):
+    if libc.setns(file.fileno(), CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 class Host:
@@ -49,6 +59,17 @@ class Host:
     def popen(self, argv, **options):
         """`ip netns exec` replaces itself by argv: the pid is that of the program."""
         return subprocess.Popen(self.argv(argv), **options)
+
+    @contextlib.contextmanager
+    def inside(self):
+        """Moves this thread into the namespace. Sockets made meanwhile stay there for good."""
+        with open("/proc/thread-self/ns/net") as home, \
+                open(f"/run/netns/{self.namespace}") as there:
+            enter_namespace(there)
+            try:
+                yield
+            finally:
+                enter_namespace(home)
 
     def cable(self, plugged):
         """Plugs or unplugs the host at the bridge: its own device stays up, packets are lost."""

@@ -164,6 +164,10 @@ def frames_of(message):
 
 
 def message_of(frames):
+    if not frames:
+        # zmsg_send of an empty message sends nothing, not even an end: the command that follows
+        # would become the content.
+        raise ValueError("libzyre cannot send a message without a content frame")
     message = c_void_p(zmsg_new())
     for frame in frames:
         zmsg_addmem(message, frame, len(frame))

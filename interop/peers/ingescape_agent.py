@@ -50,10 +50,12 @@ igs_channel_whisper_zmsg = c.declare("igs_channel_whisper_zmsg", c_int, c_char_p
 igs_channel_shout_zmsg = c.declare("igs_channel_shout_zmsg", c_int, c_char_p, POINTER(c_void_p))
 igs_log_set_console = c.declare("igs_log_set_console", None, c_bool)
 igs_log_set_console_level = c.declare("igs_log_set_console_level", None, c_int)
+igs_set_command_line = c.declare("igs_set_command_line", None, c_char_p)
 igs_start_with_device = c.declare("igs_start_with_device", c_int, c_char_p, c_uint)
 igs_stop = c.declare("igs_stop", None)
 
 INTEGER = 1
+CLONE_NEWUTS = 0x04000000
 
 
 class IngescapeAgent(common.Driver):
@@ -80,6 +82,9 @@ class IngescapeAgent(common.Driver):
             igs_net_set_timeout(o.expired)
         for key, value in o.header:
             igs_peer_add_header(key.encode(), value.encode())
+        igs_set_command_line(b"ingescape_agent.py")
+        if o.hostname:
+            set_hostname(o.hostname.encode())
         igs_output_create(b"out", INTEGER, None, 0)
         igs_observe_channels(self.on_channel, None)
         igs_observe_agent_events(self.on_agent, None)
@@ -145,6 +150,13 @@ class IngescapeAgent(common.Driver):
         self.node_tick()
 
 
+def set_hostname(name):
+    """For this process only: ingescape tells everyone the name of the machine."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWUTS) != 0 or libc.sethostname(name, len(name)) != 0:
+        raise SystemExit("--hostname needs CAP_SYS_ADMIN")
+
+
 def own_uuid():
     """The UUID of the node inside, which ingescape does not tell, from its Unix socket."""
     for inode, path in common.own_unix_sockets():
@@ -155,7 +167,9 @@ def own_uuid():
 
 
 def main():
-    common.main(IngescapeAgent, common.parser("an ingescape agent").parse_args())
+    p = common.parser("an ingescape agent")
+    p.add_argument("--hostname", help="the machine's name in its headers, for this process only")
+    common.main(IngescapeAgent, p.parse_args())
 
 
 if __name__ == "__main__":
