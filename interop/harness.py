@@ -11,6 +11,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = os.path.join(HERE, ".venv", "bin", "python")
 
+ZMTP = [PYTHON, os.path.join(HERE, "peers", "zmtp.py")]
+ZBEACON = os.path.join(HERE, "build", "zbeacon")
+
 KINDS = {
     "zyre": [PYTHON, os.path.join(HERE, "peers", "czyre.py")],
     "pyre": [PYTHON, os.path.join(HERE, "peers", "pyre_node.py")],
@@ -26,13 +29,13 @@ class Missing(AssertionError):
 class Peer:
     """A driver that runs; `host` is a netns.Host, or None for this machine's loopback."""
 
-    def __init__(self, kind, name, host=None, options=(), argv=None):
+    def __init__(self, kind, name, host=None, options=(), argv=None, named=True):
         self.kind = kind
         self.name = name
         self.events = []          # every event so far, in order
         self.taken = 0            # expect() goes on behind this one
         self.incoming = queue.Queue()
-        argv = list(argv or KINDS[kind]) + ["--name", name, *options]
+        argv = list(argv or KINDS[kind]) + (["--name", name, *options] if named else [])
         if host:
             argv = host.argv(argv + ["--interface", host.device])
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -110,6 +110,19 @@ def second_hello(kind):
         return seen
 
 
+def hello_for_hello(kind):
+    """We do what it does: answer each HELLO by a new one on the same connection."""
+    with meet(kind) as m:
+        rounds, until = 0, time.monotonic() + 1
+        while time.monotonic() < until:
+            m.out.send(m.node.hello())
+            again = m.node.accept(within=1.5)
+            if not again or not again.expect(HELLO, within=1):
+                break
+            rounds += 1
+        return f"{rounds} rounds of HELLO and HELLO in 1 s; {m.alive()}"
+
+
 def we_close_its_connection(kind):
     with meet(kind) as m:
         began = time.monotonic()
@@ -166,14 +179,17 @@ def second_connection(kind):
         closed = first.wait_closed(0.7)
         m.whisper("second")
         seen = f"the first connection is {'closed' if closed else 'left open'};" \
-               f" a WHISPER on the second: {m.heard(0.7)}"
+               f" a WHISPER on the second: {m.heard(0.5)}"
         m.out, second = first, m.out
         try:
             m.whisper("first")
-            seen += f"; then one on the first: {m.heard(0.7)}"
+            seen += f"; then the next sequence on the first: {m.heard(0.5)}"
         except OSError:
             seen += "; the first is dead"
-        second.close()
+        m.out = second
+        m.whisper("second", sequence=m.node.sequence)
+        seen += f"; that same sequence on the second: {m.heard(0.5)}"
+        seen += f"; the first is {'closed' if first.wait_closed(0.5) else 'still open'}"
         return seen
 
 
@@ -239,11 +255,14 @@ def goodbye_beacon(kind):
 def zero_frames(kind):
     with meet(kind) as m:
         m.out.send(m.node.message(WHISPER))
-        events = m.peer.gather(0.7)
-        words = [f"{e['event']} {e.get('content', '')}".strip() for e in events]
+
+        def contents():
+            words = [f"{e['event']} {e.get('content', '')}".strip() for e in m.peer.gather(0.7)]
+            return ", ".join(words) or "no event"
+
+        seen = f"WHISPER: {contents()}"
         m.whisper("next")
-        return f"WHISPER: {', '.join(words) or 'no event'}; the next one: {m.heard(0.7)};" \
-               f" {m.alive()}"
+        return f"{seen}; the next one, 'next': {contents()}; {m.alive()}"
 
 
 def election_message(kind):
@@ -277,6 +296,7 @@ def restart_on_endpoint(kind):
 
 PROBES = {
     "second HELLO (sequence 1) from a ready peer": second_hello,
+    "a HELLO for each of its HELLOs": hello_for_hello,
     "we close the connection it made": we_close_its_connection,
     "we close it and refuse connections for 2 s": we_are_away,
     "our connection is lost and made again, without HELLO": we_redial,

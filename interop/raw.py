@@ -258,6 +258,7 @@ class RawNode:
             self.listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         for option in (socket.SO_BROADCAST, socket.SO_REUSEADDR, socket.SO_REUSEPORT):
             self.udp.setsockopt(socket.SOL_SOCKET, option, 1)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.udp.bind(("", port))
         self.listener.bind((host.address, 0))
         self.listener.listen(16)

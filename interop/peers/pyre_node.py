@@ -11,6 +11,7 @@ What this driver mends from outside, without changing Pyre's traffic:
 """
 
 import logging
+import os
 import sys
 import uuid
 
@@ -75,6 +76,10 @@ class PyreNode(common.Driver):
         return [(self.socket.getsockopt(zmq.FD), self.node_tick)]
 
     def node_tick(self):
+        if not self.node.actor.thread.is_alive():
+            # An exception ended Pyre's thread; whatever is asked of it now would wait for ever.
+            self.emit("error", message="Pyre's node thread has ended")
+            os._exit(1)
         while self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
             self.report(PyreEvent(self.node))
 
@@ -120,7 +125,8 @@ class PyreNode(common.Driver):
 
     def node_stop(self):
         self.node.stop()
-        self.node_tick()
+        while self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            self.report(PyreEvent(self.node))
 
 
 def main():
