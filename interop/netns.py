@@ -9,12 +9,14 @@ Layout: the bridge lives in a namespace that holds nothing else, so no packet re
 own devices. Each host is a namespace with `lo` and `veth0`, whose other end is a port of the
 bridge. Names carry the process id and random digits, so tests run side by side. Closing removes
 everything, also after an exception or SIGINT; deleting a namespace takes its devices along.
-Needs root and `ip` (iproute2).
+Needs root and `ip` (iproute2). What a test left behind that was killed by SIGKILL is removed by
+`python3 netns.py`.
 """
 
 import contextlib
 import ctypes
 import os
+import re
 import secrets
 import subprocess
 
@@ -110,3 +112,15 @@ class Network:
 
     def __exit__(self, *_):
         self.close()
+
+
+def remove_abandoned():
+    """Deletes the namespaces of tests whose process is gone."""
+    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
+        found = re.fullmatch(r"at([0-9a-f]+)[0-9a-f]{6}-(br|\d+)", name)
+        if found and not os.path.exists(f"/proc/{int(found[1], 16)}"):
+            subprocess.run(["ip", "netns", "delete", name], check=False)
+
+
+if __name__ == "__main__":
+    remove_abandoned()

@@ -116,7 +116,7 @@ def hello_for_hello(kind):
         rounds, until = 0, time.monotonic() + 1
         while time.monotonic() < until:
             m.out.send(m.node.hello())
-            again = m.node.accept(within=1.5)
+            again = m.node.accept(within=1.5, patience=0)
             if not again or not again.expect(HELLO, within=1):
                 break
             rounds += 1

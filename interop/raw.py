@@ -161,10 +161,10 @@ class Link:
                     return False
         return True
 
-    def handshake(self, socket_type, identity, within=5.0):
+    def handshake(self, socket_type, identity, within=5.0, patience=0.05):
         deadline = time.monotonic() + within
         # Longer than a local round trip: whatever comes now comes without a word of ours.
-        wait = time.monotonic() + 0.05
+        wait = time.monotonic() + patience
         while time.monotonic() < wait:
             self._fill(wait - time.monotonic())
         self.before_ours = len(self.octets)
@@ -294,12 +294,12 @@ class RawNode:
         connection.settimeout(None)
         return Link(connection).handshake("DEALER", identity or self.identity)
 
-    def accept(self, within=5.0):
+    def accept(self, within=5.0, patience=0.05):
         """A link that the peer makes to our mailbox; None when it makes none in time."""
         if not select.select([self.listener], [], [], within)[0]:
             return None
         connection, _ = self.listener.accept()
-        return Link(connection).handshake("ROUTER", b"")
+        return Link(connection).handshake("ROUTER", b"", patience=patience)
 
     def hello(self, sequence=1):
         self.sequence = sequence
