@@ -204,10 +204,13 @@ class Driver:
             self.running = False
             os.write(wake_write, b"x")
 
+        def catch_signals():
+            signal.signal(signal.SIGTERM, interrupt)
+            signal.signal(signal.SIGINT, interrupt)
+
+        catch_signals()
         self.node_start()
-        # After the start, because a library may install handlers of its own there.
-        signal.signal(signal.SIGTERM, interrupt)
-        signal.signal(signal.SIGINT, interrupt)
+        catch_signals()  # again: a library may have installed handlers of its own
         selector = selectors.DefaultSelector()
         selector.register(wake_read, selectors.EVENT_READ, lambda: os.read(wake_read, 64))
         for fd, ready in self.node_sources():
@@ -216,14 +219,14 @@ class Driver:
 
         def read_commands():
             octets = os.read(0, 1 << 16)
-            if not octets:
-                self.running = False
-            pending.extend(octets)
+            pending.extend(octets or b"\n")  # the last line may lack its end
             while self.running and (end := pending.find(b"\n")) >= 0:
                 line = bytes(pending[:end]).strip()
                 del pending[:end + 1]
                 if line:
                     self.obey(line)
+            if not octets:
+                self.running = False
 
         try:
             selector.register(0, selectors.EVENT_READ, read_commands)
