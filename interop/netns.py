@@ -1,0 +1,126 @@
+"""A network of its own for every node of a test: namespaces, veth pairs, one bridge.
+
+    with Network() as net:
+        a = net.host()                       # namespace, device "veth0", address 10.77.0.1/24
+        b = net.host()
+        process = a.popen(["python3", "peers/czyre.py", "--interface", a.device])
+
+Layout: the bridge lives in a namespace that holds nothing else, so no packet reaches the machine's
+own devices. Each host is a namespace with `lo` and `veth0`, whose other end is a port of the
+bridge. Names carry the process id and random digits, so tests run side by side. Closing removes
+everything, also after an exception or SIGINT; deleting a namespace takes its devices along.
+Needs root and `ip` (iproute2). What a test left behind that was killed by SIGKILL is removed by
+`python3 netns.py`.
+"""
+
+import contextlib
+import ctypes
+import os
+import re
+import secrets
+import subprocess
+
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL)
+
+
+def enter_namespace(file):
+    if libc.setns(file.fileno(), CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Host:
+    def __init__(self, network, number):
+        self.network = network
+        self.namespace = f"{network.prefix}-{number}"
+        self.device = "veth0"
+        self.address = f"{network.subnet}.{number}"
+        self.port = f"{network.prefix[-6:]}p{number}"
+
+    def up(self):
+        net = self.network
+        ip("netns", "add", self.namespace)
+        net.namespaces.append(self.namespace)
+        ip("-n", self.namespace, "link", "set", "lo", "up")
+        # The pair is made inside the namespaces: no device ever appears on the machine itself.
+        ip("-n", self.namespace, "link", "add", self.device, "type", "veth",
+           "peer", "name", self.port, "netns", net.bridge)
+        ip("-n", net.bridge, "link", "set", self.port, "master", "br0", "up")
+        ip("-n", self.namespace, "address", "add", f"{self.address}/24",
+           "broadcast", f"{net.subnet}.255", "dev", self.device)
+        ip("-n", self.namespace, "link", "set", self.device, "up")
+
+    def argv(self, argv):
+        """The command line that runs argv inside this namespace."""
+        return ["ip", "netns", "exec", self.namespace, *argv]
+
+    def popen(self, argv, **options):
+        """`ip netns exec` replaces itself by argv: the pid is that of the program."""
+        return subprocess.Popen(self.argv(argv), **options)
+
+    @contextlib.contextmanager
+    def inside(self):
+        """Moves this thread into the namespace. Sockets made meanwhile stay there for good."""
+        with open("/proc/thread-self/ns/net") as home, \
+                open(f"/run/netns/{self.namespace}") as there:
+            enter_namespace(there)
+            try:
+                yield
+            finally:
+                enter_namespace(home)
+
+    def cable(self, plugged):
+        """Plugs or unplugs the host at the bridge: its own device stays up, packets are lost."""
+        state = "up" if plugged else "down"
+        ip("-n", self.network.bridge, "link", "set", self.port, state)
+
+
+class Network:
+    def __init__(self, subnet="10.77.0"):
+        self.prefix = f"at{os.getpid():x}{secrets.token_hex(3)}"
+        self.subnet = subnet
+        self.bridge = f"{self.prefix}-br"
+        self.namespaces = []
+        self.hosts = []
+
+    def __enter__(self):
+        try:
+            ip("netns", "add", self.bridge)
+            self.namespaces.append(self.bridge)
+            # No spanning tree and no multicast snooping: a port forwards at once.
+            ip("-n", self.bridge, "link", "add", "br0", "type", "bridge",
+               "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+            ip("-n", self.bridge, "link", "set", "br0", "up")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def host(self):
+        host = Host(self, len(self.hosts) + 1)
+        self.hosts.append(host)
+        host.up()
+        return host
+
+    def close(self):
+        while self.namespaces:
+            subprocess.run(["ip", "netns", "delete", self.namespaces.pop()], check=False)
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def remove_abandoned():
+    """Deletes the namespaces of tests whose process is gone."""
+    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
+        found = re.fullmatch(r"at([0-9a-f]+)[0-9a-f]{6}-(br|\d+)", name)
+        if found and not os.path.exists(f"/proc/{int(found[1], 16)}"):
+            subprocess.run(["ip", "netns", "delete", name], check=False)
+
+
+if __name__ == "__main__":
+    remove_abandoned()
