@@ -1,0 +1,284 @@
+//! What a node is made of, before it starts.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use atonce::PeerId;
+use atonce::endpoint::Endpoint;
+use atonce::wire::{Headers, LongText, Text};
+use atonce::zre::{Config, Limits};
+
+use crate::{Node, StartError};
+
+/// The UDP port that IANA assigned to ZRE discovery.
+const BEACON_PORT: u16 = 5670;
+
+/// Makes a node. Everything has a default; what is wrong is told by [`start`](Builder::start).
+///
+/// The same builder makes nodes of `atonce-std` and of `atonce-tokio`: `N` is the kind of node.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// let node = atonce_std::Node::builder()
+///     .name("kitchen")
+///     .header("X-ROLE", "thermometer")
+///     .interface("eth0")
+///     .tcp_ports(49_152..=49_200)
+///     .interval(Duration::from_millis(500))
+///     .group("CLIMATE")
+///     .start()?;
+/// # Ok::<(), atonce_std::StartError>(())
+/// ```
+#[must_use]
+pub struct Builder<N = Node> {
+    /// What needs no check.
+    config: Config,
+    name: Option<String>,
+    headers: Vec<(String, String)>,
+    interfaces: Vec<String>,
+    port: u16,
+    tcp_ports: RangeInclusive<u16>,
+    advertise: Option<String>,
+    groups: Vec<String>,
+    peers: Vec<String>,
+    seed: Option<[u8; 32]>,
+    node: PhantomData<fn() -> N>,
+}
+
+/// A kind of node that a [`Builder`] can start. For adapters.
+pub trait Start: Sized {
+    /// Starts a node with these options.
+    fn start(options: Options) -> Result<Self, StartError>;
+}
+
+/// What a builder was told, checked. For adapters: it makes a [`Driver`](crate::driver::Driver).
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(crate) config: Config,
+    pub(crate) interfaces: Vec<String>,
+    pub(crate) port: u16,
+    pub(crate) tcp_ports: RangeInclusive<u16>,
+    pub(crate) groups: Vec<Text>,
+    pub(crate) peers: Vec<Endpoint>,
+    pub(crate) seed: Option<[u8; 32]>,
+}
+
+impl Options {
+    /// What the core is told.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl<N> Default for Builder<N> {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            name: None,
+            headers: Vec::new(),
+            interfaces: Vec::new(),
+            port: BEACON_PORT,
+            tcp_ports: 0..=0,
+            advertise: None,
+            groups: Vec::new(),
+            peers: Vec::new(),
+            seed: None,
+            node: PhantomData,
+        }
+    }
+}
+
+impl<N> Builder<N> {
+    /// The public name; the first six hexadecimal digits of the UUID when it is not set.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The identity; random when it is not set. A node that comes back under the identity that it had replaces itself at
+    /// its peers at once.
+    pub fn uuid(mut self, uuid: PeerId) -> Self {
+        self.config.uuid = Some(uuid);
+        self
+    }
+
+    /// A header, told to every peer. A later value takes the place of an earlier one of the same name.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// An interface to use, by name (`eth0`) or address (`10.0.0.1`); can be called again for more. `lo` keeps everything on
+    /// this machine. When it is not called, the node uses every interface that is up and can broadcast, and those that come
+    /// later.
+    pub fn interface(mut self, interface: impl Into<String>) -> Self {
+        self.interfaces.push(interface.into());
+        self
+    }
+
+    /// The UDP port of the beacons, 5670 when it is not set. Nodes meet on the same port. 0 turns beacons off.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The time between two beacons: 1 s.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.config.interval = interval;
+        self
+    }
+
+    /// How long a peer may be silent before it is asked whether it is there: 5 s.
+    pub fn evasive_timeout(mut self, timeout: Duration) -> Self {
+        self.config.evasive_timeout = timeout;
+        self
+    }
+
+    /// How long a peer may be silent before it is gone: 30 s.
+    pub fn expired_timeout(mut self, timeout: Duration) -> Self {
+        self.config.expired_timeout = timeout;
+        self
+    }
+
+    /// The TCP port of the mailbox, the same on every interface; any free port when it is not set or 0.
+    pub fn tcp_port(self, port: u16) -> Self {
+        self.tcp_ports(port..=port)
+    }
+
+    /// The TCP ports that the mailbox may have, for firewalls: on each interface the first that is free.
+    pub fn tcp_ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.tcp_ports = ports;
+        self
+    }
+
+    /// The endpoint told to others instead of the one that is bound, for a node behind a port forwarding:
+    /// `tcp://ADDRESS:PORT`.
+    pub fn advertise(mut self, endpoint: impl Into<String>) -> Self {
+        self.advertise = Some(endpoint.into());
+        self
+    }
+
+    /// A group to join at the start.
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.groups.push(group.into());
+        self
+    }
+
+    /// A peer to contact without a beacon: `tcp://HOST:PORT`.
+    pub fn peer(mut self, endpoint: impl Into<String>) -> Self {
+        self.peers.push(endpoint.into());
+        self
+    }
+
+    /// What the network and the application may cost this node.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// The seed of everything that the node does at random, for tests; from the operating system when it is not set.
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Checks what was given.
+    pub fn options(self) -> Result<Options, StartError> {
+        if self.tcp_ports.is_empty() {
+            return Err(StartError::NoPorts {
+                ports: self.tcp_ports,
+            });
+        }
+        let mut headers = Headers::default();
+        for (name, value) in self.headers {
+            let text = Text::try_from(&name).and_then(|key| Ok((key, LongText::try_from(value)?)));
+            let (key, value) = text.map_err(|source| StartError::Header { name, source })?;
+            headers.insert(key, value);
+        }
+        let groups = self.groups.into_iter().map(|group| {
+            Text::try_from(&group).map_err(|source| StartError::Group { group, source })
+        });
+        let groups = groups.collect::<Result<_, _>>()?;
+        let peers = self.peers.iter().map(|endpoint| parse_endpoint(endpoint));
+        let peers = peers.collect::<Result<_, _>>()?;
+        let mut config = self.config;
+        config.beacons = self.port != 0;
+        config.headers = headers;
+        if let Some(name) = self.name {
+            config.name = Some(Text::try_from(name).map_err(StartError::Name)?);
+        }
+        if let Some(endpoint) = self.advertise {
+            config.advertise = Some(parse_advertised(&endpoint)?);
+        }
+        Ok(Options {
+            config,
+            interfaces: self.interfaces,
+            port: self.port,
+            tcp_ports: self.tcp_ports,
+            groups,
+            peers,
+            seed: self.seed,
+        })
+    }
+}
+
+impl<N: Start> Builder<N> {
+    /// Starts the node: its sockets are bound and it is being announced when this returns.
+    ///
+    /// A machine without a network is no error: the node waits for one and tells with
+    /// [`Event::InterfaceUp`](atonce::zre::Event::InterfaceUp) when it comes.
+    pub fn start(self) -> Result<N, StartError> {
+        N::start(self.options()?)
+    }
+}
+
+fn parse_endpoint(endpoint: &str) -> Result<Endpoint, StartError> {
+    endpoint.parse().map_err(|source| StartError::Endpoint {
+        endpoint: endpoint.to_owned(),
+        source,
+    })
+}
+
+fn parse_advertised(endpoint: &str) -> Result<Endpoint, StartError> {
+    let parsed = parse_endpoint(endpoint)?;
+    if parsed.socket_address().is_none() {
+        return Err(StartError::AdvertisedName {
+            endpoint: endpoint.to_owned(),
+        });
+    }
+    Ok(parsed)
+}
+
+// Derived, they would ask for `N: Clone` and `N: Debug`.
+impl<N> Clone for Builder<N> {
+    fn clone(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            name: self.name.clone(),
+            headers: self.headers.clone(),
+            interfaces: self.interfaces.clone(),
+            port: self.port,
+            tcp_ports: self.tcp_ports.clone(),
+            advertise: self.advertise.clone(),
+            groups: self.groups.clone(),
+            peers: self.peers.clone(),
+            seed: self.seed,
+            node: PhantomData,
+        }
+    }
+}
+
+impl<N> fmt::Debug for Builder<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("uuid", &self.config.uuid)
+            .field("interfaces", &self.interfaces)
+            .field("port", &self.port)
+            .field("tcp_ports", &self.tcp_ports)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,340 @@
+//! TCP connections: dialled, accepted, read, written and closed.
+
+use std::cell::RefCell;
+use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::net::SocketAddr;
+
+use atonce::{Cut, LinkId};
+use bytes::BufMut;
+use mio::Interest;
+use mio::event::Event;
+use mio::net::TcpStream;
+use smallvec::SmallVec;
+
+use super::cut::cut;
+use super::fill::fill;
+use super::{Driver, Source};
+
+/// What is read of all links before the adapter gets the control back, in octets.
+pub(super) const TURN_OCTETS: usize = 4 * 1024 * 1024;
+
+/// What is read of a link, or written to it, before the next one has its turn, in octets.
+const LINK_OCTETS: usize = 1024 * 1024;
+
+/// What small reads are read into, in octets. One for each thread that drives a node.
+const SCRATCH_OCTETS: usize = 256 * 1024;
+
+/// Slices given to one system call. More would save little, and the kernel takes at most 1,024.
+const SLICES: usize = 64;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_OCTETS]);
+}
+
+/// Calls `use_it` with the scratch buffer of this thread. Not to be nested.
+pub(super) fn with_scratch<R>(use_it: impl FnOnce(&mut [u8]) -> R) -> R {
+    SCRATCH.with_borrow_mut(|scratch| use_it(scratch))
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    id: LinkId,
+    stream: TcpStream,
+    /// `connect` is under way.
+    dialling: bool,
+    /// The socket may have something to read: it was not read until it had no more.
+    readable: bool,
+    /// It stands in `unread`.
+    in_unread: bool,
+    /// The socket may take something.
+    writable: bool,
+    /// It stands in `unsent`.
+    in_unsent: bool,
+    /// The stack does not want to read it now.
+    paused: bool,
+    /// The other side, or an error, ended the connection: it is to be read to its end, which is near.
+    ending: bool,
+    /// What writing failed with. What came before is read first.
+    cut: Option<Cut>,
+}
+
+impl Driver {
+    /// The poller reported a link.
+    pub(super) fn note_link(&mut self, key: usize, event: &Event) {
+        if self.links.get(key).is_some_and(|link| link.dialling) {
+            self.finish_dial(key);
+        }
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
+        if link.dialling {
+            return;
+        }
+        if event.is_read_closed() || event.is_error() {
+            link.ending = true;
+        }
+        if event.is_readable() || link.ending {
+            link.readable = true;
+            self.note_unread_link(key);
+        }
+        // An event tells every present state, also the one that did not change.
+        if event.is_writable()
+            && let Some(link) = self.links.get_mut(key)
+            && !link.writable
+            && link.cut.is_none()
+        {
+            link.writable = true;
+            self.note_unsent(key);
+        }
+    }
+
+    fn note_unread_link(&mut self, key: usize) {
+        if let Some(link) = self.links.get_mut(key)
+            && link.readable
+            && !link.paused
+            && !link.in_unread
+        {
+            link.in_unread = true;
+            self.unread.push_back(Source::Link(key));
+        }
+    }
+
+    pub(super) fn note_unsent(&mut self, key: usize) {
+        if let Some(link) = self.links.get_mut(key)
+            && link.writable
+            && !link.in_unsent
+        {
+            link.in_unsent = true;
+            self.unsent.push_back(key);
+        }
+    }
+
+    pub(super) fn dial(&mut self, id: LinkId, address: SocketAddr) {
+        tracing::debug!(%id, %address, "dial");
+        let result = TcpStream::connect(address).and_then(|stream| self.add_link(id, stream, true));
+        if let Err(error) = result {
+            tracing::debug!(%id, %address, %error, "cannot dial");
+            let now = self.clock.now();
+            self.stack.handle_disconnected(now, id, cut(&error));
+        }
+    }
+
+    /// Registers a connection. It is closed when that fails.
+    pub(super) fn add_link(
+        &mut self,
+        id: LinkId,
+        mut stream: TcpStream,
+        dialling: bool,
+    ) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
+        let entry = self.links.vacant_entry();
+        let key = entry.key();
+        self.registry.register(
+            &mut stream,
+            Source::Link(key).token(),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        entry.insert(Link {
+            id,
+            stream,
+            dialling,
+            readable: false,
+            in_unread: false,
+            writable: !dialling,
+            in_unsent: false,
+            paused: false,
+            ending: false,
+            cut: None,
+        });
+        self.link_keys.insert(id, key);
+        Ok(())
+    }
+
+    fn finish_dial(&mut self, key: usize) {
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
+        let connected = match link.stream.take_error() {
+            Ok(None) => link
+                .stream
+                .peer_addr()
+                .and_then(|there| Ok((link.stream.local_addr()?, there))),
+            Ok(Some(error)) | Err(error) => Err(error),
+        };
+        match connected {
+            // A dial to a port of this machine where nobody listens can meet itself, when the kernel picks that very
+            // port to dial from.
+            Ok((here, there)) if here == there => self.disconnect(key, Cut::Refused),
+            Ok((here, _)) => {
+                link.dialling = false;
+                link.writable = true;
+                let id = link.id;
+                tracing::debug!(%id, %here, "connected");
+                let now = self.clock.now();
+                self.stack.handle_connected(now, id, here);
+                self.act();
+            }
+            Err(error) if error.kind() == ErrorKind::NotConnected => {} // not yet
+            Err(error) => {
+                tracing::debug!(id = %link.id, %error, "not connected");
+                self.disconnect(key, cut(&error));
+            }
+        }
+    }
+
+    /// Reads a link within its budget; returns how much was read.
+    pub(super) fn read_link(&mut self, key: usize) -> usize {
+        if let Some(link) = self.links.get_mut(key) {
+            link.in_unread = false;
+        }
+        with_scratch(|scratch| {
+            let mut octets = 0;
+            while octets < LINK_OCTETS {
+                match self.read_once(key, scratch) {
+                    Some(more) => octets += more,
+                    None => return octets,
+                }
+            }
+            self.note_unread_link(key);
+            octets
+        })
+    }
+
+    /// One system call; `None` when there is no more to read for now.
+    fn read_once(&mut self, key: usize, scratch: &mut [u8]) -> Option<usize> {
+        let link = self.links.get_mut(key)?;
+        if !link.readable || link.paused {
+            return None;
+        }
+        let id = link.id;
+        // Whether it went right into the buffer of a large frame.
+        let mut filled = false;
+        let result = match self.stack.receive_buffer(id) {
+            Some(mut buffer) if buffer.has_remaining_mut() => {
+                filled = true;
+                fill(&link.stream, &mut buffer)
+            }
+            _ => link.stream.read(scratch).map(|came| (came, scratch.len())),
+        };
+        match result {
+            Ok((0, _)) => {
+                let cut = link.cut.unwrap_or(Cut::Closed);
+                tracing::debug!(%id, ?cut, "ended");
+                self.disconnect(key, cut);
+                None
+            }
+            Ok((came, asked)) => {
+                // Less than was asked for: the socket is empty, and something new will be reported. An end that was
+                // reported already will not be reported again.
+                link.readable = came == asked || link.ending;
+                let now = self.clock.now();
+                if filled {
+                    self.stack.handle_filled(now, id);
+                } else if let Some(octets) = scratch.get(..came) {
+                    self.stack.handle_received(now, id, octets);
+                }
+                self.act();
+                Some(came)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Some(0),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                link.readable = false;
+                if let Some(cut) = link.cut {
+                    self.disconnect(key, cut);
+                }
+                None
+            }
+            Err(error) => {
+                tracing::debug!(%id, %error, "cut");
+                let cut = link.cut.unwrap_or(cut(&error));
+                self.disconnect(key, cut);
+                None
+            }
+        }
+    }
+
+    /// Writes what a link has to send, within its budget.
+    pub(super) fn flush(&mut self, key: usize) {
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
+        link.in_unsent = false;
+        let mut budget = LINK_OCTETS;
+        while link.writable {
+            if budget == 0 {
+                self.note_unsent(key);
+                return;
+            }
+            let mut slices: SmallVec<[IoSlice<'_>; SLICES]> = SmallVec::new();
+            let mut octets = 0;
+            for slice in self.stack.poll_transmit(link.id).take(SLICES) {
+                octets += slice.len();
+                slices.push(IoSlice::new(slice));
+            }
+            if octets == 0 {
+                return;
+            }
+            let result = link.stream.write_vectored(&slices);
+            drop(slices);
+            match result {
+                Ok(taken) => {
+                    // Less than was offered: the socket is full, and room will be reported.
+                    link.writable = taken == octets;
+                    budget = budget.saturating_sub(taken);
+                    let now = self.clock.now();
+                    self.stack.handle_transmitted(now, link.id, taken);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => link.writable = false,
+                Err(error) => {
+                    tracing::debug!(id = %link.id, %error, "cannot write");
+                    link.writable = false;
+                    link.cut = Some(cut(&error));
+                    // What came before the end is read first, and then the end is found.
+                    link.ending = true;
+                    link.readable = true;
+                    self.note_unread_link(key);
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn pause(&mut self, id: LinkId) {
+        if let Some(link) = self.link_mut(id) {
+            link.paused = true;
+            tracing::debug!(%id, "paused: the application is slow");
+        }
+    }
+
+    pub(super) fn resume(&mut self, id: LinkId) {
+        if let Some(&key) = self.link_keys.get(&id)
+            && let Some(link) = self.links.get_mut(key)
+        {
+            link.paused = false;
+            self.note_unread_link(key);
+        }
+    }
+
+    /// The stack is done with it.
+    pub(super) fn close(&mut self, id: LinkId) {
+        if let Some(key) = self.link_keys.remove(&id) {
+            self.links.try_remove(key);
+            tracing::debug!(%id, "closed");
+        }
+    }
+
+    /// The stack is told that it is gone.
+    fn disconnect(&mut self, key: usize, cut: Cut) {
+        if let Some(link) = self.links.try_remove(key) {
+            self.link_keys.remove(&link.id);
+            let now = self.clock.now();
+            self.stack.handle_disconnected(now, link.id, cut);
+            self.act();
+        }
+    }
+
+    fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(*self.link_keys.get(&id)?)
+    }
+}

@@ -1,0 +1,418 @@
+//! One node on the sockets of this machine: the loop that every adapter shares.
+//!
+//! A [`Driver`] owns the [`Stack`] and its sockets. It reads what the sockets have into the stack, does what the stack asks
+//! for, and keeps the list of interfaces. It has no thread and never waits: that is the [`Poller`]'s part, which needs no
+//! access to the driver meanwhile. So an adapter is a loop around two calls,
+//!
+//! ```no_run
+//! use atonce_std::Builder;
+//! use atonce_std::driver::Driver;
+//!
+//! let (mut driver, mut poller) = Driver::new(Builder::<()>::default().interface("lo").options()?)?;
+//! while !driver.is_ended() {
+//!     poller.wait(driver.timeout())?;
+//!     driver.turn(&mut poller);
+//!     while let Some(event) = driver.poll_event() {
+//!         println!("{event:?}");
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! and commands may be given between them, from any thread that holds the driver's lock.
+//!
+//! # Why edge-triggered
+//!
+//! Each socket is registered once in its life, for reading and writing, and reported once per change. What is left unread
+//! or unsent is remembered here, in two queues. So a turn costs one system call for readiness, however often a link
+//! blocks, is paused or is resumed: interest is never changed. (Measured beside it, a poller with level-triggered events costs
+//! five system calls a turn.)
+//!
+//! # What a turn may cost
+//!
+//! A link is read for at most 1 MiB and written for at most 1 MiB before the next one has its turn, and all
+//! links together are read for at most 4 MiB before the adapter gets the control back. Whatever remains makes
+//! [`timeout`](Driver::timeout) zero.
+
+mod clock;
+mod cut;
+mod fill;
+mod inbox;
+mod interfaces;
+mod links;
+mod network;
+mod pace;
+mod poller;
+mod resolver;
+mod sockets;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use atonce::endpoint::Endpoint;
+use atonce::wire::{Frames, Text};
+use atonce::zre::{Event, SendError, Shouted};
+use atonce::{Action, Instant, LinkId, PeerId, Stack};
+use mio::Token;
+use slab::Slab;
+
+use self::clock::Clock;
+use self::links::Link;
+use self::network::Network;
+use self::pace::Pace;
+use self::resolver::Resolver;
+use crate::{Options, StartError};
+
+pub use self::inbox::Inbox;
+pub use self::poller::Poller;
+
+/// See [the module](self).
+#[derive(Debug)]
+pub struct Driver {
+    stack: Stack,
+    clock: Clock,
+    registry: mio::Registry,
+    waker: Arc<mio::Waker>,
+    network: Network,
+    links: Slab<Link>,
+    link_keys: HashMap<LinkId, usize>,
+    resolver: Resolver,
+    /// What may have something to read. A source stands here at most once (it has a flag that says so).
+    unread: VecDeque<Source>,
+    /// Links that have something to send and are not known to be blocked. Each stands here at most once.
+    unsent: VecDeque<usize>,
+    pace: Pace,
+    /// Until when the adapter sleeps, if nothing wakes it; `None` while it is awake.
+    sleeps_until: Option<Instant>,
+    ended: bool,
+}
+
+/// Something that can be read, by its place in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Beacons,
+    Listener(usize),
+    Link(usize),
+}
+
+const WAKE: Token = Token(0);
+
+impl Source {
+    /// A place can be taken again while an event for what stood there before is under way. That event then makes the new
+    /// one be looked at for nothing, which is harmless.
+    const fn token(self) -> Token {
+        match self {
+            Self::Beacons => Token(1),
+            Self::Listener(key) => Token(2 + 2 * key),
+            Self::Link(key) => Token(3 + 2 * key),
+        }
+    }
+
+    const fn of(token: Token) -> Option<Self> {
+        match token.0 {
+            0 => None,
+            1 => Some(Self::Beacons),
+            even if even % 2 == 0 => Some(Self::Listener((even - 2) / 2)),
+            odd => Some(Self::Link((odd - 3) / 2)),
+        }
+    }
+}
+
+impl Driver {
+    /// Binds the sockets of a node. Nothing is sent before the first [`turn`](Driver::turn).
+    pub fn new(options: Options) -> Result<(Self, Poller), StartError> {
+        let system = |what| move |source| StartError::System { what, source };
+        let poller = Poller::new().map_err(system("a poller"))?;
+        let registry = poller.registry().try_clone().map_err(system("a poller"))?;
+        let waker = mio::Waker::new(&registry, WAKE).map_err(system("a waker"))?;
+        let waker = Arc::new(waker);
+        let seed = match options.seed {
+            Some(seed) => seed,
+            None => random_seed().map_err(system("random octets"))?,
+        };
+        let clock = Clock::start();
+        let mut driver = Self {
+            stack: Stack::new(clock.now(), seed, options.config),
+            clock,
+            registry,
+            resolver: Resolver::new(Arc::clone(&waker)),
+            waker,
+            network: Network::new(options.interfaces, options.port, options.tcp_ports),
+            links: Slab::new(),
+            link_keys: HashMap::new(),
+            unread: VecDeque::new(),
+            unsent: VecDeque::new(),
+            pace: Pace::default(),
+            sleeps_until: None,
+            ended: false,
+        };
+        driver.start_network()?;
+        let now = driver.clock.now();
+        for group in &options.groups {
+            driver.stack.join(now, group);
+        }
+        for endpoint in &options.peers {
+            driver.stack.connect(now, endpoint);
+        }
+        tracing::debug!(node = %driver.stack.id(), name = %driver.stack.name(), "started");
+        Ok((driver, poller))
+    }
+
+    /// Takes in what the poller found and what became due, and sends what there is to send.
+    pub fn turn(&mut self, poller: &mut Poller) {
+        self.sleeps_until = None;
+        if self.ended {
+            return;
+        }
+        poller.take(|event| match Source::of(event.token()) {
+            Some(Source::Link(key)) => self.note_link(key, event),
+            Some(Source::Listener(key)) => self.note_listener(key),
+            Some(Source::Beacons) => self.note_beacons(),
+            None => {} // it woke us, that is all
+        });
+        while let Some(answer) = self.resolver.answer() {
+            let now = self.clock.now();
+            self.stack
+                .handle_resolved(now, answer.number, &answer.addresses);
+        }
+        let now = self.clock.now();
+        if self.stack.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            self.stack.handle_timeout(now);
+        }
+        self.keep_network(now);
+        self.act();
+        self.read();
+        self.send();
+        if self.stack.is_stopped() {
+            self.end();
+        }
+    }
+
+    /// How long the poller may wait before the next turn; `None` without a limit.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.deadline().map(|at| at - self.clock.now())
+    }
+
+    /// The same as [`timeout`](Driver::timeout), and from now on [`wants_turn`](Driver::wants_turn) tells whether what
+    /// happened meanwhile cannot wait that long.
+    pub fn sleep(&mut self) -> Option<Duration> {
+        let deadline = self.deadline();
+        self.sleeps_until = Some(deadline.unwrap_or(Instant::from_micros(u64::MAX)));
+        deadline.map(|at| at - self.clock.now())
+    }
+
+    /// Whether a command or an event taken made something due before the end of the present sleep. Says so once a sleep.
+    #[must_use]
+    pub fn wants_turn(&mut self) -> bool {
+        let wants = match (self.sleeps_until, self.deadline()) {
+            (Some(until), Some(deadline)) => deadline < until,
+            _ => false,
+        };
+        if wants {
+            self.sleeps_until = None;
+        }
+        wants
+    }
+
+    /// Ends the poller's wait.
+    pub fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "cannot wake the node");
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        if self.ended {
+            return None;
+        }
+        if !self.unread.is_empty() || !self.unsent.is_empty() {
+            return Some(Instant::ZERO);
+        }
+        let stack = self.stack.poll_timeout().map(|(at, _)| at);
+        [stack, self.network.deadline()].into_iter().flatten().min()
+    }
+
+    /// What happened next, if anything did.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.stack.poll_event(self.clock.now())?;
+        self.act(); // a link that waited for the application may be read again
+        Some(event)
+    }
+
+    /// Whether [`poll_event`](Driver::poll_event) has something.
+    #[must_use]
+    pub fn has_event(&self) -> bool {
+        self.stack.has_event()
+    }
+
+    /// Whether the node is stopped and every socket closed. Events may still wait to be taken.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Joins a group.
+    pub fn join(&mut self, group: &Text) {
+        let now = self.clock.now();
+        self.stack.join(now, group);
+        self.sent(now, 0);
+    }
+
+    /// Leaves a group.
+    pub fn leave(&mut self, group: &Text) {
+        let now = self.clock.now();
+        self.stack.leave(now, group);
+        self.sent(now, 0);
+    }
+
+    /// Says something to one peer.
+    pub fn whisper(&mut self, peer: PeerId, content: Frames) -> Result<(), SendError> {
+        let now = self.clock.now();
+        let octets = content.octets();
+        let result = self.stack.whisper(now, peer, content);
+        self.sent(now, octets);
+        result
+    }
+
+    /// Says something to everybody in a group.
+    pub fn shout(&mut self, group: &Text, content: Frames) -> Result<Shouted, SendError> {
+        let now = self.clock.now();
+        let octets = content.octets();
+        let result = self.stack.shout(now, group, content);
+        self.sent(now, octets);
+        result
+    }
+
+    /// Contacts the node at this endpoint, until it answers.
+    pub fn connect(&mut self, endpoint: &Endpoint) {
+        let now = self.clock.now();
+        self.stack.connect(now, endpoint);
+        self.sent(now, 0);
+    }
+
+    /// Says goodbye to all. [`is_ended`](Driver::is_ended) after some more turns.
+    pub fn stop(&mut self) {
+        let now = self.clock.now();
+        self.stack.stop(now);
+        self.act();
+        self.send();
+        if self.stack.is_stopped() {
+            self.end();
+        }
+    }
+
+    /// The node itself, to ask it.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// After a command: does what it made the stack ask for, now or, in a burst, with what follows.
+    fn sent(&mut self, now: Instant, octets: usize) {
+        self.act();
+        if !self.unsent.is_empty() && self.pace.is_due(now, octets) {
+            self.send();
+        }
+    }
+
+    /// Does what the stack asks for, except that what is to be sent is only noted.
+    fn act(&mut self) {
+        while let Some(action) = self.stack.poll_action() {
+            match action {
+                Action::Transmit { link } => {
+                    if let Some(&key) = self.link_keys.get(&link) {
+                        self.note_unsent(key);
+                    }
+                }
+                Action::Broadcast {
+                    interface,
+                    datagram,
+                } => self.broadcast(interface, &datagram),
+                Action::Dial { link, address } => self.dial(link, address),
+                Action::Pause { link } => self.pause(link),
+                Action::Resume { link } => self.resume(link),
+                Action::Close { link } => self.close(link),
+                Action::Resolve { query, host, port } => {
+                    self.resolver.ask(query, host.as_str().to_owned(), port);
+                }
+                other => tracing::error!(?other, "this adapter is older than the core"),
+            }
+        }
+    }
+
+    /// Reads every source that has something, each within its budget, until the budget of the turn is spent.
+    fn read(&mut self) {
+        let mut budget = links::TURN_OCTETS;
+        for _ in 0..self.unread.len() {
+            let Some(source) = self.unread.pop_front() else {
+                break;
+            };
+            let octets = match source {
+                Source::Link(key) => self.read_link(key),
+                Source::Listener(key) => self.accept(key),
+                Source::Beacons => self.read_beacons(),
+            };
+            if octets > 0 {
+                self.pace.rest();
+            }
+            budget = budget.saturating_sub(octets);
+            if budget == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Sends what every link has to send, each within its budget.
+    fn send(&mut self) {
+        for _ in 0..self.unsent.len() {
+            let Some(key) = self.unsent.pop_front() else {
+                break;
+            };
+            self.flush(key);
+            self.act();
+        }
+    }
+
+    /// Closes every socket without a goodbye, for an adapter that is itself ended. Peers find the links cut.
+    pub fn abandon(&mut self) {
+        if !self.ended {
+            tracing::debug!(node = %self.stack.id(), "abandoned");
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.unread.clear();
+        self.unsent.clear();
+        self.links.clear();
+        self.link_keys.clear();
+        self.network.close();
+        tracing::debug!(node = %self.stack.id(), "stopped");
+    }
+}
+
+fn random_seed() -> std::io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_its_source() {
+        assert_eq!(Source::of(WAKE), None);
+        for source in [
+            Source::Beacons,
+            Source::Listener(0),
+            Source::Link(0),
+            Source::Listener(7),
+            Source::Link(7),
+        ] {
+            assert_eq!(Source::of(source.token()), Some(source));
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! The interfaces in use, with a mailbox and a voice on each, and the ear that hears all beacons.
+
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use atonce::{Instant, Interface, InterfaceId};
+use mio::Interest;
+use slab::Slab;
+
+use super::cut::{cut, is_network_change, is_shortage};
+use super::interfaces::{Found, Listing};
+use super::links::with_scratch;
+use super::sockets::{beacon_receiver, beacon_sender, listen};
+use super::{Driver, Source};
+use crate::StartError;
+
+/// How often the interfaces are looked at again: as long as a network that came or changed may go unnoticed.
+const RESCAN: Duration = Duration::from_secs(2);
+
+/// The same while there is none, or a socket is to be made again.
+const RESCAN_SOON: Duration = Duration::from_secs(1);
+
+/// How long nothing is accepted after the descriptors ran out. What waits in the backlog stays there; to ask for it at
+/// once again would only spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections accepted of one mailbox before others have their turn.
+const ACCEPTS: usize = 64;
+
+/// Datagrams read before others have their turn.
+const DATAGRAMS: usize = 128;
+
+#[derive(Debug)]
+pub(super) struct Network {
+    /// Names and addresses that the user chose; empty for whatever there is.
+    wanted: Vec<String>,
+    /// The UDP port of the beacons; 0 for none.
+    port: u16,
+    tcp_ports: RangeInclusive<u16>,
+    bound: Slab<Bound>,
+    ear: Option<Ear>,
+    rescan_at: Instant,
+    /// No connection is accepted until then.
+    accept_at: Option<Instant>,
+    /// Complaints that were logged and still hold, so that they are not logged at every scan.
+    complaints: BTreeSet<String>,
+}
+
+/// An interface in use.
+#[derive(Debug)]
+struct Bound {
+    id: InterfaceId,
+    found: Found,
+    mailbox: SocketAddr,
+    listener: mio::net::TcpListener,
+    /// Connections may wait.
+    readable: bool,
+    /// It stands in `unread`.
+    in_unread: bool,
+    /// Sends beacons; made again when it failed.
+    voice: Option<UdpSocket>,
+}
+
+#[derive(Debug)]
+struct Ear {
+    socket: mio::net::UdpSocket,
+    /// It stands in `unread`.
+    in_unread: bool,
+}
+
+impl Network {
+    pub(super) fn new(wanted: Vec<String>, port: u16, tcp_ports: RangeInclusive<u16>) -> Self {
+        Self {
+            wanted,
+            port,
+            tcp_ports,
+            bound: Slab::new(),
+            ear: None,
+            rescan_at: Instant::ZERO,
+            accept_at: None,
+            complaints: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        Some(match self.accept_at {
+            Some(at) => at.min(self.rescan_at),
+            None => self.rescan_at,
+        })
+    }
+
+    pub(super) fn close(&mut self) {
+        self.bound.clear();
+        self.ear = None;
+    }
+
+    /// Whether a datagram from this source is this node's business.
+    fn is_heard(&self, source: IpAddr) -> bool {
+        let near = self
+            .bound
+            .iter()
+            .any(|(_, bound)| bound.found.contains(source));
+        // From elsewhere it is not heard when the user chose the interfaces, and when it comes from a node that keeps to
+        // this machine: that one is not to be met over the network.
+        near || (self.wanted.is_empty() && !source.is_loopback())
+    }
+
+    /// Whether this complaint is new.
+    fn complain(&mut self, what: &str) -> bool {
+        self.complaints.insert(what.to_owned())
+    }
+}
+
+impl Driver {
+    /// Binds everything for the first time: what does not work now is told to whoever starts the node.
+    pub(super) fn start_network(&mut self) -> Result<(), StartError> {
+        let listing = Listing::read().map_err(StartError::Interfaces)?;
+        if let Some(wanted) = listing.unknown(&self.network.wanted) {
+            return Err(StartError::UnknownInterface {
+                wanted: wanted.to_owned(),
+                present: listing.describe(),
+            });
+        }
+        if self.network.port != 0 {
+            self.open_ear().map_err(|source| StartError::BeaconPort {
+                port: self.network.port,
+                source,
+            })?;
+        }
+        let now = self.clock.now();
+        for found in listing.select(&self.network.wanted) {
+            match self.interface_up(now, found) {
+                // It went away just now.
+                Err(StartError::Mailbox { source, .. })
+                    if source.kind() == ErrorKind::AddrNotAvailable => {}
+                result => result?,
+            }
+        }
+        self.plan_rescan(now);
+        Ok(())
+    }
+
+    /// Scans the interfaces, and accepts again, when it is time to.
+    pub(super) fn keep_network(&mut self, now: Instant) {
+        if self.network.accept_at.is_some_and(|at| at <= now) {
+            self.network.accept_at = None;
+            for key in self.listener_keys() {
+                self.note_unread_listener(key);
+            }
+        }
+        if self.network.rescan_at <= now {
+            self.rescan(now);
+        }
+    }
+
+    fn rescan(&mut self, now: Instant) {
+        match Listing::read() {
+            Ok(listing) => self.adopt(now, &listing),
+            Err(error) => {
+                if self.network.complain("list") {
+                    tracing::warn!(%error, "cannot list the interfaces");
+                }
+            }
+        }
+        if self.network.port != 0 && self.network.ear.is_none() {
+            match self.open_ear() {
+                Ok(()) => tracing::info!("listening for beacons again"),
+                Err(error) => tracing::debug!(%error, "still cannot listen for beacons"),
+            }
+        }
+        self.plan_rescan(now);
+    }
+
+    fn plan_rescan(&mut self, now: Instant) {
+        let deaf = self.network.port != 0 && self.network.ear.is_none();
+        let wait = if self.network.bound.is_empty() || deaf {
+            RESCAN_SOON
+        } else {
+            RESCAN
+        };
+        self.network.rescan_at = now + wait;
+        if !self.network.bound.is_empty() {
+            self.network.complaints.remove("none");
+        } else if self.network.complain("none") {
+            tracing::warn!("no interface to use: waiting for one");
+        }
+    }
+
+    /// Makes what is bound follow what there is.
+    fn adopt(&mut self, now: Instant, listing: &Listing) {
+        self.network.complaints.remove("list");
+        let mut selected = listing.select(&self.network.wanted);
+        for key in self.listener_keys() {
+            let Some(bound) = self.network.bound.get(key) else {
+                continue;
+            };
+            let before = selected.len();
+            selected.retain(|found| *found != bound.found);
+            if selected.len() == before {
+                self.interface_down(now, key, "it went away, or its address did");
+            }
+        }
+        for found in selected {
+            let name = format!("{} {}", found.name, found.address);
+            match self.interface_up(now, found) {
+                Ok(()) => {
+                    self.network.complaints.remove(&name);
+                }
+                Err(error) if self.network.complain(&name) => {
+                    tracing::warn!("{error}; trying again");
+                }
+                Err(_) => {}
+            }
+        }
+        if self.network.port != 0 {
+            for (_, bound) in &mut self.network.bound {
+                bound.speak();
+            }
+        }
+    }
+
+    fn interface_up(&mut self, now: Instant, found: Found) -> Result<(), StartError> {
+        let refused = |source| StartError::Mailbox {
+            interface: found.name.clone(),
+            address: found.address,
+            ports: self.network.tcp_ports.clone(),
+            source,
+        };
+        let entry = self.network.bound.vacant_entry();
+        let mut listener = listen(found.address, &self.network.tcp_ports).map_err(refused)?;
+        let mailbox = listener.local_addr().map_err(refused)?;
+        let token = Source::Listener(entry.key()).token();
+        self.registry
+            .register(&mut listener, token, Interest::READABLE)
+            .map_err(refused)?;
+        tracing::debug!(interface = found.name, %mailbox, "interface up");
+        let id = self.stack.handle_interface_up(
+            now,
+            Interface {
+                name: found.name.clone(),
+                address: mailbox.ip(),
+                port: mailbox.port(),
+            },
+        );
+        let bound = entry.insert(Bound {
+            id,
+            found,
+            mailbox,
+            listener,
+            readable: false,
+            in_unread: false,
+            voice: None,
+        });
+        if self.network.port != 0 {
+            bound.speak();
+        }
+        Ok(())
+    }
+
+    fn interface_down(&mut self, now: Instant, key: usize, detail: &str) {
+        if let Some(bound) = self.network.bound.try_remove(key) {
+            tracing::debug!(interface = bound.found.name, mailbox = %bound.mailbox, detail, "interface down");
+            self.stack.handle_interface_down(now, bound.id, detail);
+        }
+    }
+
+    fn open_ear(&mut self) -> io::Result<()> {
+        let mut socket = beacon_receiver(self.network.port)?;
+        self.registry
+            .register(&mut socket, Source::Beacons.token(), Interest::READABLE)?;
+        self.network.ear = Some(Ear {
+            socket,
+            in_unread: false,
+        });
+        Ok(())
+    }
+
+    pub(super) fn broadcast(&mut self, interface: InterfaceId, datagram: &[u8]) {
+        let port = self.network.port;
+        let bound = self.network.bound.iter_mut().map(|(_, bound)| bound);
+        let Some(bound) = bound.into_iter().find(|bound| bound.id == interface) else {
+            return;
+        };
+        let Some(address) = bound.found.broadcast else {
+            return; // a tunnel; it was said when it came up
+        };
+        let Some(voice) = bound.speak() else {
+            return;
+        };
+        match voice.send_to(datagram, (address, port)) {
+            Ok(octets) => tracing::trace!(interface = bound.found.name, octets, "beacon sent"),
+            Err(error) => {
+                tracing::debug!(interface = bound.found.name, %error, "beacon not sent");
+                if is_network_change(&error) {
+                    bound.voice = None;
+                    self.network.rescan_at = self.clock.now();
+                }
+            }
+        }
+    }
+
+    pub(super) fn note_beacons(&mut self) {
+        if let Some(ear) = &mut self.network.ear
+            && !ear.in_unread
+        {
+            ear.in_unread = true;
+            self.unread.push_back(Source::Beacons);
+        }
+    }
+
+    /// Reads datagrams within their budget; returns how many octets were read.
+    pub(super) fn read_beacons(&mut self) -> usize {
+        if let Some(ear) = &mut self.network.ear {
+            ear.in_unread = false;
+        }
+        let octets = with_scratch(|scratch| {
+            let mut octets = 0;
+            for _ in 0..DATAGRAMS {
+                let Some(ear) = &self.network.ear else {
+                    break;
+                };
+                let (length, source) = match ear.socket.recv_from(scratch) {
+                    Ok(received) => received,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return octets,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot hear beacons; trying again");
+                        self.network.ear = None;
+                        self.network.rescan_at = self.clock.now() + RESCAN_SOON;
+                        return octets;
+                    }
+                };
+                octets += length;
+                let heard = self.network.is_heard(source.ip());
+                tracing::trace!(%source, length, heard, "datagram");
+                if heard && let Some(datagram) = scratch.get(..length) {
+                    let now = self.clock.now();
+                    self.stack.handle_datagram(now, source, datagram);
+                }
+            }
+            self.note_beacons();
+            octets
+        });
+        self.act();
+        octets
+    }
+
+    pub(super) fn note_listener(&mut self, key: usize) {
+        if let Some(bound) = self.network.bound.get_mut(key) {
+            bound.readable = true;
+            self.note_unread_listener(key);
+        }
+    }
+
+    fn note_unread_listener(&mut self, key: usize) {
+        if self.network.accept_at.is_none()
+            && let Some(bound) = self.network.bound.get_mut(key)
+            && bound.readable
+            && !bound.in_unread
+        {
+            bound.in_unread = true;
+            self.unread.push_back(Source::Listener(key));
+        }
+    }
+
+    /// Accepts connections within their budget. Returns 0: what they say is counted when it is read.
+    pub(super) fn accept(&mut self, key: usize) -> usize {
+        if let Some(bound) = self.network.bound.get_mut(key) {
+            bound.in_unread = false;
+        }
+        for _ in 0..ACCEPTS {
+            let Some(bound) = self.network.bound.get_mut(key) else {
+                return 0;
+            };
+            match bound.listener.accept() {
+                Ok((stream, remote)) => {
+                    self.network.complaints.remove("shortage");
+                    let now = self.clock.now();
+                    let accepted = self.stack.handle_accepted(now, bound.id, remote);
+                    let Some(id) = accepted else {
+                        tracing::debug!(%remote, "connection refused");
+                        continue;
+                    };
+                    tracing::debug!(%id, %remote, "accepted");
+                    if let Err(error) = self.add_link(id, stream, false) {
+                        tracing::debug!(%id, %error, "cannot use it");
+                        self.stack.handle_disconnected(now, id, cut(&error));
+                    }
+                    self.act();
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    bound.readable = false;
+                    return 0;
+                }
+                Err(error) if is_shortage(&error) => {
+                    let now = self.clock.now();
+                    self.network.accept_at = Some(now + ACCEPT_PAUSE);
+                    if self.network.complain("shortage") {
+                        tracing::warn!(%error, "cannot accept connections; trying again");
+                    }
+                    return 0;
+                }
+                // It was reset before it was accepted, or the like: the next one may be well.
+                Err(error) => tracing::debug!(%error, "cannot accept a connection"),
+            }
+        }
+        self.note_unread_listener(key);
+        0
+    }
+
+    fn listener_keys(&self) -> Vec<usize> {
+        self.network.bound.iter().map(|(key, _)| key).collect()
+    }
+}
+
+impl Bound {
+    /// The socket for beacons, made when there is none; `None` when it cannot be made now.
+    fn speak(&mut self) -> Option<&UdpSocket> {
+        if self.voice.is_none() && self.found.broadcast.is_some() {
+            match beacon_sender(self.found.address) {
+                Ok(voice) => self.voice = Some(voice),
+                Err(error) => {
+                    tracing::debug!(interface = self.found.name, %error, "no socket for beacons");
+                }
+            }
+        }
+        self.voice.as_ref()
+    }
+}

@@ -1,0 +1,77 @@
+//! Waits until a socket has something to say.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Poll, Registry};
+
+/// Events taken from the kernel at once.
+const EVENTS: usize = 256;
+
+/// Waits until one of the driver's sockets is ready; the driver itself is not needed (and need not be locked) meanwhile.
+///
+/// Its descriptor becomes readable when [`wait`](Poller::wait) would return something, so that another event loop can wait
+/// for it together with its own.
+#[derive(Debug)]
+pub struct Poller {
+    poll: Poll,
+    events: Events,
+}
+
+impl Poller {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(EVENTS),
+        })
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// Waits until a socket is ready, the driver is woken, the time is over (`None`: never) or a signal came. What is
+    /// ready is kept for the next [`Driver::turn`](super::Driver::turn).
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Whether the last [`wait`](Poller::wait) found nothing.
+    pub fn is_idle(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Whether the last [`wait`](Poller::wait) took all that was ready, so that the descriptor becomes readable again only
+    /// by something new. Each socket is reported once per change (edge-triggered), so what was taken does not stay ready.
+    pub fn took_all(&self) -> bool {
+        self.events.iter().count() < EVENTS
+    }
+
+    /// What is ready, once.
+    pub(super) fn take(&mut self, mut each: impl FnMut(&Event)) {
+        for event in &self.events {
+            each(event);
+        }
+        self.events.clear();
+    }
+}
+
+impl AsRawFd for Poller {
+    fn as_raw_fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
+    }
+}
+
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poll.registry().as_fd()
+    }
+}

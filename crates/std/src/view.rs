@@ -1,0 +1,27 @@
+//! Peers as they are at one moment.
+
+use std::sync::Arc;
+
+use atonce::wire::Text;
+use atonce::zre::{Peer, PeerView, Presence};
+
+/// A peer that was here when it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// Who it is; shared with its events.
+    pub peer: Arc<Peer>,
+    /// The groups it is in, sorted.
+    pub groups: Vec<Text>,
+    /// How lively it is.
+    pub presence: Presence,
+}
+
+impl From<PeerView<'_>> for PeerInfo {
+    fn from(view: PeerView<'_>) -> Self {
+        Self {
+            peer: Arc::clone(view.peer),
+            groups: view.groups.iter().cloned().collect(),
+            presence: view.presence,
+        }
+    }
+}
