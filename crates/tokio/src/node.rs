@@ -1,0 +1,413 @@
+//! A node for asynchronous programs.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use atonce::PeerId;
+use atonce::endpoint::{Endpoint, InvalidEndpoint};
+use atonce::wire::{Frames, Text, TooLong};
+use atonce::zre::{Counters, Event, PeerView, SendError, Shouted};
+use atonce_std::driver::Driver;
+use atonce_std::{Builder, Options, PeerInfo, Start, StartError};
+use futures_core::Stream;
+use tokio::runtime::Handle as Runtime;
+use tokio::task::coop;
+
+use crate::task::{Shared, Task};
+
+/// A node, running as a task of the runtime in which it was started.
+///
+/// A clone is another handle of the same node; when the last one is dropped the node says goodbye and the task ends, soon
+/// afterwards. When the runtime shuts down first, the node is gone without a goodbye.
+///
+/// ```no_run
+/// use atonce_tokio::{Event, Node};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::builder().name("alice").group("CHAT").start()?;
+/// while let Some(event) = node.recv().await {
+///     if let Event::Shout { peer, content, .. } = event {
+///         println!("{}: {content:?}", peer.name);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Node(Arc<Handle>);
+
+/// All clones share it; its end is the end of the node.
+struct Handle {
+    shared: Arc<Shared>,
+    id: PeerId,
+    name: Text,
+}
+
+impl Node {
+    /// A node that is still to be made. [`start`](Builder::start) must be called within a runtime.
+    pub fn builder() -> Builder<Self> {
+        Builder::default()
+    }
+
+    /// The node's identity.
+    pub fn id(&self) -> PeerId {
+        self.0.id
+    }
+
+    /// The node's public name.
+    pub fn name(&self) -> &Text {
+        &self.0.name
+    }
+
+    /// Where the node can be reached, as peers are told: an endpoint for each interface in use.
+    pub fn endpoints(&self) -> Vec<String> {
+        let core = self.0.shared.lock();
+        let endpoints = core.driver.stack().endpoints();
+        endpoints.map(|endpoint| endpoint.to_string()).collect()
+    }
+
+    /// Joins a group: what is shouted to it arrives, and peers are told.
+    pub fn join(&self, group: impl TryInto<Text, Error: Into<TooLong>>) -> Result<(), TooLong> {
+        let group = group.try_into().map_err(Into::into)?;
+        self.command(|driver| driver.join(&group));
+        Ok(())
+    }
+
+    /// Leaves a group.
+    pub fn leave(&self, group: impl TryInto<Text, Error: Into<TooLong>>) -> Result<(), TooLong> {
+        let group = group.try_into().map_err(Into::into)?;
+        self.command(|driver| driver.leave(&group));
+        Ok(())
+    }
+
+    /// Says something to one peer. Never waits: when more is queued for the peer than the limits allow, it says
+    /// [`Full`](SendError::Full) and has done nothing.
+    pub fn whisper(&self, peer: PeerId, content: impl Into<Frames>) -> Result<(), SendError> {
+        let content = content.into();
+        self.command(|driver| driver.whisper(peer, content))
+    }
+
+    /// Like [`whisper`](Node::whisper), and waits for room when the peer's queue is full. Nothing is sent when it is
+    /// dropped before it is done.
+    pub async fn whisper_wait(
+        &self,
+        peer: PeerId,
+        content: impl Into<Frames>,
+    ) -> Result<(), SendError> {
+        WhisperWait {
+            node: self,
+            key: None,
+            peer,
+            content: content.into(),
+        }
+        .await
+    }
+
+    /// Says something to everybody in a group. Never waits: peers whose queues are full do not get it, and are
+    /// counted. The group need not be joined.
+    pub fn shout(
+        &self,
+        group: impl TryInto<Text, Error: Into<TooLong>>,
+        content: impl Into<Frames>,
+    ) -> Result<Shouted, SendError> {
+        let group = group.try_into().map_err(too_long)?;
+        let content = content.into();
+        self.command(|driver| driver.shout(&group, content))
+    }
+
+    /// Contacts the node at `tcp://HOST:PORT`, again and again until it answers. A name is looked up.
+    pub fn connect(&self, endpoint: impl AsRef<str>) -> Result<(), InvalidEndpoint> {
+        let endpoint: Endpoint = endpoint.as_ref().parse()?;
+        self.command(|driver| driver.connect(&endpoint));
+        Ok(())
+    }
+
+    /// What happened next. `None` when the node is stopped and everything was told. Dropped before it is done, it has
+    /// taken nothing.
+    pub async fn recv(&self) -> Option<Event> {
+        let mut events = self.events();
+        std::future::poll_fn(|cx| events.poll_event(cx)).await
+    }
+
+    /// What happened next, if anything did.
+    pub fn try_recv(&self) -> Option<Event> {
+        match self.0.shared.next_event() {
+            Next::Event(event) => Some(event),
+            Next::Nothing | Next::Over => None,
+        }
+    }
+
+    /// What happens, one after the other, until the node is stopped.
+    pub fn events(&self) -> Events<'_> {
+        Events {
+            node: self,
+            key: None,
+        }
+    }
+
+    /// The peers that are here.
+    pub fn peers(&self) -> Vec<PeerInfo> {
+        let core = self.0.shared.lock();
+        collect(core.driver.stack().peers())
+    }
+
+    /// The peer of this identity, if it is here.
+    pub fn peer(&self, peer: PeerId) -> Option<PeerInfo> {
+        let core = self.0.shared.lock();
+        core.driver.stack().peer(peer).map(PeerInfo::from)
+    }
+
+    /// The peers of this name. Names need not be unique.
+    pub fn peers_by_name(&self, name: &str) -> Vec<PeerInfo> {
+        let core = self.0.shared.lock();
+        collect(core.driver.stack().peers_by_name(name))
+    }
+
+    /// The peers in this group.
+    pub fn peers_in(&self, group: impl AsRef<[u8]>) -> Vec<PeerInfo> {
+        let core = self.0.shared.lock();
+        collect(core.driver.stack().peers_in(group.as_ref()))
+    }
+
+    /// The peers that have this header with this value.
+    pub fn peers_by_header(&self, name: &str, value: &str) -> Vec<PeerInfo> {
+        let core = self.0.shared.lock();
+        collect(core.driver.stack().peers_by_header(name, value))
+    }
+
+    /// The groups that this node is in, sorted.
+    pub fn groups(&self) -> Vec<Text> {
+        let core = self.0.shared.lock();
+        core.driver.stack().groups().cloned().collect()
+    }
+
+    /// Counts since the start.
+    pub fn counters(&self) -> Counters {
+        *self.0.shared.lock().driver.stack().counters()
+    }
+
+    /// Says goodbye to all, sends what is queued as far as peers take it within the linger, closes everything, and is
+    /// done when that is. The events of it, [`Stopped`](Event::Stopped) last, can be received afterwards. The goodbye is
+    /// said by the first poll; dropped before it is done, the node stops all the same.
+    pub async fn stop(&self) {
+        self.0.stop();
+        Stop {
+            node: self,
+            key: None,
+        }
+        .await;
+    }
+
+    fn command<R>(&self, give: impl FnOnce(&mut Driver) -> R) -> R {
+        let mut core = self.0.shared.lock();
+        let result = give(&mut core.driver);
+        core.settle();
+        result
+    }
+}
+
+fn collect<'a>(views: impl Iterator<Item = PeerView<'a>>) -> Vec<PeerInfo> {
+    views.map(PeerInfo::from).collect()
+}
+
+/// A name that no group can have: the length limit of the message's field is what stands in the way.
+fn too_long(error: impl Into<TooLong>) -> SendError {
+    let TooLong { limit, .. } = error.into();
+    SendError::TooLarge { limit }
+}
+
+impl Start for Node {
+    fn start(options: Options) -> Result<Self, StartError> {
+        let runtime = Runtime::try_current().map_err(|_| StartError::NoRuntime)?;
+        let (driver, poller) = Driver::new(options)?;
+        let id = driver.stack().id();
+        let name = driver.stack().name().clone();
+        let shared = Arc::new(Shared::new(driver));
+        let task = Task::new(Arc::clone(&shared), poller).map_err(|source| StartError::System {
+            what: "a place in the runtime",
+            source,
+        })?;
+        runtime.spawn(task);
+        Ok(Self(Arc::new(Handle { shared, id, name })))
+    }
+}
+
+impl Handle {
+    /// Begins it; the task does the rest.
+    fn stop(&self) {
+        // After a panic there is nothing to stop.
+        if let Some(mut core) = self.shared.try_lock_sound()
+            && !core.ended
+        {
+            core.driver.stop();
+            core.wake_task();
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What a receiver finds.
+enum Next {
+    Event(Event),
+    /// Nothing, for now.
+    Nothing,
+    /// Nothing, and nothing will come.
+    Over,
+}
+
+impl Shared {
+    fn next_event(&self) -> Next {
+        let mut inbox = self.inbox();
+        if let Some(event) = inbox.pop() {
+            return Next::Event(event);
+        }
+        if inbox.is_over() {
+            return Next::Over;
+        }
+        let mut core = self.lock();
+        inbox.fill(&mut core.driver);
+        core.settle();
+        match inbox.pop() {
+            Some(event) => Next::Event(event),
+            None if core.ended => {
+                inbox.close();
+                Next::Over
+            }
+            None => Next::Nothing,
+        }
+    }
+}
+
+/// What happens at a node, as a stream. See [`Node::events`].
+pub struct Events<'a> {
+    node: &'a Node,
+    /// Its place among those who wait.
+    key: Option<usize>,
+}
+
+impl Events<'_> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        // Else a receiver that always finds something would never let the node's task run.
+        let progress = ready!(coop::poll_proceed(cx));
+        let shared = &self.node.0.shared;
+        let mut next = shared.next_event();
+        if matches!(next, Next::Nothing) {
+            shared.lock().receivers.wait(&mut self.key, cx);
+            // It may have come meanwhile, when nobody was waiting yet.
+            next = shared.next_event();
+        }
+        let event = match next {
+            Next::Event(event) => Some(event),
+            Next::Over => None,
+            Next::Nothing => return Poll::Pending,
+        };
+        progress.made_progress();
+        Poll::Ready(event)
+    }
+}
+
+impl Stream for Events<'_> {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.get_mut().poll_event(cx)
+    }
+}
+
+impl Drop for Events<'_> {
+    fn drop(&mut self) {
+        if self.key.is_some()
+            && let Some(mut core) = self.node.0.shared.try_lock_sound()
+        {
+            core.receivers.forget(self.key);
+        }
+    }
+}
+
+impl fmt::Debug for Events<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Events").field(self.node).finish()
+    }
+}
+
+struct WhisperWait<'a> {
+    node: &'a Node,
+    key: Option<usize>,
+    peer: PeerId,
+    content: Frames,
+}
+
+impl Future for WhisperWait<'_> {
+    type Output = Result<(), SendError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Else a sender that always finds room would never let the node's task run.
+        let progress = ready!(coop::poll_proceed(cx));
+        let this = self.get_mut();
+        let mut core = this.node.0.shared.lock();
+        let result = core.driver.whisper(this.peer, this.content.clone());
+        core.settle();
+        if result == Err(SendError::Full) && !core.ended {
+            core.senders.wait(&mut this.key, cx);
+            return Poll::Pending;
+        }
+        progress.made_progress();
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for WhisperWait<'_> {
+    fn drop(&mut self) {
+        if self.key.is_some()
+            && let Some(mut core) = self.node.0.shared.try_lock_sound()
+        {
+            core.senders.forget(self.key);
+        }
+    }
+}
+
+struct Stop<'a> {
+    node: &'a Node,
+    key: Option<usize>,
+}
+
+impl Future for Stop<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let mut core = this.node.0.shared.lock();
+        if core.ended {
+            return Poll::Ready(());
+        }
+        core.stoppers.wait(&mut this.key, cx);
+        Poll::Pending
+    }
+}
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        if self.key.is_some()
+            && let Some(mut core) = self.node.0.shared.try_lock_sound()
+        {
+            core.stoppers.forget(self.key);
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("id", &self.0.id)
+            .field("name", &self.0.name)
+            .finish_non_exhaustive()
+    }
+}

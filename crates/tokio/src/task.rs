@@ -1,0 +1,247 @@
+//! The task that does a node's I/O, and what it shares with the handles.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use atonce_std::driver::{Driver, Inbox, Poller};
+use slab::Slab;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, Sleep};
+
+/// What is said when the node's own code panicked: everything it held is suspect.
+const PANICKED: &str = "atonce: the node panicked earlier; this is a bug, please report it";
+
+/// How much too early a timer may fire. Setting it anew at each turn would cost more than the turn that is in vain.
+const TIMER_SLACK: Duration = Duration::from_millis(1);
+
+/// The longest sleep: a node without a deadline has nothing against looking around once a day.
+const MAX_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the handles and the task share. Locks are taken in the order of the fields, and never across an `await`.
+pub(crate) struct Shared {
+    inbox: Mutex<Inbox>,
+    core: Mutex<Core>,
+}
+
+pub(crate) struct Core {
+    pub(crate) driver: Driver,
+    /// Wakes the task.
+    task: Option<Waker>,
+    /// Who waits for an event.
+    pub(crate) receivers: Waiters,
+    /// Who waits for room in a queue.
+    pub(crate) senders: Waiters,
+    /// Who waits for the end.
+    pub(crate) stoppers: Waiters,
+    /// The task is gone.
+    pub(crate) ended: bool,
+    /// The task panicked outside of this lock (within it, the lock is poisoned).
+    panicked: bool,
+}
+
+/// Futures that wait for the same thing. Each has a place of its own, so that it can be forgotten when it is dropped.
+#[derive(Default)]
+pub(crate) struct Waiters(Slab<Option<Waker>>);
+
+/// The future that is spawned.
+pub(crate) struct Task {
+    shared: Arc<Shared>,
+    poller: AsyncFd<Poller>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Waiters {
+    /// Waits (again) with this waker. The key is kept for the next time and for [`forget`](Waiters::forget).
+    pub(crate) fn wait(&mut self, key: &mut Option<usize>, cx: &Context<'_>) {
+        let key = *key.get_or_insert_with(|| self.0.insert(None));
+        if let Some(place) = self.0.get_mut(key)
+            && !place
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *place = Some(cx.waker().clone());
+        }
+    }
+
+    pub(crate) fn forget(&mut self, key: Option<usize>) {
+        if let Some(key) = key {
+            self.0.try_remove(key);
+        }
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.0.iter().any(|(_, waker)| waker.is_some())
+    }
+
+    fn wake_all(&mut self) {
+        for (_, waker) in &mut self.0 {
+            if let Some(waker) = waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(driver: Driver) -> Self {
+        Self {
+            inbox: Mutex::default(),
+            core: Mutex::new(Core {
+                driver,
+                task: None,
+                receivers: Waiters::default(),
+                senders: Waiters::default(),
+                stoppers: Waiters::default(),
+                ended: false,
+                panicked: false,
+            }),
+        }
+    }
+
+    /// A panic of the node's code is told to everybody who uses the node: nobody waits for what will not come.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        let core = self.core.lock().ok();
+        core.filter(|core| !core.panicked).expect(PANICKED)
+    }
+
+    pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().expect(PANICKED)
+    }
+
+    /// Unless the node's code panicked.
+    pub(crate) fn try_lock_sound(&self) -> Option<MutexGuard<'_, Core>> {
+        self.core.lock().ok().filter(|core| !core.panicked)
+    }
+}
+
+impl Core {
+    /// After whatever may have given the task something to do.
+    pub(crate) fn settle(&mut self) {
+        if self.driver.wants_turn() {
+            self.wake_task();
+        }
+    }
+
+    pub(crate) fn wake_task(&mut self) {
+        if let Some(waker) = &self.task {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.receivers.wake_all();
+        self.senders.wake_all();
+        self.stoppers.wake_all();
+    }
+}
+
+impl Task {
+    /// To be called within a runtime that has I/O and time enabled.
+    pub(crate) fn new(shared: Arc<Shared>, poller: Poller) -> io::Result<Self> {
+        // Its successor is unsafe, because it cannot know that the descriptor stays the same and open, and is newer than the
+        // tokio that we ask for. The poller owns its descriptor and never changes it.
+        #[allow(deprecated)]
+        let poller = AsyncFd::with_interest(poller, Interest::READABLE)?;
+        Ok(Self {
+            shared,
+            poller,
+            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
+        })
+    }
+
+    /// Takes what the poller has, without waiting. `true`: it had something, or could not be asked for lack of budget.
+    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let Poll::Ready(guard) = self.poller.poll_read_ready_mut(cx) else {
+            return Ok(false);
+        };
+        let mut guard = guard?;
+        let poller = guard.get_inner_mut();
+        poller.wait(Some(Duration::ZERO))?;
+        // The runtime reports the poller's descriptor once per change, so the readiness is given back only when
+        // everything was taken. What comes between the taking and the giving back is a new change, and giving back the
+        // old one does not touch it. On Linux a change is each new event; where that is not as certain, only a look that
+        // finds nothing will do.
+        if if cfg!(target_os = "linux") {
+            poller.took_all()
+        } else {
+            poller.is_idle()
+        } {
+            guard.clear_ready();
+        }
+        Ok(true)
+    }
+
+    /// Waits until then. `true` when it is time already.
+    fn arm(&mut self, timeout: Duration, cx: &mut Context<'_>) -> bool {
+        let at = Instant::now() + timeout.min(MAX_SLEEP);
+        let before = self.sleep.deadline();
+        if before > at || at - before > TIMER_SLACK || self.sleep.is_elapsed() {
+            self.sleep.as_mut().reset(at);
+        }
+        self.sleep.as_mut().poll(cx).is_ready()
+    }
+
+    /// One turn of the node.
+    fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        let looked = self.look(cx)?;
+        let mut core = self.shared.lock();
+        if !core
+            .task
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            core.task = Some(cx.waker().clone());
+        }
+        core.driver.turn(self.poller.get_mut());
+        if core.receivers.is_waited_for() && core.driver.has_event() {
+            core.receivers.wake_all();
+        }
+        core.senders.wake_all();
+        if core.driver.is_ended() {
+            return Ok(Poll::Ready(()));
+        }
+        let timeout = core.driver.sleep();
+        drop(core);
+        // The task's readiness was given back above: ask to be woken for the next.
+        let again = looked && self.poller.poll_read_ready(cx).is_ready();
+        let due = timeout.is_some_and(|timeout| self.arm(timeout, cx));
+        if again || due {
+            cx.waker().wake_by_ref(); // others on this thread have their turn before
+        }
+        Ok(Poll::Pending)
+    }
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.turn(cx).unwrap_or_else(|error| {
+            tracing::error!(%error, "the node cannot wait for its sockets");
+            Poll::Ready(())
+        })
+    }
+}
+
+impl Drop for Task {
+    /// The node ended, it panicked, or the runtime shuts down: everybody is told.
+    fn drop(&mut self) {
+        let mut core = match self.shared.core.lock() {
+            Ok(core) => core,
+            Err(poisoned) => poisoned.into_inner(), // only what is not the node's own code is touched
+        };
+        if thread::panicking() {
+            core.panicked = true;
+        } else {
+            core.driver.abandon();
+        }
+        core.end();
+    }
+}
