@@ -4,40 +4,8 @@ mod support;
 
 use std::time::Duration;
 
-use atonce::{Event, Frames};
-use support::{Lan, frames, text};
-
-fn names(events: &[Event]) -> Vec<String> {
-    events
-        .iter()
-        .filter_map(|event| match event {
-            Event::Enter { peer } => Some(format!("enter {}", peer.name)),
-            Event::Join { peer, group } => Some(format!("join {} {group}", peer.name)),
-            Event::Leave { peer, group } => Some(format!("leave {} {group}", peer.name)),
-            Event::Whisper { peer, content } => Some(format!("whisper {} {content:?}", peer.name)),
-            Event::Shout {
-                peer,
-                group,
-                content,
-            } => Some(format!("shout {} {group} {content:?}", peer.name)),
-            Event::Evasive { peer } => Some(format!("evasive {}", peer.name)),
-            Event::Silent { peer } => Some(format!("silent {}", peer.name)),
-            Event::Recovered { peer } => Some(format!("recovered {}", peer.name)),
-            Event::Exit { peer, reason } => Some(format!("exit {} {reason}", peer.name)),
-            Event::Stopped => Some("stopped".into()),
-            _ => None,
-        })
-        .collect()
-}
-
-fn two() -> (Lan, usize, usize) {
-    let mut lan = Lan::new();
-    let (alice, bob) = (lan.node("alice"), lan.node("bob"));
-    lan.run_for(Duration::from_secs(2));
-    assert_eq!(names(&lan.events(alice)), ["enter bob"]);
-    assert_eq!(names(&lan.events(bob)), ["enter alice"]);
-    (lan, alice, bob)
-}
+use atonce::Frames;
+use support::{Lan, frames, names, text, two};
 
 #[test]
 fn two_nodes_meet_talk_and_part() {

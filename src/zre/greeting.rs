@@ -109,10 +109,11 @@ impl Node {
 
     /// The embedder does not read a link, as [`is_willing`](Node::is_willing) asked.
     pub fn handle_paused(&mut self, link: LinkId) {
-        if self.links.contains_key(&link) {
-            self.counters.pauses += 1;
-            self.paused.insert(link);
-        }
+        let Some(Role::Inbound(inbound)) = self.links.get(&link) else {
+            return;
+        };
+        self.counters.pauses += u64::from(matches!(inbound.stage, Stage::Current(_)));
+        self.paused.insert(link);
     }
 
     pub(super) fn resume(&mut self, link: LinkId) {
@@ -423,8 +424,8 @@ impl Node {
             self.peer_joined(now, id, group);
         }
         self.unproved.remove(&link);
-        self.timers
-            .set(Due::Presence(id), now + self.config.evasive_timeout);
+        let at = now + self.quiet_time();
+        self.timers.set(Due::Presence(id), at);
         self.actions.push_back(Action::Trust { link });
         self.resume(link);
     }

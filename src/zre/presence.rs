@@ -280,6 +280,7 @@ impl Node {
 
     pub(super) fn presence_due(&mut self, now: Instant, id: PeerId) {
         let (evasive, expired) = (self.config.evasive_timeout, self.config.expired_timeout);
+        let quiet = self.quiet_time();
         let Some(record) = self.peers.get_mut(&id) else {
             return;
         };
@@ -294,8 +295,13 @@ impl Node {
         }
         let silence = now - record.heard;
         if silence < evasive {
-            let at = record.heard + evasive;
+            // Asked a little before it counts: a peer that answers is never told evasive, with or without beacons.
+            let address = record.address;
+            let at = record.heard + if silence < quiet { quiet } else { evasive };
             self.timers.set(Due::Presence(id), at);
+            if silence >= quiet {
+                self.say_if_room(address, Command::Ping);
+            }
             return;
         }
         if silence >= expired {
@@ -323,6 +329,12 @@ impl Node {
         self.say_if_room(address, Command::Ping);
     }
 
+    /// The silence after which a peer is asked.
+    pub(super) fn quiet_time(&self) -> Duration {
+        let evasive = self.config.evasive_timeout;
+        evasive - REAP.min(evasive / 4)
+    }
+
     /// Something was heard of a peer.
     pub(super) fn recovered(&mut self, now: Instant, id: PeerId) {
         let Some(record) = self.peers.get_mut(&id) else {
@@ -332,8 +344,8 @@ impl Node {
             record.presence = Presence::Ready;
             let peer = record.card.clone();
             self.inbox.push(Event::Recovered { peer });
-            self.timers
-                .set(Due::Presence(id), now + self.config.evasive_timeout);
+            let at = now + self.quiet_time();
+            self.timers.set(Due::Presence(id), at);
         }
     }
 

@@ -88,6 +88,8 @@ pub(crate) struct Lan {
     wires: BTreeMap<End, End>,
     queue: BTreeMap<(Instant, u64), Delivery>,
     sequence: u64,
+    /// How often each host dialled.
+    dials: BTreeMap<usize, usize>,
     /// What TCP holds back until the way is free again.
     held: Vec<((usize, usize), Delivery)>,
     /// Pairs of hosts between which nothing gets through.
@@ -100,6 +102,40 @@ pub(crate) fn text(text: &str) -> Text {
 
 pub(crate) fn frames(content: &'static str) -> Frames {
     Frames::from(content)
+}
+
+/// Events as a person would tell them; interfaces left out.
+pub(crate) fn names(events: &[Event]) -> Vec<String> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Enter { peer } => Some(format!("enter {}", peer.name)),
+            Event::Join { peer, group } => Some(format!("join {} {group}", peer.name)),
+            Event::Leave { peer, group } => Some(format!("leave {} {group}", peer.name)),
+            Event::Whisper { peer, content } => Some(format!("whisper {} {content:?}", peer.name)),
+            Event::Shout {
+                peer,
+                group,
+                content,
+            } => Some(format!("shout {} {group} {content:?}", peer.name)),
+            Event::Evasive { peer } => Some(format!("evasive {}", peer.name)),
+            Event::Silent { peer } => Some(format!("silent {}", peer.name)),
+            Event::Recovered { peer } => Some(format!("recovered {}", peer.name)),
+            Event::Exit { peer, reason } => Some(format!("exit {} {reason}", peer.name)),
+            Event::Stopped => Some("stopped".into()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Two nodes that know each other.
+pub(crate) fn two() -> (Lan, usize, usize) {
+    let mut lan = Lan::new();
+    let (alice, bob) = (lan.node("alice"), lan.node("bob"));
+    lan.run_for(Duration::from_secs(2));
+    assert_eq!(names(&lan.events(alice)), ["enter bob"]);
+    assert_eq!(names(&lan.events(bob)), ["enter alice"]);
+    (lan, alice, bob)
 }
 
 impl Lan {
@@ -689,6 +725,7 @@ impl Lan {
                 self.broadcast(host, source, &datagram);
             }
             Action::Dial { link, address } => {
+                *self.dials.entry(host).or_default() += 1;
                 // Dialled links are told from accepted ones by their key, for the faults.
                 let key = link.as_u64() | (1 << 32);
                 self.hosts[host].links.insert(key, link);
@@ -743,6 +780,21 @@ impl Lan {
             Action::Resolve { .. } => {}
             other => panic!("{other:?}"),
         }
+    }
+
+    /// How many connections a node has.
+    pub(crate) fn open_links(&self, host: usize) -> usize {
+        self.hosts[host].links.len()
+    }
+
+    /// How often a node dialled.
+    pub(crate) fn dials(&self, host: usize) -> usize {
+        self.dials.get(&host).copied().unwrap_or_default()
+    }
+
+    /// How much went over the network.
+    pub(crate) fn deliveries(&self) -> u64 {
+        self.sequence
     }
 
     fn end(&self, host: usize, link: LinkId) -> Option<End> {

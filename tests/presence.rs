@@ -1,0 +1,1011 @@
+//! How a peer is confirmed, displaced, missed and lost: every rule against those who break it.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test that is wrong may stop
+
+mod support;
+
+use std::time::Duration;
+
+use atonce::wire::zre::{Command, UnknownCommand};
+use atonce::{Config, Frames, PeerId};
+use support::{Lan, frames, names, text, two};
+
+const NOTHING: [&str; 0] = [];
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A node, and a puppet that entered. The link is the one on which the puppet speaks; the next sequence is 2.
+fn alice_and_puppet() -> (Lan, usize, usize, u64) {
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    let link = lan.puppet_greets(puppet, alice);
+    lan.puppet_speaks(puppet, alice, link, 2);
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+    (lan, alice, puppet, link)
+}
+
+fn hellos(lan: &mut Lan, puppet: usize) -> usize {
+    lan.the_puppet(puppet)
+        .heard
+        .iter()
+        .filter(|(_, message)| matches!(message.command, Command::Hello(_)))
+        .count()
+}
+
+fn still_talk(lan: &mut Lan, alice: usize, bob: usize) {
+    for (from, to) in [(alice, bob), (bob, alice)] {
+        let id = lan.id(to);
+        lan.with(from, |stack, now| {
+            stack.whisper(now, id, frames("still?")).unwrap();
+        });
+        lan.run_for(ms(20));
+        let heard = names(&lan.events(to));
+        assert!(
+            matches!(&heard[..], [one] if one.ends_with("[b\"still?\"]")),
+            "{heard:?}"
+        );
+    }
+}
+
+// ---- goodbye
+
+#[test]
+fn a_forged_goodbye_changes_nothing() {
+    let (mut lan, alice, bob) = two();
+    let mallory = lan.puppet(66);
+    let bobs = lan.id(bob);
+    for _ in 0..30 {
+        lan.puppet_beacons(mallory, bobs, 0);
+        lan.run_for(ms(200));
+    }
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+}
+
+#[test]
+fn a_goodbye_of_one_who_does_not_answer_is_believed_after_a_second() {
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    lan.the_puppet(puppet).answers_pings = false;
+    let id = lan.id(puppet);
+    lan.puppet_beacons(puppet, id, 0);
+    lan.run_for(ms(900));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    lan.run_for(ms(200));
+    assert_eq!(names(&lan.events(alice)), ["exit puppet left"]);
+}
+
+#[test]
+fn a_goodbye_is_believed_at_once_when_the_link_closes_before_or_after_it() {
+    for beacon_first in [true, false] {
+        let (mut lan, alice, puppet, link) = alice_and_puppet();
+        let id = lan.id(puppet);
+        if beacon_first {
+            lan.puppet_beacons(puppet, id, 0);
+            lan.run_for(ms(10));
+            lan.puppet_closes(puppet, link);
+        } else {
+            lan.puppet_closes(puppet, link);
+            lan.run_for(ms(10));
+            lan.puppet_beacons(puppet, id, 0);
+        }
+        lan.run_for(ms(10));
+        let left = names(&lan.events(alice));
+        assert_eq!(left, ["exit puppet left"], "beacon first: {beacon_first}");
+    }
+}
+
+#[test]
+fn who_answers_and_then_closes_has_left_all_the_same() {
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    let id = lan.id(puppet);
+    lan.puppet_beacons(puppet, id, 0);
+    lan.run_for(ms(100));
+    lan.kill(puppet);
+    lan.run_for(ms(100));
+    assert_eq!(names(&lan.events(alice)), ["exit puppet left"]);
+}
+
+#[test]
+fn goodbye_over_the_link_is_a_suspicion_as_well() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    let sequence = lan.puppet_next(puppet, alice);
+    lan.puppet_says(puppet, link, sequence, Command::Goodbye);
+    lan.run_for(ms(2_000));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    lan.kill(puppet);
+    lan.run_for(ms(10));
+    assert_eq!(names(&lan.events(alice)), ["exit puppet left"]);
+}
+
+// ---- endpoints
+
+#[test]
+fn our_own_endpoint_is_never_dialled() {
+    let (mut lan, alice, bob) = two();
+    let mallory = lan.puppet(66);
+    // In a HELLO.
+    let mut hello = lan.hello_of(mallory, "mallory");
+    hello.endpoint = text(&format!("tcp://{}", lan.address_of(alice)));
+    let link = lan.puppet_dials(mallory, alice);
+    lan.puppet_says(mallory, link, 1, Command::Hello(hello));
+    lan.run_for(ms(50));
+    assert!(lan.the_puppet(mallory).closed.contains(&link));
+    // In a beacon from our own address.
+    let source = lan.address_of(alice);
+    let beacon = atonce::wire::Beacon {
+        uuid: PeerId::from_bytes([66; 16]),
+        port: source.port(),
+        key: None,
+    };
+    lan.broadcast(bob, source, &beacon.encode());
+    lan.run_for(ms(2_000));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+}
+
+#[test]
+fn our_own_identity_from_elsewhere_is_refused() {
+    let (mut lan, alice, bob) = two();
+    let mallory = lan.puppet(66);
+    let id = lan.id(alice);
+    let link = lan.puppet_dials_as(mallory, alice, &id.identity());
+    lan.puppet_beacons(mallory, id, 40_000);
+    lan.run_for(ms(2_000));
+    assert!(lan.the_puppet(mallory).closed.contains(&link));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+}
+
+#[test]
+fn who_names_the_endpoint_of_another_is_not_let_in() {
+    let (mut lan, alice, bob) = two();
+    let mallory = lan.puppet(66);
+    let mut hello = lan.hello_of(mallory, "mallory");
+    hello.endpoint = text(&format!("tcp://{}", lan.address_of(bob)));
+    let link = lan.puppet_dials(mallory, alice);
+    lan.puppet_says(mallory, link, 1, Command::Hello(hello));
+    lan.run_for(ms(5_000));
+    assert!(lan.the_puppet(mallory).closed.contains(&link));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+}
+
+#[test]
+fn a_beacon_with_a_forged_source_displaces_nobody() {
+    let (mut lan, alice, bob) = two();
+    let mallory = lan.puppet(66);
+    let source = lan.address_of(bob);
+    let beacon = atonce::wire::Beacon {
+        uuid: PeerId::from_bytes([66; 16]),
+        port: source.port(),
+        key: None,
+    };
+    for _ in 0..20 {
+        lan.broadcast(mallory, source, &beacon.encode());
+        lan.run_for(ms(250));
+    }
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+}
+
+#[test]
+fn another_node_on_the_port_of_a_dead_one_takes_its_place() {
+    let (mut lan, alice, bob) = two();
+    let address = lan.address_of(bob);
+    lan.kill(bob);
+    let config = Config {
+        name: Some(text("carol")),
+        ..Config::default()
+    };
+    lan.node_at(config, address);
+    lan.run_for(ms(2_000));
+    let events = names(&lan.events(alice));
+    assert!(events[0].starts_with("exit bob lost"), "{events:?}");
+    assert_eq!(events[1..], ["enter carol"]);
+}
+
+#[test]
+fn a_port_that_moves_to_another_puppet_takes_at_most_two_seconds() {
+    // A peer without an Identity in its mailbox, as libzmq has it, that vanishes without a word.
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    let address = lan.address_of(puppet);
+    lan.kill(puppet);
+    let other = lan.puppet_at(10, address);
+    let id = lan.id(other);
+    lan.puppet_beacons(other, id, address.port());
+    lan.run_for(ms(20));
+    let link = lan.puppet_greets(other, alice);
+    lan.puppet_speaks(other, alice, link, 2);
+    lan.run_for(ms(2_000));
+    let events = names(&lan.events(alice));
+    assert!(events[0].starts_with("exit puppet lost"), "{events:?}");
+    assert_eq!(events[1..], ["enter puppet"]);
+}
+
+#[test]
+fn an_endpoint_with_a_host_name_is_dialled_where_the_greeting_came_from() {
+    for endpoint in [
+        "tcp://some-laptop:49152",
+        "tcp://0.0.0.0:49152",
+        "tcp://127.0.0.1:49152",
+    ] {
+        let mut lan = Lan::new();
+        let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+        let mut hello = lan.hello_of(puppet, "puppet");
+        hello.endpoint = text(endpoint);
+        let link = lan.puppet_dials(puppet, alice);
+        lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+        lan.run_for(ms(50));
+        assert_eq!(names(&lan.events(alice)), ["enter puppet"], "{endpoint}");
+    }
+}
+
+#[test]
+fn endpoints_that_are_none_are_not_dialled() {
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    for endpoint in [
+        "",
+        "ipc:///tmp/x",
+        "inproc://x",
+        "tcp://:1",
+        "tcp://10.0.0.2:0",
+        "tcp://x",
+        "\u{fffd}",
+    ] {
+        let mut hello = lan.hello_of(puppet, "puppet");
+        hello.endpoint = text(endpoint);
+        let link = lan.puppet_dials(puppet, alice);
+        lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+        lan.run_for(ms(50));
+        assert!(
+            lan.the_puppet(puppet).closed.contains(&link),
+            "{endpoint:?}"
+        );
+    }
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    assert_eq!(hellos(&mut lan, puppet), 0);
+}
+
+#[test]
+fn an_endpoint_that_never_answers_is_left_alone_after_ten_tries() {
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    let id = PeerId::from_bytes([66; 16]);
+    for _ in 0..240 {
+        lan.puppet_beacons(puppet, id, 7);
+        lan.run_for(ms(500));
+    }
+    let dials = lan.dials(alice);
+    assert!((8..=20).contains(&dials), "{dials} tries in two minutes");
+}
+
+// ---- who may speak for an identity
+
+#[test]
+fn a_silent_link_under_the_identity_of_another_changes_nothing() {
+    let (mut lan, alice, bob) = two();
+    let mallory = lan.puppet(66);
+    let id = lan.id(bob);
+    let link = lan.puppet_dials_as(mallory, alice, &id.identity());
+    lan.run_for(ms(60_000));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+    lan.puppet_closes(mallory, link);
+    lan.run_for(ms(5_000));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+}
+
+#[test]
+fn a_greeting_under_the_identity_of_one_who_answers_is_refused() {
+    let (mut lan, alice, bob) = two();
+    let mallory = lan.puppet(66);
+    let id = lan.id(bob);
+    let link = lan.puppet_dials_as(mallory, alice, &id.identity());
+    let hello = lan.hello_of(mallory, "mallory");
+    lan.puppet_says(mallory, link, 1, Command::Hello(hello));
+    lan.run_for(ms(5_000));
+    assert!(lan.the_puppet(mallory).closed.contains(&link));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+}
+
+#[test]
+fn words_under_the_identity_of_one_who_answers_are_refused() {
+    let (mut lan, alice, bob) = two();
+    let mallory = lan.puppet(66);
+    let id = lan.id(bob);
+    for sequence in [1, 2, 3, 40] {
+        let link = lan.puppet_dials_as(mallory, alice, &id.identity());
+        let content = frames("I am bob");
+        lan.puppet_says(mallory, link, sequence, Command::Whisper { content });
+        lan.run_for(ms(3_000));
+        assert!(lan.the_puppet(mallory).closed.contains(&link));
+    }
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+}
+
+#[test]
+fn a_greeting_from_elsewhere_replaces_one_who_does_not_answer() {
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    lan.the_puppet(puppet).answers_pings = false;
+    let moved = lan.puppet(9);
+    lan.puppet_greets(moved, alice);
+    lan.run_for(ms(900));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    lan.run_for(ms(300));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["exit puppet replaced", "enter puppet"]
+    );
+}
+
+#[test]
+fn a_dealer_that_reconnects_goes_on_without_a_greeting() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    lan.puppet_closes(puppet, link);
+    lan.run_for(ms(500));
+    let id = lan.id(puppet);
+    let again = lan.puppet_dials_as(puppet, alice, &id.identity());
+    let content = frames("here I am");
+    lan.puppet_says(puppet, again, 2, Command::Whisper { content });
+    lan.run_for(ms(50));
+    assert_eq!(
+        names(&lan.events(alice)),
+        [r#"whisper puppet [b"here I am"]"#]
+    );
+}
+
+#[test]
+fn a_dealer_that_reconnects_takes_over_from_a_half_open_link() {
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    // The old connection stays open and says nothing; PINGs are answered on the new one, behind what is held.
+    let id = lan.id(puppet);
+    let again = lan.puppet_dials_as(puppet, alice, &id.identity());
+    let content = frames("here I am");
+    lan.puppet_says(puppet, again, 2, Command::Whisper { content });
+    lan.puppet_speaks(puppet, alice, again, 3);
+    lan.run_for(ms(1_500));
+    assert_eq!(
+        names(&lan.events(alice)),
+        [r#"whisper puppet [b"here I am"]"#]
+    );
+    lan.run_for(ms(20_000));
+    assert!(
+        !names(&lan.events(alice))
+            .iter()
+            .any(|event| event.contains("exit"))
+    );
+}
+
+#[test]
+fn a_dealer_that_lost_messages_while_it_reconnected_is_lost() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    lan.puppet_closes(puppet, link);
+    let id = lan.id(puppet);
+    let again = lan.puppet_dials_as(puppet, alice, &id.identity());
+    lan.puppet_says(puppet, again, 7, Command::Ping);
+    lan.run_for(ms(50));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["exit puppet lost: a gap: expected message 2, found 7"]
+    );
+}
+
+#[test]
+fn a_gap_from_elsewhere_evicts_nobody() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    lan.puppet_closes(puppet, link);
+    let mallory = lan.puppet(66);
+    let id = lan.id(puppet);
+    let forged = lan.puppet_dials_as(mallory, alice, &id.identity());
+    lan.puppet_says(mallory, forged, 7, Command::Ping);
+    lan.run_for(ms(50));
+    assert!(lan.the_puppet(mallory).closed.contains(&forged));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+}
+
+#[test]
+fn a_second_greeting_on_the_same_link_is_a_restart() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    lan.run_for(ms(1_000));
+    let before = hellos(&mut lan, puppet);
+    let hello = lan.hello_of(puppet, "puppet");
+    lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+    lan.run_for(ms(50));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["exit puppet replaced", "enter puppet"]
+    );
+    // It forgot us as well, so it is greeted again, once.
+    assert_eq!(hellos(&mut lan, puppet), before + 1);
+}
+
+#[test]
+fn two_nodes_never_greet_each_other_for_ever() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    // The puppet answers every HELLO with a HELLO, at once, and slowly.
+    for pause in [10, 450] {
+        let start = hellos(&mut lan, puppet);
+        let mut seen = start;
+        for _ in 0..(10_000 / pause) {
+            lan.run_for(ms(pause));
+            let now = hellos(&mut lan, puppet);
+            if now > seen || now == start {
+                seen = now;
+                let hello = lan.hello_of(puppet, "puppet");
+                if lan.the_puppet(puppet).closed.contains(&link) {
+                    break;
+                }
+                lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+            }
+        }
+        let said = hellos(&mut lan, puppet) - start;
+        assert!(said < 5, "{said} greetings in ten seconds");
+    }
+    lan.events(alice);
+}
+
+#[test]
+fn a_storm_of_greetings_is_ended() {
+    let (mut lan, alice, puppet, mut link) = alice_and_puppet();
+    for _ in 0..100 {
+        let hello = lan.hello_of(puppet, "puppet");
+        if lan.the_puppet(puppet).closed.contains(&link) {
+            link = lan.puppet_dials(puppet, alice);
+        }
+        lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+        lan.run_for(ms(50));
+    }
+    let events = names(&lan.events(alice));
+    assert!(
+        events.len() < 20,
+        "{} events for 100 greetings",
+        events.len()
+    );
+}
+
+// ---- messages
+
+#[test]
+fn a_gap_costs_one_exit_and_the_peer_may_come_back() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    lan.puppet_says(puppet, link, 3, Command::Ping);
+    lan.run_for(ms(50));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["exit puppet lost: a gap: expected message 2, found 3"]
+    );
+    let link = lan.puppet_greets(puppet, alice);
+    lan.puppet_speaks(puppet, alice, link, 2);
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+}
+
+#[test]
+fn a_malformed_message_costs_only_its_sender() {
+    let (mut lan, alice, bob) = two();
+    let puppet = lan.puppet(9);
+    let link = lan.puppet_greets(puppet, alice);
+    lan.run_for(ms(50));
+    // JOIN whose group is cut.
+    lan.puppet_sends(puppet, link, Frames::from(b"\xaa\xa1\x04\x02\x00\x02\x05G"));
+    lan.run_for(ms(50));
+    let events = names(&lan.events(alice));
+    assert_eq!(events[0], "enter puppet");
+    assert!(events[1].starts_with("exit puppet lost: a malformed message"));
+    assert_eq!(events.len(), 2);
+    still_talk(&mut lan, alice, bob);
+}
+
+#[test]
+fn what_is_no_zre_message_is_discarded_without_a_word() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    for junk in [
+        &b""[..],
+        b"x",
+        b"\xaa\xa0\x01\x01",
+        b"\xaa\xa1\x02\x03\x00\x02",
+    ] {
+        lan.puppet_sends(puppet, link, Frames::from(junk.to_vec()));
+    }
+    lan.puppet_says(
+        puppet,
+        link,
+        2,
+        Command::Whisper {
+            content: frames("fine"),
+        },
+    );
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), [r#"whisper puppet [b"fine"]"#]);
+}
+
+#[test]
+fn whatever_precedes_the_greeting_has_no_meaning() {
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    let link = lan.puppet_dials(puppet, alice);
+    lan.puppet_says(puppet, link, 1, Command::Ping);
+    lan.puppet_says(
+        puppet,
+        link,
+        2,
+        Command::Whisper {
+            content: frames("?"),
+        },
+    );
+    let hello = lan.hello_of(puppet, "puppet");
+    lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+}
+
+#[test]
+fn commands_of_elections_and_of_the_future_do_not_break_a_link() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    let commands = [
+        Command::Elect {
+            group: text("G"),
+            challenger_id: text("not a uuid"),
+        },
+        Command::Leader {
+            group: text("G"),
+            leader_id: text(""),
+        },
+        Command::Unknown(UnknownCommand::new(99).unwrap()),
+        Command::Whisper {
+            content: frames("still here"),
+        },
+    ];
+    for (sequence, command) in (2..).zip(commands) {
+        lan.puppet_says(puppet, link, sequence, command);
+    }
+    lan.run_for(ms(50));
+    assert_eq!(
+        names(&lan.events(alice)),
+        [r#"whisper puppet [b"still here"]"#]
+    );
+}
+
+#[test]
+fn a_message_without_content_is_delivered_as_such() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    lan.with(alice, |stack, now| stack.join(now, &text("G")));
+    for sequence in 2..500 {
+        let content = Frames::new();
+        let command = if sequence % 2 == 0 {
+            Command::Whisper { content }
+        } else {
+            Command::Shout {
+                group: text("G"),
+                content,
+            }
+        };
+        lan.puppet_says(puppet, link, sequence, command);
+    }
+    lan.run_for(ms(50));
+    assert_eq!(lan.events(alice).len(), 498);
+}
+
+#[test]
+fn a_wrong_status_is_no_crime() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    lan.puppet_says(
+        puppet,
+        link,
+        2,
+        Command::Join {
+            group: text("G"),
+            status: 77,
+        },
+    );
+    lan.puppet_says(
+        puppet,
+        link,
+        3,
+        Command::Join {
+            group: text("G"),
+            status: 77,
+        },
+    );
+    lan.puppet_says(
+        puppet,
+        link,
+        4,
+        Command::Leave {
+            group: text("G"),
+            status: 1,
+        },
+    );
+    lan.puppet_says(
+        puppet,
+        link,
+        5,
+        Command::Leave {
+            group: text("H"),
+            status: 0,
+        },
+    );
+    lan.run_for(ms(50));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["join puppet G", "leave puppet G"]
+    );
+}
+
+#[test]
+fn a_shout_to_a_group_we_are_not_in_is_not_delivered() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    let command = Command::Shout {
+        group: text("G"),
+        content: frames("?"),
+    };
+    lan.puppet_says(puppet, link, 2, command);
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+}
+
+#[test]
+fn sequences_wrap_as_each_side_does() {
+    for early in [false, true] {
+        let (mut lan, alice, puppet, link) = alice_and_puppet();
+        let id = lan.id(puppet);
+        let mut sequence = 2_u16;
+        for round in 0..70_000_u32 {
+            lan.puppet_says(puppet, link, sequence, Command::PingOk);
+            sequence = match sequence {
+                65_534 if early => 0,
+                other => other.wrapping_add(1),
+            };
+            if round % 1_000 == 0 {
+                lan.run_for(ms(5));
+            }
+        }
+        lan.run_for(ms(5));
+        for _ in 0..70_000 {
+            lan.with(alice, |stack, now| {
+                stack.whisper(now, id, frames("x")).unwrap();
+            });
+        }
+        lan.run_for(ms(50));
+        assert_eq!(names(&lan.events(alice)), NOTHING);
+        let sent: Vec<u16> = lan
+            .the_puppet(puppet)
+            .heard
+            .iter()
+            .map(|(_, m)| m.sequence)
+            .collect();
+        assert!(sent.len() > 70_000);
+        assert_eq!(sent.contains(&65_535), !early);
+    }
+}
+
+#[test]
+fn the_status_wraps_at_256() {
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    for _ in 0..150 {
+        lan.with(alice, |stack, now| {
+            stack.join(now, &text("G"));
+            stack.leave(now, &text("G"));
+        });
+    }
+    lan.run_for(ms(50));
+    let statuses: Vec<u8> = lan
+        .the_puppet(puppet)
+        .heard
+        .iter()
+        .filter_map(|(_, message)| match message.command {
+            Command::Join { status, .. } | Command::Leave { status, .. } => Some(status),
+            _ => None,
+        })
+        .collect();
+    let expected: Vec<u8> = (1..=300_u16).map(|n| n.to_le_bytes()[0]).collect();
+    assert_eq!(statuses, expected);
+}
+
+// ---- cuts
+
+#[test]
+fn a_link_that_is_cut_with_nothing_under_way_goes_on() {
+    let (mut lan, alice, bob) = two();
+    // A PING and its answer confirm all that was said before.
+    let mallory = lan.puppet(66);
+    let forged = lan.id(bob);
+    lan.puppet_beacons(mallory, forged, 0);
+    // Long enough for the goodbye to be forgotten.
+    lan.run_for(ms(6_000));
+    lan.reset_dialled(alice, bob);
+    lan.run_for(ms(100));
+    still_talk(&mut lan, alice, bob);
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    assert_eq!(names(&lan.events(bob)), NOTHING);
+}
+
+#[test]
+fn a_link_that_is_cut_with_messages_under_way_is_told() {
+    let (mut lan, alice, bob) = two();
+    let id = lan.id(bob);
+    lan.with(alice, |stack, now| {
+        stack.whisper(now, id, frames("lost?")).unwrap();
+    });
+    lan.reset_dialled(alice, bob);
+    lan.run_for(ms(3_000));
+    let events = names(&lan.events(alice));
+    assert!(
+        events[0].starts_with("exit bob lost: its link was cut"),
+        "{events:?}"
+    );
+    assert_eq!(events[1..], ["enter bob"]);
+    let events = names(&lan.events(bob));
+    assert_eq!(
+        events.last().map(String::as_str),
+        Some("enter alice"),
+        "{events:?}"
+    );
+    still_talk(&mut lan, alice, bob);
+}
+
+#[test]
+fn all_links_cut_at_once_heal() {
+    let (mut lan, alice, bob) = two();
+    lan.reset_links(bob);
+    lan.run_for(ms(3_000));
+    for (host, other) in [(alice, "bob"), (bob, "alice")] {
+        let events = names(&lan.events(host));
+        let enters = events
+            .iter()
+            .filter(|e| **e == format!("enter {other}"))
+            .count();
+        let exits = events.iter().filter(|e| e.starts_with("exit")).count();
+        assert_eq!(enters, exits, "{events:?}");
+        assert!(enters <= 2, "{events:?}");
+    }
+    still_talk(&mut lan, alice, bob);
+}
+
+// ---- floods and slowness
+
+#[test]
+fn a_flood_of_beacons_is_capped() {
+    let (mut lan, alice, bob) = two();
+    let mallory = lan.puppet(66);
+    for n in 0..2_000_u16 {
+        let mut octets = [0; 16];
+        octets[..2].copy_from_slice(&n.to_be_bytes());
+        lan.puppet_beacons(mallory, PeerId::from_bytes(octets), 1_000 + n);
+    }
+    lan.run_for(ms(5));
+    assert!(lan.open_links(alice) <= 260);
+    lan.run_for(ms(30_000));
+    assert!(lan.stack(alice).counters().hints_refused > 1_000);
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+    // A newcomer from elsewhere is served.
+    let carol = lan.node("carol");
+    lan.run_for(ms(100));
+    assert_eq!(names(&lan.events(alice)), ["enter carol"]);
+    assert_eq!(names(&lan.events(carol)).len(), 2);
+}
+
+#[test]
+fn a_flood_of_links_is_capped() {
+    let (mut lan, alice, bob) = two();
+    let mallory = lan.puppet(66);
+    for n in 0..2_000_u16 {
+        let mut octets = [0; 16];
+        octets[..2].copy_from_slice(&n.to_be_bytes());
+        lan.puppet_dials_as(mallory, alice, &PeerId::from_bytes(octets).identity());
+    }
+    lan.run_for(ms(100));
+    assert!(lan.open_links(alice) <= 260);
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+    let carol = lan.node("carol");
+    lan.run_for(ms(100));
+    assert_eq!(names(&lan.events(alice)), ["enter carol"]);
+    lan.run_for(ms(11_000));
+    assert_eq!(lan.open_links(alice), 4, "two to each peer");
+    let _ = carol;
+}
+
+#[test]
+fn a_slow_application_stops_its_talker_and_nobody_else() {
+    let mut lan = Lan::new();
+    let mut config = Config {
+        name: Some(text("alice")),
+        ..Config::default()
+    };
+    config.limits.receive_octets = 100_000;
+    let alice = lan.node_with(config);
+    let (bob, puppet) = (lan.node("bob"), lan.puppet(9));
+    let link = lan.puppet_greets(puppet, alice);
+    lan.puppet_speaks(puppet, alice, link, 2);
+    lan.run_for(ms(50));
+    lan.events(alice);
+    lan.host(alice).reading = false;
+    for _ in 0..1_000 {
+        let sequence = lan.puppet_next(puppet, alice);
+        let content = Frames::from(vec![7; 1_000]);
+        lan.puppet_says(puppet, link, sequence, Command::Whisper { content });
+        lan.run_for(ms(1));
+    }
+    // Forty seconds of slowness: nobody is missed for it, and bob's PINGs are answered.
+    lan.run_for(ms(40_000));
+    assert_eq!(lan.stack(alice).counters().pauses, 1);
+    assert_eq!(names(&lan.events(bob)), ["enter alice"]);
+    let id = lan.id(alice);
+    lan.with(bob, |stack, now| {
+        stack.whisper(now, id, frames("you there?")).unwrap();
+    });
+    lan.run_for(ms(50));
+    lan.host(alice).reading = true;
+    lan.run_for(ms(100));
+    let events = names(&lan.events(alice));
+    let whispers = events
+        .iter()
+        .filter(|e| e.starts_with("whisper puppet"))
+        .count();
+    assert_eq!(whispers, 1_000);
+    assert!(events.iter().any(|e| e.starts_with("whisper bob")));
+    assert!(!events.iter().any(|e| e.starts_with("exit")), "{events:?}");
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_told_gone_and_no_other_peer_notices() {
+    let (mut lan, alice, bob) = two();
+    let puppet = lan.puppet(9);
+    let link = lan.puppet_greets(puppet, alice);
+    lan.puppet_speaks(puppet, alice, link, 2);
+    lan.run_for(ms(50));
+    lan.events(alice);
+    lan.host(puppet).stalled = true;
+    let (stalled, bobs) = (lan.id(puppet), lan.id(bob));
+    let mut full = 0;
+    for _ in 0..2_000 {
+        let content = Frames::from(vec![7; 64 * 1024]);
+        let sent = lan.with(alice, |stack, now| stack.whisper(now, stalled, content));
+        full += u32::from(sent == Err(atonce::SendError::Full));
+        lan.with(alice, |stack, now| {
+            stack.whisper(now, bobs, frames("x")).unwrap();
+        });
+    }
+    assert!(full > 1_800, "{full}");
+    lan.run_for(ms(9_000));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["evasive puppet", "silent puppet"]
+    );
+    lan.run_for(ms(2_000));
+    assert_eq!(names(&lan.events(alice)), ["exit puppet overrun"]);
+    still_talk_after(&mut lan, bob, 2_000);
+}
+
+fn still_talk_after(lan: &mut Lan, bob: usize, messages: usize) {
+    assert_eq!(lan.events(bob).len(), messages);
+}
+
+#[test]
+fn too_many_groups_cost_the_peer_only() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    for n in 0..1_100_u16 {
+        if lan.the_puppet(puppet).closed.contains(&link) {
+            break;
+        }
+        let group = text(&format!("g{n}"));
+        lan.puppet_says(puppet, link, n + 2, Command::Join { group, status: 0 });
+        lan.run_for(ms(2));
+    }
+    let events = names(&lan.events(alice));
+    assert_eq!(events.len(), 1_025);
+    assert_eq!(
+        events.last().map(String::as_str),
+        Some("exit puppet lost: it went over the limit of groups of a peer")
+    );
+}
+
+// ---- contact by endpoint
+
+#[test]
+fn a_peer_is_contacted_by_its_endpoint_until_it_answers() {
+    let quiet = |name| Config {
+        name: Some(text(name)),
+        beacons: false,
+        ..Config::default()
+    };
+    let mut lan = Lan::new();
+    let alice = lan.node_with(quiet("alice"));
+    let there = "tcp://10.0.0.2:49152".parse().unwrap();
+    lan.with(alice, |stack, now| stack.connect(now, &there));
+    lan.run_for(ms(120_000));
+    let bob = lan.node_with(quiet("bob"));
+    let took = lan.run_until(|lan| lan.stack(alice).peers().count() == 1);
+    assert!(took < Duration::from_secs(40), "{took:?}");
+    lan.run_for(ms(100));
+    assert_eq!(names(&lan.events(alice)), ["enter bob"]);
+    assert_eq!(names(&lan.events(bob)), ["enter alice"]);
+    // And again after it died and came back.
+    lan.kill(bob);
+    lan.run_for(ms(5_000));
+    let address = lan.address_of(bob);
+    lan.node_at(quiet("bob"), address);
+    lan.run_for(ms(60_000));
+    let events = names(&lan.events(alice));
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!(events[1], "enter bob");
+}
+
+#[test]
+fn a_host_name_is_looked_up_by_the_embedder_and_again_when_it_fails() {
+    use atonce::{Action, Instant, Stack};
+    let mut stack = Stack::new(Instant::ZERO, [1; 32], Config::default());
+    let endpoint = "tcp://hub.example:5000".parse().unwrap();
+    stack.connect(Instant::ZERO, &endpoint);
+    let ask = |stack: &mut Stack| {
+        let mut asked = None;
+        while let Some(action) = stack.poll_action() {
+            if let Action::Resolve { query, host, port } = action {
+                assert_eq!((host.as_str(), port), ("hub.example", 5000));
+                asked = Some(query);
+            }
+        }
+        asked
+    };
+    let first = ask(&mut stack).unwrap();
+    // Nobody answers in time; a late answer is not taken.
+    let mut now = Instant::from_millis(5_000);
+    stack.handle_timeout(now);
+    stack.handle_resolved(now, first, &["10.0.0.9:5000".parse().unwrap()]);
+    assert_eq!(ask(&mut stack), None);
+    now += Duration::from_secs(3);
+    stack.handle_timeout(now);
+    let second = ask(&mut stack).unwrap();
+    assert_ne!(first, second);
+    stack.handle_resolved(now, second, &["10.0.0.9:5000".parse().unwrap()]);
+    let dial = stack.poll_action();
+    assert!(
+        matches!(dial, Some(Action::Dial { address, .. }) if address.to_string() == "10.0.0.9:5000"),
+        "{dial:?}"
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = || {
+        let mut lan = Lan::new();
+        let nodes: Vec<_> = (0..5).map(|n| lan.node(&format!("n{n}"))).collect();
+        lan.run_for(ms(1_500));
+        lan.isolate(nodes[0], true);
+        lan.run_for(ms(12_000));
+        lan.isolate(nodes[0], false);
+        lan.kill(nodes[1]);
+        lan.run_for(ms(40_000));
+        let mut trace = Vec::new();
+        for &node in &nodes {
+            if node != nodes[1] {
+                trace.push(names(&lan.events(node)));
+            }
+        }
+        (trace, lan.deliveries())
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn abilities_are_told_in_one_header() {
+    let (mut lan, alice, bob) = two();
+    let bobs = lan.id(bob);
+    let view = lan.stack(alice).peer(bobs).unwrap();
+    let headers: Vec<_> = view
+        .peer
+        .headers
+        .iter()
+        .map(|(name, _)| name.to_string())
+        .collect();
+    assert_eq!(headers, ["X-ATONCE"]);
+}
