@@ -166,7 +166,10 @@ impl Inbox {
             return filled;
         }
         if let Some(mut partial) = self.body.take() {
-            filled.surplus = partial.buffer.split_off(partial.octets);
+            if partial.buffer.len() > partial.octets {
+                // Splitting makes the buffer a shared one, at the cost of an allocation.
+                filled.surplus = partial.buffer.split_off(partial.octets);
+            }
             filled.frame = Some(Frame {
                 kind: partial.kind,
                 body: Body::Owned(partial.buffer.freeze()),

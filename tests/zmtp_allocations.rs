@@ -1,0 +1,273 @@
+//! What the ZMTP machine allocates, and what it keeps: counted, not believed.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(unsafe_code)] // a global allocator cannot be had without
+
+mod zmtp_common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use atonce::wire::zmtp::{Command, Metadata, Ping, PingContext, SocketType};
+use atonce::zmtp::{Config, Connection, Event};
+use atonce::{Bytes, Frames, Instant};
+use bytes::BufMut;
+use zmtp_common::{command, drain, greeted, in_traffic, message, messages, ready, sent, wire};
+
+const START: Instant = Instant::from_millis(1_000);
+
+thread_local! {
+    /// Allocations so far.
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+    /// Octets that are allocated now; of this thread, whose tests give back what they took.
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn note(allocations: usize, more: usize, less: usize) {
+    // Nothing is counted while the thread ends.
+    let _ = COUNT.try_with(|count| count.set(count.get() + allocations));
+    let _ = LIVE.try_with(|live| {
+        live.set(
+            live.get()
+                .wrapping_add_unsigned(more)
+                .wrapping_sub_unsigned(less),
+        );
+    });
+}
+
+// SAFETY: every call is handed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(1, layout.size(), 0);
+        // SAFETY: the caller's promise is the one that is asked for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        note(0, 0, layout.size());
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        note(1, size, layout.size());
+        // SAFETY: as above.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How many allocations `work` makes.
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = COUNT.get();
+    work();
+    COUNT.get() - before
+}
+
+/// How many octets more are allocated after `work` than before, while what it returns lives.
+fn kept<T>(work: impl FnOnce() -> T) -> (usize, T) {
+    let before = LIVE.get();
+    let result = work();
+    (usize::try_from(LIVE.get() - before).unwrap(), result)
+}
+
+#[test]
+fn sending_a_small_message_allocates_nothing_while_the_queue_is_not_empty() {
+    let mut connection = in_traffic(START);
+    let content = Frames::from_iter([Bytes::from(vec![1; 6]), Bytes::from(vec![2; 64])]);
+    let rest = Frames::from(Bytes::from(vec![2; 64]));
+    connection.send_with_head(b"head", &rest).unwrap();
+    let mut work = || {
+        for _ in 0..1_000 {
+            connection.send(content.clone()).unwrap();
+            connection.send_with_head(b"head", &rest).unwrap();
+            connection.handle_transmitted(START, 2 * (6 + 64 + 4) - 2);
+        }
+    };
+    // From then on the memory is as large as it will be.
+    work();
+    assert_eq!(allocations(work), 0);
+    assert!(connection.queued_octets() > 0);
+}
+
+#[test]
+fn a_burst_of_small_messages_allocates_a_few_times_not_once_a_message() {
+    let mut connection = in_traffic(START);
+    let content = Frames::from(Bytes::from_static(&[1; 16]));
+    let work = || {
+        for _ in 0..1_000 {
+            connection.send(content.clone()).unwrap();
+        }
+        connection.handle_transmitted(START, usize::MAX);
+    };
+    let count = allocations(work);
+    assert!(count < 40, "{count}");
+}
+
+#[test]
+fn receiving_a_small_frame_allocates_its_octets_and_nothing_else() {
+    let mut connection = in_traffic(START);
+    let single = message(&[[7; 64]]).repeat(500);
+    let double = message(&[[7; 6], [8; 6]]).repeat(500);
+    let receive = |connection: &mut Connection, octets: &[u8]| {
+        let before = COUNT.get();
+        connection.handle_input(START, octets);
+        let mut count = 0;
+        while let Some(event) = connection.poll_event() {
+            assert!(matches!(event, Event::Message(_)));
+            count += 1;
+        }
+        assert_eq!(count, 500);
+        COUNT.get() - before
+    };
+    // The list of events grows a few times.
+    let singles = receive(&mut connection, &single);
+    assert!((500..515).contains(&singles), "{singles}");
+    let doubles = receive(&mut connection, &double);
+    assert!((1000..1015).contains(&doubles), "{doubles}");
+}
+
+#[test]
+fn a_quiet_connection_owns_nothing_but_what_the_peer_told_about_itself() {
+    let (before, mut connection) = kept(|| in_traffic(START));
+    assert_eq!(before, 0);
+    let work = || {
+        for size in [0, 10, 1000, 5000, 100_000, 5 << 20] {
+            connection.handle_input(START, &wire(1, b"first"));
+            connection.handle_input(START, &wire(0, &vec![7; size]));
+            connection.send(Frames::from(vec![7; size])).unwrap();
+            let ping = Command::Ping(Ping::default());
+            connection.handle_input(START, &command(&ping));
+        }
+        drain(&mut connection);
+        while !sent(START, &mut connection).is_empty() {}
+    };
+    let (after, ()) = kept(work);
+    assert_eq!(after, 0);
+    assert!(connection.is_idle());
+    assert!(
+        size_of::<Connection>() <= 1024,
+        "{}",
+        size_of::<Connection>()
+    );
+}
+
+#[test]
+fn what_the_peer_told_about_itself_is_kept_in_ready_only() {
+    let metadata = Metadata::new()
+        .with("Socket-Type", b"DEALER")
+        .and_then(|metadata| metadata.with("X-Large", &vec![7; 60_000]))
+        .unwrap();
+    let octets = [greeted(), command(&Command::Ready(metadata))].concat();
+    let mut connection = Connection::new(START, Config::new(SocketType::Router));
+    sent(START, &mut connection);
+    let work = || {
+        connection.handle_input(START, &octets);
+        sent(START, &mut connection);
+    };
+    let (with_event, ()) = kept(work);
+    assert!((60_000..62_000).contains(&with_event), "{with_event}");
+    let before = LIVE.get();
+    drop(connection.poll_event());
+    let freed = usize::try_from(before - LIVE.get()).unwrap();
+    assert_eq!(freed, with_event);
+}
+
+#[test]
+fn ten_thousand_properties_cost_their_octets() {
+    let mut body = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER".to_vec();
+    while body.len() + 6 <= 64 << 10 {
+        body.extend(b"\x01x\x00\x00\x00\x00");
+    }
+    let octets = [greeted(), wire(6, &body)].concat();
+    let mut connection = Connection::new(START, Config::new(SocketType::Router));
+    let (held, ()) = kept(|| connection.handle_input(START, &octets));
+    assert!(connection.is_ready());
+    assert!(held < (64 << 10) + 2_048, "{held}");
+}
+
+#[test]
+fn a_large_frame_is_allocated_once() {
+    let mut connection = in_traffic(START);
+    let content = vec![7; 1 << 20];
+    let header = [&[2][..], &(1_u64 << 20).to_be_bytes()].concat();
+    let work = || {
+        connection.handle_input(START, &header);
+        for part in content.chunks(100_000) {
+            let Some(mut buffer) = connection.receive_buffer() else {
+                connection.handle_input(START, part);
+                continue;
+            };
+            buffer.put_slice(part);
+            connection.handle_filled(START);
+        }
+    };
+    let count = allocations(work);
+    // The frame, and the list of events.
+    assert_eq!(count, 2);
+    assert!(messages(&mut connection) == [Frames::from(content)]);
+}
+
+#[test]
+fn a_length_that_is_only_claimed_costs_4_mib_of_address_space_at_most() {
+    let mut connection = in_traffic(START);
+    let header = [&[2][..], &(256_u64 << 20).to_be_bytes(), b"x"].concat();
+    let work = || {
+        connection.handle_input(START, &header);
+        assert!(connection.receive_buffer().is_some());
+    };
+    let (held, ()) = kept(work);
+    assert!(held <= (4 << 20) + 256, "{held}");
+}
+
+#[test]
+fn content_to_many_peers_is_in_memory_once() {
+    let content = Frames::from(Bytes::from(vec![7; 1 << 20]));
+    let mut connections = (0..50).map(|_| in_traffic(START)).collect::<Vec<_>>();
+    let work = || {
+        for connection in &mut connections {
+            connection.send_with_head(b"head", &content).unwrap();
+        }
+    };
+    let (held, ()) = kept(work);
+    assert!(held < 50 * 1_024, "{held}");
+}
+
+#[test]
+fn a_flood_of_pings_that_are_never_read_holds_no_memory() {
+    let mut connection = in_traffic(START);
+    let context = PingContext::new(&[7; 16]).unwrap();
+    let ping = command(&Command::Ping(Ping { ttl: 0, context }));
+    let octets = ping.repeat(1_000);
+    let work = || {
+        for _ in 0..100 {
+            connection.handle_input(START, &octets);
+        }
+    };
+    let (held, ()) = kept(work);
+    assert!(held < 512, "{held}");
+}
+
+#[test]
+fn a_connection_that_failed_holds_its_events_only() {
+    let (held, mut connection) = kept(|| {
+        let mut connection = Connection::new(START, Config::new(SocketType::Router));
+        connection.handle_input(START, &[greeted(), ready("DEALER")].concat());
+        drain(&mut connection);
+        connection.send(Frames::from(vec![7; 100_000])).unwrap();
+        connection.handle_input(START, &wire(1, &[7; 50_000]));
+        connection.handle_input(START, &wire(0, &[7; 100_000])[..60_000]);
+        connection.pause(START);
+        connection
+    });
+    assert!(held > 200_000, "{held}");
+    let before = LIVE.get();
+    connection.handle_filled(START);
+    connection.refuse(&"full".try_into().unwrap());
+    sent(START, &mut connection);
+    let freed = usize::try_from(before - LIVE.get()).unwrap();
+    assert_eq!(freed, held);
+}
