@@ -3,6 +3,8 @@
 //! A body takes any octets and panics when a promise is broken. It also runs under `cargo test`.
 #![allow(clippy::panic, clippy::indexing_slicing)] // a panic is how a fuzzer is told
 
+mod zmtp;
+
 use alloc::vec::Vec;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
@@ -12,6 +14,8 @@ use crate::endpoint::Endpoint;
 use crate::wire::zre::{Command, Limits, Message, UnknownCommand};
 use crate::wire::{Beacon, Frames, Headers, LongText, Text};
 use crate::{Instant, PeerId};
+
+pub use zmtp::{zmtp_connection, zmtp_grammar, zmtp_pair, zmtp_steps};
 
 /// A datagram: what decodes is, octet by octet, what its value encodes to.
 pub fn beacon(datagram: &[u8]) {

@@ -146,6 +146,18 @@ fn the_time_to_live_that_the_peer_tells_is_honoured_without_heartbeats_of_our_ow
 }
 
 #[test]
+fn what_comes_after_a_ping_lifts_its_time_to_live_in_the_same_input_as_well() {
+    let mut connection = in_traffic(START);
+    connection.handle_input(START, &[ping(30), vec![0]].concat());
+    assert_eq!(connection.poll_timeout(), None);
+    connection.handle_input(START, &[vec![0], ping(30)].concat());
+    assert_eq!(
+        connection.poll_timeout(),
+        Some((after(3), Timer::TimeToLive))
+    );
+}
+
+#[test]
 fn a_time_to_live_of_zero_says_nothing() {
     let mut connection = in_traffic(START);
     connection.handle_input(START, &ping(0));

@@ -158,7 +158,7 @@ impl Connection {
             heartbeats.handle_heard(now);
         }
         if let Some(frame) = filled.frame
-            && let Err(error) = self.handle_frame(now, frame)
+            && let Err(error) = self.handle_frame(now, frame, filled.surplus.is_empty())
         {
             self.fail(error);
         }
@@ -380,7 +380,7 @@ impl Connection {
                 admit(header, limits, in_traffic, parts, octets)
             })?;
             if let Some(frame) = frame {
-                self.handle_frame(now, frame)?;
+                self.handle_frame(now, frame, input.is_empty())?;
             }
         }
         Ok(())
@@ -427,13 +427,14 @@ impl Connection {
         Ok(())
     }
 
-    fn handle_frame(&mut self, now: Instant, frame: Frame<'_>) -> Result<(), Error> {
+    /// `newest`: no octet came after this frame.
+    fn handle_frame(&mut self, now: Instant, frame: Frame<'_>, newest: bool) -> Result<(), Error> {
         let Phase::Traffic { .. } = self.phase else {
             return self.handle_handshake(now, frame.body.as_slice());
         };
         let Frame { kind, body } = self.mechanism.open(frame)?;
         match kind {
-            FrameKind::Command => self.handle_command(now, body.as_slice())?,
+            FrameKind::Command => self.handle_command(now, body.as_slice(), newest)?,
             FrameKind::More => {
                 let body = body.into_bytes();
                 self.parts_octets += body.len();
@@ -511,11 +512,12 @@ impl Connection {
     }
 
     /// A command of the traffic. Those that nobody knows are ignored, as C peers do.
-    fn handle_command(&mut self, now: Instant, body: &[u8]) -> Result<(), Error> {
+    fn handle_command(&mut self, now: Instant, body: &[u8], newest: bool) -> Result<(), Error> {
         let publishes = matches!(self.config.socket_type, SocketType::Pub | SocketType::XPub);
         match Command::decode(body)? {
             Command::Ping(ping) => {
-                if let Phase::Traffic { heartbeats } = &mut self.phase {
+                // RFC 37 "Connection Heartbeating": dead when nothing more comes. If more came, it is not.
+                if let (true, Phase::Traffic { heartbeats }) = (newest, &mut self.phase) {
                     heartbeats.handle_ttl(now, ping.ttl);
                 }
                 self.answer(ping.context);
