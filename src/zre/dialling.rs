@@ -1,4 +1,4 @@
-//! Our links to the mailboxes of others: hints, tries, cuts.
+//! Our links to the mailboxes of others: hints, tries, cuts (ZRE-10 to ZRE-16 and ZRE-60 to ZRE-63 of `spec/zre.md`).
 
 use core::net::SocketAddr;
 
@@ -20,7 +20,7 @@ const ANSWER: core::time::Duration = core::time::Duration::from_secs(3);
 const REFUSALS: u32 = 2;
 
 impl Node {
-    /// Notes a hint: somebody may be at this address. `false` when there are too many of them.
+    /// ZRE-11. Notes a hint: somebody may be at this address. `false` when there are too many of them.
     pub(super) fn add_dial(&mut self, now: Instant, address: SocketAddr, dial: Dial) -> bool {
         let limits = &self.config.limits;
         if !dial.persistent {
@@ -140,7 +140,7 @@ impl Node {
         }
     }
 
-    /// A mailbox that states its own identity proves who is there (atonce nodes do). `false` when the link is of no use
+    /// ZRE-16: a mailbox that states its own identity proves who is there (atonce nodes do). `false` when the link is of no use
     /// then, and gone.
     fn prove(&mut self, now: Instant, link: LinkId, address: SocketAddr, id: PeerId) -> bool {
         let elsewhere = self
@@ -170,7 +170,7 @@ impl Node {
         true
     }
 
-    /// Our link to a peer was cut and is up again. When nothing was lost the conversation goes on; else it begins anew, and
+    /// ZRE-62: our link to a peer was cut and is up again. When nothing was lost the conversation goes on; else it begins anew, and
     /// the application is told what may be lost.
     fn link_restored(&mut self, now: Instant, address: SocketAddr, id: PeerId) {
         let (Some(dial), Some(record)) = (self.dials.get_mut(&address), self.peers.get_mut(&id))
@@ -179,7 +179,7 @@ impl Node {
         };
         let messages = dial.lost;
         if record.inbound.is_none() {
-            // Both directions died: whoever is there now has to greet us.
+            // ZRE-63. Both directions died: whoever is there now has to greet us.
             let reason = ExitReason::Lost(Lost::LinkCut { messages });
             self.exit_but_keep_dial(now, id, reason);
             self.greet_anew(now, address);

@@ -1,4 +1,5 @@
-//! Links that others make to us: who may speak for an identity, HELLO, and what is said after it.
+//! Links that others make to us: who may speak for an identity (ZRE-20 to ZRE-24 of `spec/zre.md`), HELLO, and what is
+//! said after it.
 
 use alloc::sync::Arc;
 use core::net::{IpAddr, SocketAddr};
@@ -130,7 +131,7 @@ impl Node {
             return;
         };
         match inbound.stage {
-            // Discarded without a word (RFC 36 "Protocol Signature"): C Zyre with a full queue sends content alone.
+            // ZRE-73: discarded without a word (RFC 36 "Protocol Signature"): C Zyre with a full queue sends content alone.
             Stage::Current(_) if !Message::is_zre(&message) => {}
             Stage::Current(id) => match self.decode(message) {
                 Ok(message) => self.hear(now, link, id, message),
@@ -183,7 +184,7 @@ impl Node {
             if matches!(message.command, Command::Hello(_)) {
                 self.greet(now, link, id, message);
             }
-            // Whatever precedes HELLO has no meaning.
+            // ZRE-15: whatever precedes HELLO has no meaning.
             return;
         };
         let closed = self.is_closed(record);
@@ -312,7 +313,7 @@ impl Node {
         }
     }
 
-    /// The link that we made to one who greets: by the endpoint of its HELLO, by where its HELLO comes from, or because we
+    /// ZRE-13. The link that we made to one who greets: by the endpoint of its HELLO, by where its HELLO comes from, or because we
     /// expected it on that machine. Another link that was meant for it leads elsewhere and is given up.
     fn known_way(
         &mut self,
@@ -342,7 +343,7 @@ impl Node {
         }
     }
 
-    /// Where to dial one who says HELLO. `None` when its endpoint is none.
+    /// ZRE-14. Where to dial one who says HELLO. `None` when its endpoint is none.
     fn mailbox_of(&self, remote: SocketAddr, hello: &Hello) -> Option<SocketAddr> {
         let endpoint: Endpoint = hello.endpoint.to_str_lossy().parse().ok()?;
         let mut from = remote;
@@ -362,7 +363,7 @@ impl Node {
         })
     }
 
-    /// One who greeted us and whom we reach is a peer from now on.
+    /// ZRE-12: one who greeted us and whom we reach is a peer from now on.
     pub(super) fn enter(&mut self, now: Instant, id: PeerId, link: LinkId) {
         let Some(address) = self.greeted.remove(&id) else {
             return;
@@ -544,6 +545,7 @@ impl Node {
                 self.inbox.push(Event::Whisper { peer, content });
             }
             Command::Shout { group, content } => {
+                // ZRE-75
                 if self.groups.contains(&group) {
                     let peer = record.card.clone();
                     self.inbox.push(Event::Shout {
@@ -649,7 +651,7 @@ impl Node {
                 if let Some(record) = self.peers.get_mut(&id)
                     && record.inbound == Some(link)
                 {
-                    // Alone this means nothing: C Zyre hangs up when its queue is full, and dials again.
+                    // ZRE-61. Alone this means nothing: C Zyre hangs up when its queue is full, and dials again.
                     record.inbound = None;
                     self.link_closed(now, id);
                 }

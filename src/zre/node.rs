@@ -250,7 +250,7 @@ impl Node {
         }
     }
 
-    /// Says something to one peer. A message without frames is sent as one empty frame, since Pyre and zyre.js cannot
+    /// Says something to one peer. A message without frames is sent as one empty frame (ZRE-74), since Pyre and zyre.js cannot
     /// read one that has none.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! How a peer is missed, doubted and lost. See `spec/zre.md`.
+//! How a peer is missed, doubted and lost: ZRE-30 to ZRE-52 of `spec/zre.md`.
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -207,7 +207,7 @@ impl Node {
         let Some(challenge) = &mut record.challenge else {
             return;
         };
-        // Not its fault when we do not read it, nor when what it says takes its time on the way.
+        // ZRE-52: not its fault when we do not read it, nor when what it says takes its time on the way.
         let unread = record
             .inbound
             .is_some_and(|link| self.paused.contains(&link));
@@ -295,7 +295,7 @@ impl Node {
         }
         let silence = now - record.heard;
         if silence < evasive {
-            // Asked a little before it counts: a peer that answers is never told evasive, with or without beacons.
+            // ZRE-51. Asked a little before it counts: a peer that answers is never told evasive, with or without beacons.
             let address = record.address;
             let at = record.heard + if silence < quiet { quiet } else { evasive };
             self.timers.set(Due::Presence(id), at);

@@ -1,4 +1,4 @@
-//! Sequence numbers, with both conventions of wrapping.
+//! Sequence numbers, with both conventions of wrapping (ZRE-70).
 
 /// The sequence of HELLO.
 pub(crate) const FIRST: u16 = 1;

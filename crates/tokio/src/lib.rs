@@ -63,6 +63,11 @@
 mod node;
 mod task;
 
+/// The programs of the README are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 pub use atonce_std::{
     Builder, Bytes, Counters, Event, ExitReason, Frames, Limits, LongText, Lost, Peer, PeerId,
     PeerInfo, Presence, SendError, Shouted, StartError, Text, TooLong,
