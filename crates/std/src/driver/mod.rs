@@ -315,9 +315,13 @@ impl Driver {
         }
     }
 
-    /// Does what the stack asks for, except that what is to be sent is only noted.
+    /// Does what the stack asks for in its order, except that what is to be sent is only noted, until something follows
+    /// that others can see: a goodbye must not come before what was said before it.
     fn act(&mut self) {
         while let Some(action) = self.stack.poll_action() {
+            if matches!(action, Action::Broadcast { .. } | Action::Close { .. }) {
+                self.flush_all();
+            }
             match action {
                 Action::Transmit { link } => {
                     if let Some(&key) = self.link_keys.get(&link) {
@@ -364,12 +368,16 @@ impl Driver {
 
     /// Sends what every link has to send, each within its budget.
     fn send(&mut self) {
+        self.flush_all();
+        self.act();
+    }
+
+    fn flush_all(&mut self) {
         for _ in 0..self.unsent.len() {
             let Some(key) = self.unsent.pop_front() else {
                 break;
             };
             self.flush(key);
-            self.act();
         }
     }
 
