@@ -1,0 +1,345 @@
+//! Nodes as tasks, over real sockets. Everything stays on the loopback.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test is where they belong
+
+use std::future::{Future, poll_fn};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use atonce_tokio::{
+    Builder, Event, ExitReason, Frames, Limits, Node, PeerId, SendError, StartError,
+};
+use futures_core::Stream;
+use tokio::time::{sleep, timeout};
+
+/// Longer than anything here may take, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A beacon port that is free: below the ephemeral ports, so that no socket of another test gets it by chance.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let process = u16::try_from(std::process::id() % 400).unwrap();
+    loop {
+        let port = 20_000 + process * 25 + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
+        if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn node(name: &str, port: u16) -> Builder<Node> {
+    Node::builder()
+        .name(name)
+        .interface("lo")
+        .port(port)
+        .interval(Duration::from_millis(200))
+}
+
+/// Receives until an event of this kind comes; others are dropped.
+async fn wait_for<T>(node: &Node, mut want: impl FnMut(Event) -> Option<T>) -> T {
+    let wanted = async {
+        while let Some(event) = node.recv().await {
+            if let Some(wanted) = want(event) {
+                return wanted;
+            }
+        }
+        panic!("{node:?} ended");
+    };
+    match timeout(PATIENCE, wanted).await {
+        Ok(wanted) => wanted,
+        Err(_) => panic!(
+            "it did not happen in time at {node:?}; peers: {:?}",
+            node.peers()
+        ),
+    }
+}
+
+async fn wait_enter(node: &Node, peer: PeerId) {
+    wait_for(node, |event| match event {
+        Event::Enter { peer: entered } if entered.id == peer => Some(()),
+        _ => None,
+    })
+    .await;
+}
+
+async fn wait_whisper(node: &Node) -> Frames {
+    wait_for(node, |event| match event {
+        Event::Whisper { content, .. } => Some(content),
+        _ => None,
+    })
+    .await
+}
+
+async fn wait_exit(node: &Node) -> ExitReason {
+    wait_for(node, |event| match event {
+        Event::Exit { reason, .. } => Some(reason),
+        _ => None,
+    })
+    .await
+}
+
+async fn pair(limits: Limits) -> (Node, Node) {
+    let port = free_port();
+    let alice = node("alice", port).limits(limits.clone()).start().unwrap();
+    let bob = node("bob", port).limits(limits).start().unwrap();
+    wait_enter(&alice, bob.id()).await;
+    wait_enter(&bob, alice.id()).await;
+    (alice, bob)
+}
+
+async fn nodes_meet_talk_and_leave() {
+    let (alice, bob) = pair(Limits::default()).await;
+    bob.join("CHAT").unwrap();
+    wait_for(&alice, |event| {
+        matches!(event, Event::Join { .. }).then_some(())
+    })
+    .await;
+    assert_eq!(alice.peers_in("CHAT").len(), 1);
+    assert_eq!(alice.peers_by_name("bob").len(), 1);
+    let content = Frames::from_iter(["one", "two"]);
+    assert_eq!(alice.shout("CHAT", content.clone()).unwrap().reached, 1);
+    alice.whisper(bob.id(), vec![0, 255]).unwrap();
+    let shouted = wait_for(&bob, |event| match event {
+        Event::Shout { content, .. } => Some(content),
+        _ => None,
+    });
+    assert_eq!(shouted.await, content);
+    assert_eq!(wait_whisper(&bob).await, vec![0, 255].into());
+    bob.stop().await;
+    assert_eq!(wait_exit(&alice).await, ExitReason::Left);
+    let mut last = None;
+    while let Some(event) = bob.recv().await {
+        last = Some(event);
+    }
+    assert_eq!(last, Some(Event::Stopped));
+    assert_eq!(bob.recv().await, None);
+    assert_eq!(bob.whisper(alice.id(), "x"), Err(SendError::Stopped));
+}
+
+#[tokio::test]
+async fn nodes_meet_talk_and_leave_on_one_thread() {
+    nodes_meet_talk_and_leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_meet_talk_and_leave_on_several_threads() {
+    nodes_meet_talk_and_leave().await;
+}
+
+#[tokio::test]
+async fn a_receive_that_is_cancelled_loses_nothing() {
+    const MESSAGES: u32 = 2_000;
+    let (alice, bob) = pair(Limits::default()).await;
+    let id = bob.id();
+    let sender = tokio::spawn(async move {
+        for number in 0..MESSAGES {
+            let content = number.to_be_bytes().to_vec();
+            alice.whisper_wait(id, content).await.unwrap();
+            if number % 100 == 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+        alice
+    });
+    let mut next = 0_u32;
+    let mut cancelled = 0;
+    let end = Instant::now() + PATIENCE;
+    while next < MESSAGES {
+        assert!(Instant::now() < end);
+        // Every receive is polled once and dropped, whether it is ready or not.
+        let polled = {
+            let mut receive = Box::pin(bob.recv());
+            poll_fn(|cx| Poll::Ready(receive.as_mut().poll(cx))).await
+        };
+        match polled {
+            Poll::Ready(Some(Event::Whisper { content, .. })) => {
+                assert_eq!(content[0][..], next.to_be_bytes());
+                next += 1;
+            }
+            Poll::Ready(_) => {}
+            Poll::Pending => {
+                cancelled += 1;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    assert!(cancelled > 0);
+    drop(sender.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_sender_that_waits_for_room_sends_everything_on_one_thread() {
+    const MESSAGES: u32 = 2_000;
+    let (alice, bob) = pair(Limits {
+        send_octets: 256 * 1024,
+        receive_octets: 256 * 1024,
+        ..Limits::default()
+    })
+    .await;
+    let id = bob.id();
+    let sender = tokio::spawn(async move {
+        for _ in 0..MESSAGES {
+            alice.whisper_wait(id, vec![7; 8 * 1024]).await.unwrap();
+        }
+        alice
+    });
+    for _ in 0..MESSAGES {
+        wait_whisper(&bob).await;
+    }
+    drop(sender.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_wait_for_room_that_is_cancelled_sends_nothing() {
+    const CONTENT: usize = 64 * 1024;
+    let (alice, bob) = pair(Limits {
+        send_octets: CONTENT,
+        receive_octets: CONTENT,
+        ..Limits::default()
+    })
+    .await;
+    let mut sent = 0_usize;
+    // Until Bob, who does not receive, is full with all that lies between.
+    while let Ok(result) = timeout(
+        Duration::from_millis(200),
+        alice.whisper_wait(bob.id(), vec![7; CONTENT]),
+    )
+    .await
+    {
+        result.unwrap();
+        sent += 1;
+    }
+    for _ in 0..sent {
+        assert_eq!(wait_whisper(&bob).await.octets(), CONTENT);
+    }
+    alice.whisper_wait(bob.id(), "last").await.unwrap();
+    assert_eq!(wait_whisper(&bob).await, "last".into());
+}
+
+#[tokio::test]
+async fn large_content_arrives_whole() {
+    let (alice, bob) = pair(Limits::default()).await;
+    let large: Vec<u8> = (0..8 * 1024 * 1024_u32)
+        .map(|i| (i % 251).to_le_bytes()[0])
+        .collect();
+    alice.whisper(bob.id(), large.clone()).unwrap();
+    let content = wait_whisper(&bob).await;
+    assert!(content[0] == large, "the content differs");
+}
+
+#[tokio::test]
+async fn events_are_a_stream() {
+    let (alice, bob) = pair(Limits::default()).await;
+    alice.whisper(bob.id(), "one").unwrap();
+    alice.whisper(bob.id(), "two").unwrap();
+    let mut events = bob.events();
+    let mut heard = Vec::new();
+    while heard.len() < 2 {
+        let next = poll_fn(|cx| Pin::new(&mut events).poll_next(cx));
+        if let Some(Event::Whisper { content, .. }) = timeout(PATIENCE, next).await.unwrap() {
+            heard.push(content);
+        }
+    }
+    assert_eq!(heard, [Frames::from("one"), Frames::from("two")]);
+}
+
+#[tokio::test]
+async fn a_node_that_is_dropped_says_goodbye() {
+    let (alice, bob) = pair(Limits::default()).await;
+    let clone = bob.clone();
+    drop(bob);
+    assert_eq!(alice.peers().len(), 1);
+    drop(clone);
+    assert_eq!(wait_exit(&alice).await, ExitReason::Left);
+}
+
+#[test]
+fn a_runtime_that_shuts_down_takes_its_node_along() {
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let (first, second) = (runtime(), runtime());
+    let port = free_port();
+    let bob = first.block_on(async { node("bob", port).start().unwrap() });
+    second.block_on(async {
+        let alice = node("alice", port).start().unwrap();
+        wait_enter(&alice, bob.id()).await;
+        first.shutdown_background();
+        let reason = wait_exit(&alice).await;
+        assert!(matches!(reason, ExitReason::Lost(_)), "{reason}");
+        // Its handle is told, and does not wait for what will not come.
+        let rest = async { while bob.recv().await.is_some() {} };
+        timeout(PATIENCE, rest).await.unwrap();
+        timeout(PATIENCE, bob.stop()).await.unwrap();
+    });
+}
+
+#[test]
+fn a_node_needs_a_runtime() {
+    let error = node("alice", 0).start().unwrap_err();
+    assert!(matches!(error, StartError::NoRuntime), "{error}");
+}
+
+#[tokio::test]
+async fn twenty_nodes_on_one_thread_find_each_other() {
+    let port = free_port();
+    let begun = Instant::now();
+    let nodes: Vec<Node> = (0..20)
+        .map(|i| node(&format!("n{i}"), port).group("ALL").start().unwrap())
+        .collect();
+    let end = begun + PATIENCE;
+    for one in &nodes {
+        while one.peers_in("ALL").len() < nodes.len() - 1 {
+            assert!(Instant::now() < end);
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+    println!("twenty nodes met in {:?}", begun.elapsed());
+    assert_eq!(nodes[3].shout("ALL", "hello").unwrap().reached, 19);
+    for one in nodes.iter().filter(|one| one.id() != nodes[3].id()) {
+        wait_for(one, |event| match event {
+            Event::Exit { peer, reason } => panic!("{} exited: {reason}", peer.name),
+            Event::Shout { .. } => Some(()),
+            _ => None,
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn several_receivers_share_the_events() {
+    const MESSAGES: usize = 500;
+    let (alice, bob) = pair(Limits::default()).await;
+    let receivers: Vec<_> = (0..3)
+        .map(|_| {
+            let bob = bob.clone();
+            tokio::spawn(async move {
+                let mut heard = 0;
+                while let Some(event) = bob.recv().await {
+                    heard += usize::from(matches!(event, Event::Whisper { .. }));
+                }
+                heard
+            })
+        })
+        .collect();
+    for _ in 0..MESSAGES {
+        alice.whisper_wait(bob.id(), "x").await.unwrap();
+    }
+    let end = Instant::now() + PATIENCE;
+    while bob.counters().messages_received < MESSAGES as u64 + 1 {
+        assert!(Instant::now() < end);
+        sleep(Duration::from_millis(1)).await;
+    }
+    bob.stop().await;
+    let mut heard = 0;
+    for receiver in receivers {
+        heard += timeout(PATIENCE, receiver).await.unwrap().unwrap();
+    }
+    assert_eq!(heard, MESSAGES);
+}
