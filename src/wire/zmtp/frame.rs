@@ -6,6 +6,15 @@ use super::Decoded;
 use crate::wire::{Expected, Found, Malformed, primitive::wide};
 
 /// What a frame is.
+///
+/// ```
+/// use atonce::wire::zmtp::{FrameHeader, FrameKind};
+///
+/// let mut octets = Vec::new();
+/// FrameHeader::of(FrameKind::More, b"a").encode(&mut octets);
+/// FrameHeader::of(FrameKind::Command, b"b").encode(&mut octets);
+/// assert_eq!(octets, [0x01, 1, 0x04, 1]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FrameKind {
     /// A command; always a single frame. It may stand between the frames of a message.

@@ -168,6 +168,13 @@ impl fmt::Display for Revision {
 }
 
 /// Why octets are not a greeting. Nothing was changed by the attempt to read them.
+///
+/// ```
+/// use atonce::wire::zmtp::{Greeting, GreetingError, Revision};
+///
+/// let error = GreetingError::Outdated(Revision::Unversioned);
+/// assert_eq!(Greeting::decode(b"GET / HTTP/1.1"), Err(error));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GreetingError {
     /// It is not one of any version.

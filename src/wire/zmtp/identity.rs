@@ -21,7 +21,14 @@ use bytes::Bytes;
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity(Bytes);
 
-/// Why octets are no identity.
+/// Why octets are no identity. Nothing was changed.
+///
+/// ```
+/// use atonce::wire::zmtp::{Identity, InvalidIdentity};
+///
+/// let error = Identity::try_from([1; 256].as_slice());
+/// assert_eq!(error, Err(InvalidIdentity::TooLong { octets: 256 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidIdentity {
     /// It is too long.

@@ -27,7 +27,13 @@ use crate::wire::{Expected, Found, Malformed};
 pub struct Metadata(Bytes);
 
 /// A property that the grammar does not have: the name is empty or longer than 255 octets, or the value is longer
-/// than 2³¹−1 octets.
+/// than 2³¹−1 octets. Nothing was changed.
+///
+/// ```
+/// use atonce::wire::zmtp::{InvalidProperty, Metadata};
+///
+/// assert_eq!(Metadata::new().with("", b"value"), Err(InvalidProperty));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a property's name has 1 to 255 octets and its value less than 2^31")]
 pub struct InvalidProperty;

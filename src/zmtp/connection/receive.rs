@@ -1,0 +1,255 @@
+//! What a connection makes of the octets that come.
+
+use core::mem;
+
+use super::{Connection, Phase};
+use crate::Instant;
+use crate::wire::zmtp::{
+    Command, Decoded, FrameHeader, FrameKind, Greeting, GreetingError, Identity, InvalidIdentity,
+    Metadata, SocketType,
+};
+use crate::wire::{Expected, Found, Frames, Malformed, primitive::wide};
+use crate::zmtp::error::{over, unexpected};
+use crate::zmtp::heartbeat::Heartbeats;
+use crate::zmtp::inbox::Frame;
+use crate::zmtp::mechanism::Step;
+use crate::zmtp::{Config, Error, Event, Incompatible, Limits};
+
+impl Connection {
+    pub(super) fn take(&mut self, now: Instant, mut input: &[u8]) -> Result<(), Error> {
+        match self.phase {
+            Phase::Closed { .. } => return Ok(()),
+            Phase::Greeting { .. } => self.take_greeting(&mut input)?,
+            Phase::Handshake { .. } | Phase::Traffic { .. } => {}
+        }
+        while !input.is_empty() {
+            let in_traffic = matches!(self.phase, Phase::Traffic { .. });
+            let (limits, parts, octets) =
+                (&self.config.limits, self.parts.len(), self.parts_octets);
+            let frame = self.inbox.next(&mut input, |header| {
+                admit(header, limits, in_traffic, parts, octets)
+            })?;
+            if let Some(frame) = frame {
+                self.handle_frame(now, frame, input.is_empty())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_greeting(&mut self, input: &mut &[u8]) -> Result<(), Error> {
+        let Phase::Greeting {
+            octets,
+            len,
+            deadline,
+        } = &mut self.phase
+        else {
+            return Ok(());
+        };
+        let room = octets.get_mut(*len..).unwrap_or_default();
+        let (came, rest) = input.split_at_checked(room.len()).unwrap_or((input, &[]));
+        *input = rest;
+        if let Some(room) = room.get_mut(..came.len()) {
+            room.copy_from_slice(came);
+            *len += came.len();
+        }
+        let greeting = match Greeting::decode(octets.get(..*len).unwrap_or_default()) {
+            Ok(Decoded::Complete { value, .. }) => value,
+            Ok(Decoded::Partial { .. }) => return Ok(()),
+            Err(GreetingError::Malformed(malformed)) => return Err(malformed.into()),
+            Err(GreetingError::Outdated(revision)) => {
+                return Err(Incompatible::Revision(revision).into());
+            }
+        };
+        let ours = self.mechanism.name();
+        if greeting.mechanism != ours {
+            let theirs = greeting.mechanism;
+            return Err(Incompatible::Mechanism { ours, theirs }.into());
+        }
+        tracing::debug!(version = %greeting.version, mechanism = %ours, "greeting");
+        self.phase = Phase::Handshake {
+            version: greeting.version,
+            deadline: *deadline,
+        };
+        let about_us = about(&self.config);
+        if let Some(command) = self.mechanism.start(about_us) {
+            self.outbox.push_command(&command);
+        }
+        Ok(())
+    }
+
+    /// `newest`: no octet came after this frame.
+    pub(super) fn handle_frame(
+        &mut self,
+        now: Instant,
+        frame: Frame<'_>,
+        newest: bool,
+    ) -> Result<(), Error> {
+        let Phase::Traffic { .. } = self.phase else {
+            return self.handle_handshake(now, frame.body.as_slice());
+        };
+        let Frame { kind, body } = self.mechanism.open(frame)?;
+        match kind {
+            FrameKind::Command => self.handle_command(now, body.as_slice(), newest)?,
+            FrameKind::More => {
+                let body = body.into_bytes();
+                self.parts_octets += body.len();
+                self.parts.push(body);
+            }
+            FrameKind::Last => {
+                let body = body.into_bytes();
+                self.parts_octets = 0;
+                let message = if self.parts.is_empty() {
+                    Frames::from(body)
+                } else {
+                    self.parts.push(body);
+                    mem::take(&mut self.parts)
+                };
+                self.events.push(Event::Message(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// A command of the handshake: only commands are admitted there.
+    fn handle_handshake(&mut self, now: Instant, body: &[u8]) -> Result<(), Error> {
+        if Command::split(body)?.0 == b"ERROR" {
+            return Err(refusal(body));
+        }
+        let Step::Done(metadata) = self.mechanism.handle_command(body)?;
+        let Phase::Handshake { version, .. } = self.phase else {
+            return Ok(());
+        };
+        let (socket_type, identity) = self.check(&metadata)?;
+        tracing::debug!(%socket_type, ?identity, "handshake done");
+        self.phase = Phase::Traffic {
+            heartbeats: Heartbeats::new(now, version, self.config.heartbeat, self.paused),
+        };
+        self.events.push(Event::Ready {
+            version,
+            socket_type,
+            identity,
+            metadata,
+        });
+        self.waiting_octets = 0;
+        for message in mem::take(&mut self.waiting) {
+            self.push_message(&message);
+        }
+        Ok(())
+    }
+
+    /// Whether the peer is one that this side may talk to (RFC 37 "The Socket-Type Property").
+    fn check(&self, metadata: &Metadata) -> Result<(SocketType, Identity), Error> {
+        let theirs = metadata.get(Metadata::SOCKET_TYPE).ok_or(Malformed::new(
+            "READY.Socket-Type",
+            Expected::What("the property"),
+            Found::What("none"),
+        ))?;
+        let theirs = SocketType::decode(theirs)?;
+        let ours = self.config.socket_type;
+        if !ours.may_talk_to(theirs) {
+            return Err(Incompatible::SocketTypes { ours, theirs }.into());
+        }
+        let identity = metadata.get(Metadata::IDENTITY).unwrap_or_default();
+        let identity = Identity::try_from(identity).map_err(|error| {
+            Malformed::new(
+                "READY.Identity",
+                match error {
+                    InvalidIdentity::TooLong { .. } => Expected::AtMost(wide(Identity::LIMIT)),
+                    InvalidIdentity::Reserved => Expected::What("no 0 as the first octet"),
+                },
+                match error {
+                    InvalidIdentity::TooLong { octets } => Found::Octets(wide(octets)),
+                    InvalidIdentity::Reserved => Found::Value(0),
+                },
+            )
+        })?;
+        Ok((theirs, identity))
+    }
+
+    /// A command of the traffic. Those that nobody knows are ignored, as C peers do.
+    fn handle_command(&mut self, now: Instant, body: &[u8], newest: bool) -> Result<(), Error> {
+        let publishes = matches!(self.config.socket_type, SocketType::Pub | SocketType::XPub);
+        match Command::decode(body)? {
+            Command::Ping(ping) => {
+                // RFC 37 "Connection Heartbeating": dead when nothing more comes. If more came, it is not.
+                if let (true, Phase::Traffic { heartbeats }) = (newest, &mut self.phase) {
+                    heartbeats.handle_ttl(now, ping.ttl);
+                }
+                self.answer(ping.context);
+            }
+            // That something came was noted.
+            Command::Pong(_) | Command::Other(_) => {}
+            // A peer that says READY before it sees ours may find out afterwards that it does not want us.
+            Command::Error(reason) => return Err(Error::Refused { reason }),
+            Command::Ready(_) => return Err(unexpected("second READY")),
+            Command::Subscribe(prefix) if publishes => self.events.push(Event::Subscribe(prefix)),
+            Command::Cancel(prefix) if publishes => self.events.push(Event::Cancel(prefix)),
+            Command::Subscribe(_) | Command::Cancel(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Whether a frame may come, by its header alone, and how large it is.
+#[inline]
+fn admit(
+    header: FrameHeader,
+    limits: &Limits,
+    in_traffic: bool,
+    parts: usize,
+    parts_octets: usize,
+) -> Result<usize, Error> {
+    let octets = usize::try_from(header.octets()).unwrap_or(usize::MAX);
+    if header.kind() == FrameKind::Command {
+        return if octets > limits.command_octets {
+            Err(over(
+                "command_octets",
+                limits.command_octets,
+                header.octets(),
+            ))
+        } else {
+            Ok(octets)
+        };
+    }
+    if !in_traffic {
+        return Err(unexpected("message before the end of the handshake"));
+    }
+    if octets > limits.frame_octets {
+        return Err(over("frame_octets", limits.frame_octets, header.octets()));
+    }
+    let message = parts_octets.saturating_add(octets);
+    if message > limits.message_octets {
+        return Err(over("message_octets", limits.message_octets, wide(message)));
+    }
+    if parts >= limits.message_frames {
+        let found = wide(parts).saturating_add(1);
+        return Err(over("message_frames", limits.message_frames, found));
+    }
+    Ok(octets)
+}
+
+/// What this side tells about itself: RFC 37 "Connection Metadata".
+fn about(config: &Config) -> Metadata {
+    let metadata = Metadata::new().with(
+        Metadata::SOCKET_TYPE,
+        config.socket_type.as_str().as_bytes(),
+    );
+    let tells = matches!(
+        config.socket_type,
+        SocketType::Req | SocketType::Dealer | SocketType::Router
+    );
+    let metadata = match metadata {
+        Ok(metadata) if tells => metadata.with(Metadata::IDENTITY, &config.identity),
+        other => other,
+    };
+    metadata.expect("an Identity and the name of a type fit into properties")
+}
+
+/// What an ERROR means, if it is one as it should be.
+fn refusal(body: &[u8]) -> Error {
+    match Command::decode(body) {
+        Ok(Command::Error(reason)) => Error::Refused { reason },
+        Ok(_) => unexpected("command before READY"),
+        Err(malformed) => malformed.into(),
+    }
+}
