@@ -89,7 +89,8 @@
 //!
 //! [`Limits`] names what the network and the application may cost a node, in octets, messages, peers and time. This crate
 //! adds few: at most 4 names are looked up at once, descriptors that run out stop the accepting of connections for a
-//! tenth of a second, and the list of interfaces is read every two seconds.
+//! tenth of a second, strangers and hints take a quarter each of the descriptors that the process may have, and the list of
+//! interfaces is read every two seconds.
 //!
 //! It is for Unix (Linux and the BSDs, macOS among them), and tested on Linux. IPv4 only for now.
 //!

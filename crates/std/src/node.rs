@@ -338,16 +338,20 @@ impl Shared {
             }
             let mut core = self.lock();
             core.driver.turn(&mut poller);
-            if core.receivers > 0 && core.driver.has_event() {
-                self.events.notify_one();
-            }
-            if core.senders > 0 {
-                self.room.notify_all();
-            }
+            let event = core.receivers > 0 && core.driver.has_event();
+            let room = core.senders > 0;
             if core.driver.is_ended() {
                 return;
             }
             timeout = core.driver.sleep();
+            // Whoever is woken wants the lock.
+            drop(core);
+            if event {
+                self.events.notify_one();
+            }
+            if room {
+                self.room.notify_all();
+            }
         }
     }
 
@@ -366,7 +370,9 @@ impl Shared {
             core.settle();
             if let Some(event) = inbox.pop() {
                 // Another receiver may wait while there is more.
-                if core.receivers > 0 && (!inbox.is_empty() || core.driver.has_event()) {
+                let more = core.receivers > 0 && (!inbox.is_empty() || core.driver.has_event());
+                drop((core, inbox));
+                if more {
                     self.events.notify_one();
                 }
                 return Ok(event);

@@ -110,6 +110,14 @@ impl Listing {
         selected
     }
 
+    /// Whether an interface that is up has this address. What cannot be known counts as there.
+    pub(crate) fn has_address(&self, address: IpAddr) -> bool {
+        address.is_loopback()
+            || address.is_unspecified()
+            || address.is_ipv6()
+            || self.found.iter().any(|found| found.address == address)
+    }
+
     /// The first of `wanted` that this machine does not have.
     pub(crate) fn unknown<'a>(&self, wanted: &'a [String]) -> Option<&'a str> {
         wanted

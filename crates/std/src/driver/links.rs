@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use super::cut::cut;
 use super::fill::fill;
+use super::interfaces::Listing;
 use super::{Driver, Source};
 
 /// What is read of all links before the adapter gets the control back, in octets.
@@ -331,6 +332,24 @@ impl Driver {
             let now = self.clock.now();
             self.stack.handle_disconnected(now, link.id, cut);
             self.act();
+        }
+    }
+
+    /// Cuts the links from addresses that this machine has no more, now that it has another: nothing can be sent from
+    /// them, and TCP would take a quarter of an hour to say so. While there is no other address they are kept, for
+    /// it may be the same again in a moment.
+    pub(super) fn cut_stranded(&mut self, listing: &Listing) {
+        let stranded: Vec<usize> = self
+            .links
+            .iter()
+            .filter(|(_, link)| {
+                let local = link.stream.local_addr();
+                local.is_ok_and(|local| !listing.has_address(local.ip()))
+            })
+            .map(|(key, _)| key)
+            .collect();
+        for key in stranded {
+            self.disconnect(key, Cut::Unreachable);
         }
     }
 

@@ -52,9 +52,10 @@ use std::time::Duration;
 
 use atonce::endpoint::Endpoint;
 use atonce::wire::{Frames, Text};
-use atonce::zre::{Event, SendError, Shouted};
+use atonce::zre::{Event, Limits, SendError, Shouted};
 use atonce::{Action, Instant, LinkId, PeerId, Stack};
 use mio::Token;
+use nix::sys::resource::{Resource, getrlimit};
 use slab::Slab;
 
 use self::clock::Clock;
@@ -121,7 +122,8 @@ impl Source {
 
 impl Driver {
     /// Binds the sockets of a node. Nothing is sent before the first [`turn`](Driver::turn).
-    pub fn new(options: Options) -> Result<(Self, Poller), StartError> {
+    pub fn new(mut options: Options) -> Result<(Self, Poller), StartError> {
+        fit_descriptors(&mut options.config.limits);
         let system = |what| move |source| StartError::System { what, source };
         let poller = Poller::new().map_err(system("a poller"))?;
         let registry = poller.registry().try_clone().map_err(system("a poller"))?;
@@ -398,6 +400,19 @@ impl Driver {
         self.network.close();
         tracing::debug!(node = %self.stack.id(), "stopped");
     }
+}
+
+/// Strangers who connect, and hints that are dialled, take a quarter each of the descriptors that the process may have, so
+/// that they never keep peers out.
+fn fit_descriptors(limits: &mut Limits) {
+    let Ok((descriptors, _)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return;
+    };
+    let quarter = usize::try_from(descriptors / 4)
+        .unwrap_or(usize::MAX)
+        .max(1);
+    limits.unproved_links = limits.unproved_links.min(quarter);
+    limits.contacts = limits.contacts.min(quarter);
 }
 
 fn random_seed() -> std::io::Result<[u8; 32]> {

@@ -1,6 +1,6 @@
 //! The interfaces in use, with a mailbox and a voice on each, and the ear that hears all beacons.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
@@ -41,6 +41,8 @@ pub(super) struct Network {
     port: u16,
     tcp_ports: RangeInclusive<u16>,
     bound: Slab<Bound>,
+    /// The port that an interface had last: it gets the same again if it can, since peers know it.
+    ports: BTreeMap<String, u16>,
     ear: Option<Ear>,
     rescan_at: Instant,
     /// No connection is accepted until then.
@@ -78,6 +80,7 @@ impl Network {
             port,
             tcp_ports,
             bound: Slab::new(),
+            ports: BTreeMap::new(),
             ear: None,
             rescan_at: Instant::ZERO,
             accept_at: None,
@@ -208,6 +211,7 @@ impl Driver {
             match self.interface_up(now, found) {
                 Ok(()) => {
                     self.network.complaints.remove(&name);
+                    self.cut_stranded(listing);
                 }
                 Err(error) if self.network.complain(&name) => {
                     tracing::warn!("{error}; trying again");
@@ -230,13 +234,20 @@ impl Driver {
             source,
         };
         let entry = self.network.bound.vacant_entry();
-        let mut listener = listen(found.address, &self.network.tcp_ports).map_err(refused)?;
+        let before = self.network.ports.get(&found.name);
+        let mut listener = before
+            .and_then(|&port| listen(found.address, &(port..=port)).ok())
+            .map_or_else(|| listen(found.address, &self.network.tcp_ports), Ok)
+            .map_err(refused)?;
         let mailbox = listener.local_addr().map_err(refused)?;
         let token = Source::Listener(entry.key()).token();
         self.registry
             .register(&mut listener, token, Interest::READABLE)
             .map_err(refused)?;
         tracing::debug!(interface = found.name, %mailbox, "interface up");
+        self.network
+            .ports
+            .insert(found.name.clone(), mailbox.port());
         let id = self.stack.handle_interface_up(
             now,
             Interface {
