@@ -116,7 +116,7 @@ fn messages_sent_before_the_handshake_go_out_after_it_in_order() {
     let waiting = (0..10).map(|n| n + 2).sum::<usize>() + 6 + 6;
     assert_eq!(one.queued_octets(), 64 + waiting);
     settle(START, &mut one, &mut other);
-    assert_eq!(one.queued_messages(), 0);
+    assert_eq!((one.queued_octets(), one.queued_messages()), (0, 0));
     assert!(matches!(other.poll_event(), Some(Event::Ready { .. })));
     assert_eq!(other.pending_messages(), 11);
     for n in 0..10_u8 {

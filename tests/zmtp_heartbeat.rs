@@ -106,6 +106,20 @@ fn whoever_tells_a_time_to_live_pings_every_interval() {
 }
 
 #[test]
+fn more_pings_do_not_put_off_the_death_of_a_silent_peer() {
+    let heartbeat = Heartbeat {
+        ttl: Some(5 * SECOND),
+        ..plain()
+    };
+    let mut connection = with_config(START, config(heartbeat));
+    for second in [2, 4] {
+        connection.handle_timeout(after(second));
+        assert_eq!(sent(after(second), &mut connection), ping(50));
+    }
+    assert_eq!(connection.poll_timeout(), Some((after(5), Timer::Pong)));
+}
+
+#[test]
 fn a_time_to_live_is_rounded_up_to_tenths_and_never_more_than_655() {
     for (told, expected) in [
         (Duration::from_millis(1), 1),

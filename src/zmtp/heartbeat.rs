@@ -95,7 +95,7 @@ impl Heartbeats {
                 // Whoever tells a time to live has to be heard within it, whatever it hears itself.
                 Some((self.pinged + config.interval, Timer::Ping))
             } else if self.pong.is_none() && !self.paused {
-                Some((self.heard.max(self.pinged) + config.interval, Timer::Ping))
+                Some((self.heard + config.interval, Timer::Ping))
             } else {
                 None
             }
