@@ -536,6 +536,7 @@ impl Stack {
             }
             if !willing {
                 if !core::mem::replace(&mut entry.paused, true) {
+                    entry.connection.pause(now);
                     self.node.handle_paused(link);
                     self.actions.push_back(Action::Pause { link });
                 }
@@ -579,6 +580,7 @@ impl Stack {
             };
             if let Some(entry) = self.links.get_mut(&link) {
                 entry.paused = false;
+                entry.connection.resume(now);
                 self.actions.push_back(Action::Resume { link });
                 self.pump(now, link);
             }
