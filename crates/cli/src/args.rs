@@ -1,0 +1,65 @@
+//! What stands on the command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::command::{completions, listen, peers};
+use crate::failure::Failure;
+
+/// What is said below the help of the whole command.
+const AFTER_HELP: &str = "\
+Examples:
+  atonce peers                         who is on this network?
+  atonce listen --group LOBBY --json   every event, one JSON object a line
+
+Exit codes: 0 all is well, 1 nobody came or it failed, 2 a bad option or argument, 130 interrupted before it was done.
+Ctrl-C leaves the network politely; a second one ends at once.";
+
+/// Peers on a network find each other without a server, whisper to one and shout to groups.
+///
+/// Speaks ZRE, the ZeroMQ realtime exchange, as C Zyre, Pyre, gyre and zyre.js do.
+#[derive(Debug, Parser)]
+#[command(name = "atonce", version, after_help = AFTER_HELP)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(crate) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Say on stderr what goes on: -v what happens, -vv every step.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+}
+
+/// One variant for each command; what each does stands in its own file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prints every event.
+    Listen(listen::Listen),
+    /// Looks around and prints who is there.
+    Peers(peers::Peers),
+    /// Prints a completion script for a shell.
+    Completions(completions::Completions),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Listen(command) => command.run(),
+            Self::Peers(command) => command.run(),
+            Self::Completions(command) => command.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Args;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+}

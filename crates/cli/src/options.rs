@@ -1,0 +1,144 @@
+//! The options of every command that starts a node.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use atonce::PeerId;
+use atonce::endpoint::Endpoint;
+use atonce::wire::{LongText, Text};
+use atonce::zre::Config;
+use atonce_std::{Builder, Node};
+use clap::Args;
+
+use crate::failure::Failure;
+use crate::value;
+
+/// The UDP port that IANA assigned to ZRE discovery.
+const BEACON_PORT: u16 = 5670;
+
+/// See the module.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Options of the node")]
+pub(crate) struct NodeOptions {
+    /// Public name [default: the first 6 digits of the UUID].
+    #[arg(long, value_parser = value::text)]
+    pub(crate) name: Option<Text>,
+
+    /// Identity, 32 hexadecimal digits [default: random].
+    #[arg(long, value_name = "HEX32")]
+    uuid: Option<PeerId>,
+
+    /// Where to beacon, listen and bind; `lo` keeps everything on this machine; repeatable
+    /// [default: every interface that is up and can broadcast].
+    #[arg(long, value_name = "NAME|IP", value_parser = value::interface)]
+    interface: Vec<String>,
+
+    /// UDP port of the beacons, the same for all who are to meet; 0 turns beacons off.
+    #[arg(long, default_value_t = BEACON_PORT)]
+    port: u16,
+
+    /// Time between two beacons, in milliseconds [default: 1000].
+    #[arg(long, value_name = "MS", value_parser = value::millis)]
+    interval: Option<Duration>,
+
+    /// How long a peer may be silent before it is asked with a PING, in milliseconds [default: 5000].
+    #[arg(long, value_name = "MS", value_parser = value::millis)]
+    evasive_timeout: Option<Duration>,
+
+    /// How long a peer may be silent before it is gone, in milliseconds [default: 30000].
+    #[arg(long, value_name = "MS", value_parser = value::millis)]
+    expired_timeout: Option<Duration>,
+
+    /// Port of the mailbox, or a range to take one of, for firewalls [default: any].
+    #[arg(long, value_name = "N|A-B", value_parser = value::tcp_ports)]
+    tcp_port: Option<RangeInclusive<u16>>,
+
+    /// Endpoint told to others, an address and no name [default: what was bound].
+    #[arg(long, value_name = "tcp://ADDRESS:PORT", value_parser = value::advertised)]
+    advertise: Option<Endpoint>,
+
+    /// Tell every peer this about the node; repeatable.
+    #[arg(long, value_name = "K=V", value_parser = value::header)]
+    header: Vec<(Text, LongText)>,
+
+    /// Join this group; repeatable.
+    #[arg(long, value_parser = value::text)]
+    pub(crate) group: Vec<Text>,
+
+    /// Contact this node directly, until it answers; repeatable.
+    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = value::endpoint)]
+    peer: Vec<Endpoint>,
+
+    /// Write one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl NodeOptions {
+    /// A builder for the node that these options describe.
+    pub(crate) fn builder(&self) -> Result<Builder, Failure> {
+        self.check()?;
+        let mut builder = Node::builder().port(self.port);
+        if let Some(name) = &self.name {
+            builder = builder.name(name.to_string());
+        }
+        if let Some(uuid) = self.uuid {
+            builder = builder.uuid(uuid);
+        }
+        for interface in &self.interface {
+            builder = builder.interface(interface);
+        }
+        if let Some(interval) = self.interval {
+            builder = builder.interval(interval);
+        }
+        if let Some(timeout) = self.evasive_timeout {
+            builder = builder.evasive_timeout(timeout);
+        }
+        if let Some(timeout) = self.expired_timeout {
+            builder = builder.expired_timeout(timeout);
+        }
+        if let Some(ports) = &self.tcp_port {
+            builder = builder.tcp_ports(ports.clone());
+        }
+        if let Some(endpoint) = &self.advertise {
+            builder = builder.advertise(endpoint.to_string());
+        }
+        for (key, value) in &self.header {
+            builder = builder.header(key.to_string(), value.to_string());
+        }
+        for group in &self.group {
+            builder = builder.group(group.to_string());
+        }
+        for endpoint in &self.peer {
+            builder = builder.peer(endpoint.to_string());
+        }
+        Ok(builder)
+    }
+
+    /// What no single option can know.
+    fn check(&self) -> Result<(), Failure> {
+        let default = Config::default();
+        let evasive = self.evasive_timeout.unwrap_or(default.evasive_timeout);
+        let expired = self.expired_timeout.unwrap_or(default.expired_timeout);
+        if expired <= evasive {
+            return Err(Failure::Usage(format!(
+                "--expired-timeout ({} ms) must be longer than --evasive-timeout ({} ms)",
+                expired.as_millis(),
+                evasive.as_millis()
+            )));
+        }
+        for (index, (key, _)) in self.header.iter().enumerate() {
+            if self
+                .header
+                .iter()
+                .skip(index + 1)
+                .any(|(other, _)| other == key)
+            {
+                return Err(Failure::Usage(format!(
+                    "--header {key} is given twice; a header has one value"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
