@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{completions, listen, peers};
+use crate::command::{completions, listen, peers, send};
 use crate::failure::Failure;
 
 /// What is said below the help of the whole command.
@@ -10,6 +10,7 @@ const AFTER_HELP: &str = "\
 Examples:
   atonce peers                         who is on this network?
   atonce listen --group LOBBY --json   every event, one JSON object a line
+  atonce shout LOBBY dinner is ready   say one thing and leave
 
 Exit codes: 0 all is well, 1 nobody came or it failed, 2 a bad option or argument, 130 interrupted before it was done.
 Ctrl-C leaves the network politely; a second one ends at once.";
@@ -37,6 +38,10 @@ pub(crate) enum Command {
     Listen(listen::Listen),
     /// Looks around and prints who is there.
     Peers(peers::Peers),
+    /// Says something to one peer.
+    Whisper(send::Whisper),
+    /// Says something to the members of a group.
+    Shout(send::Shout),
     /// Prints a completion script for a shell.
     Completions(completions::Completions),
 }
@@ -47,6 +52,8 @@ impl Command {
         match self {
             Self::Listen(command) => command.run(),
             Self::Peers(command) => command.run(),
+            Self::Whisper(command) => command.run(),
+            Self::Shout(command) => command.run(),
             Self::Completions(command) => command.run(),
         }
     }

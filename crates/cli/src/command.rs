@@ -3,3 +3,4 @@
 pub(crate) mod completions;
 pub(crate) mod listen;
 pub(crate) mod peers;
+pub(crate) mod send;
