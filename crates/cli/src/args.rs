@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{completions, listen, peers, send};
+use crate::command::{completions, listen, peers, run, send};
 use crate::failure::Failure;
 
 /// What is said below the help of the whole command.
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Whisper(send::Whisper),
     /// Says something to the members of a group.
     Shout(send::Shout),
+    /// A node driven by lines of JSON.
+    Run(run::Run),
     /// Prints a completion script for a shell.
     Completions(completions::Completions),
 }
@@ -54,6 +56,7 @@ impl Command {
             Self::Peers(command) => command.run(),
             Self::Whisper(command) => command.run(),
             Self::Shout(command) => command.run(),
+            Self::Run(command) => command.run(),
             Self::Completions(command) => command.run(),
         }
     }

@@ -3,4 +3,5 @@
 pub(crate) mod completions;
 pub(crate) mod listen;
 pub(crate) mod peers;
+pub(crate) mod run;
 pub(crate) mod send;

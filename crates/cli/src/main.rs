@@ -12,6 +12,7 @@ mod log;
 mod options;
 mod output;
 mod paint;
+mod request;
 mod session;
 mod stats;
 mod table;
