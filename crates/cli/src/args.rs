@@ -2,12 +2,13 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{completions, listen, peers, run, send};
+use crate::command::{chat, completions, listen, peers, run, send};
 use crate::failure::Failure;
 
 /// What is said below the help of the whole command.
 const AFTER_HELP: &str = "\
 Examples:
+  atonce chat LOBBY --name alice       talk to everybody in the group LOBBY
   atonce peers                         who is on this network?
   atonce listen --group LOBBY --json   every event, one JSON object a line
   atonce shout LOBBY dinner is ready   say one thing and leave
@@ -34,6 +35,8 @@ pub(crate) struct Args {
 /// One variant for each command; what each does stands in its own file.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Talks to the members of a group.
+    Chat(chat::Chat),
     /// Prints every event.
     Listen(listen::Listen),
     /// Looks around and prints who is there.
@@ -52,6 +55,7 @@ impl Command {
     /// Does it.
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
+            Self::Chat(command) => command.run(),
             Self::Listen(command) => command.run(),
             Self::Peers(command) => command.run(),
             Self::Whisper(command) => command.run(),

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod listen;
 pub(crate) mod peers;
