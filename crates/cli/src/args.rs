@@ -2,12 +2,13 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{chat, completions, listen, peers, run, send};
+use crate::command::{chat, completions, demo, listen, peers, run, send};
 use crate::failure::Failure;
 
 /// What is said below the help of the whole command.
 const AFTER_HELP: &str = "\
 Examples:
+  atonce demo                          see three nodes find each other, on this machine only
   atonce chat LOBBY --name alice       talk to everybody in the group LOBBY
   atonce peers                         who is on this network?
   atonce listen --group LOBBY --json   every event, one JSON object a line
@@ -35,6 +36,8 @@ pub(crate) struct Args {
 /// One variant for each command; what each does stands in its own file.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Shows three nodes that find each other, on this machine only.
+    Demo(demo::Demo),
     /// Talks to the members of a group.
     Chat(chat::Chat),
     /// Prints every event.
@@ -55,6 +58,7 @@ impl Command {
     /// Does it.
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
+            Self::Demo(command) => command.run(),
             Self::Chat(command) => command.run(),
             Self::Listen(command) => command.run(),
             Self::Peers(command) => command.run(),

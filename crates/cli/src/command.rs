@@ -2,6 +2,7 @@
 
 pub(crate) mod chat;
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod listen;
 pub(crate) mod peers;
 pub(crate) mod run;
