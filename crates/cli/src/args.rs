@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{chat, completions, demo, listen, peers, run, send};
+use crate::command::{chat, completions, demo, listen, peers, perf, ping, run, send};
 use crate::failure::Failure;
 
 /// What is said below the help of the whole command.
@@ -50,6 +50,11 @@ pub(crate) enum Command {
     Shout(send::Shout),
     /// A node driven by lines of JSON.
     Run(run::Run),
+    /// Measures round trips to a peer.
+    Ping(ping::Ping),
+    /// Measures throughput and latency.
+    #[command(subcommand)]
+    Perf(perf::Perf),
     /// Prints a completion script for a shell.
     Completions(completions::Completions),
 }
@@ -65,6 +70,8 @@ impl Command {
             Self::Whisper(command) => command.run(),
             Self::Shout(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Ping(command) => command.run(),
+            Self::Perf(command) => command.run(),
             Self::Completions(command) => command.run(),
         }
     }

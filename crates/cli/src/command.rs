@@ -5,5 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod listen;
 pub(crate) mod peers;
+pub(crate) mod perf;
+pub(crate) mod ping;
 pub(crate) mod run;
 pub(crate) mod send;
