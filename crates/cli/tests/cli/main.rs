@@ -1,0 +1,16 @@
+//! The command as its users meet it: the real binary, over real sockets, on loopback only.
+//!
+//! Every test has a UDP port of its own, so that all of them can run at the same time and beside other nodes.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a helper of a test fails with the test
+
+mod chat;
+mod demo;
+mod listen;
+mod measure;
+mod network;
+mod options;
+mod peers;
+mod program;
+mod run;
+mod send;
+mod signals;
