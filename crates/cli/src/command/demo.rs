@@ -311,7 +311,7 @@ impl Stage {
         let took = begun.elapsed().as_secs_f64();
         self.output.remark(&painted(
             paint::GOOD,
-            &format!("All of it happened as it should, in {took:.2} s."),
+            &format!("All of it happened as it should, in {took:.3} s."),
         ))
     }
 
