@@ -473,3 +473,37 @@ impl<'a> IntoIterator for &'a Node {
         self.events()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_nodes_code_is_told_to_whoever_waits() {
+        let node = Node::builder().interface("lo").port(0).start().unwrap();
+        while node.try_recv().is_some() {}
+        let waiting = {
+            let node = node.clone();
+            thread::spawn(move || node.recv())
+        };
+        thread::sleep(Duration::from_millis(20));
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _core = node.0.shared.lock();
+            panic!("as a bug would");
+        }));
+        assert!(panicked.is_err());
+        node.0.shared.events.notify_all(); // as the thread does when it finds out
+        assert!(waiting.join().is_err());
+        for use_it in [
+            |node: &Node| node.peers().len(),
+            |node: &Node| usize::from(node.recv().is_some()),
+        ] {
+            let used = catch_unwind(AssertUnwindSafe(|| use_it(&node)));
+            let message = *used.unwrap_err().downcast::<String>().unwrap();
+            assert!(message.contains("this is a bug"), "{message}");
+        }
+        drop(node); // does not panic again, and does not wait
+    }
+}
