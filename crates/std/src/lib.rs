@@ -83,7 +83,11 @@
 //! [`Bytes`].
 //!
 //! A message that stands alone is written to its socket by the call that sends it. In a stream of small messages several are
-//! written together, by the call or by the node's thread within a few tens of microseconds.
+//! written together: by the call, when the application next waits for an event, or by the node's thread, after a millisecond
+//! at the latest.
+//!
+//! An application's thread that waits in [`recv`](Node::recv) does the node's I/O meanwhile, so that a message need not be
+//! handed from one thread to another. When it does something else the node's own thread goes on.
 //!
 //! # Limits
 //!
@@ -103,6 +107,7 @@ pub mod driver;
 mod builder;
 mod error;
 mod node;
+mod shared;
 mod view;
 
 pub use atonce::wire::{LongText, Text, TooLong};

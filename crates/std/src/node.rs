@@ -1,7 +1,7 @@
 //! A node for programs with threads.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,15 +10,13 @@ use atonce::endpoint::{Endpoint, InvalidEndpoint};
 use atonce::wire::{Frames, Text, TooLong};
 use atonce::zre::{Counters, Event, PeerView, SendError, Shouted};
 
-use crate::driver::{Driver, Inbox, Poller};
+use crate::driver::Driver;
+use crate::shared::{Core, Shared, left_until};
 use crate::{Builder, Options, PeerInfo, Start, StartError};
 
 /// How much longer than [`Limits::linger`](atonce::zre::Limits::linger) a stop may take. The core keeps to its linger; this
 /// is for a machine so busy that the node's thread has no turn.
 const STOP_MARGIN: Duration = Duration::from_secs(1);
-
-/// What is said when the node's own code panicked: everything it held is suspect.
-const PANICKED: &str = "atonce: the node panicked earlier; this is a bug, please report it";
 
 /// A node, running.
 ///
@@ -50,30 +48,6 @@ struct Handle {
     id: PeerId,
     name: Text,
     linger: Duration,
-}
-
-/// What the handles and the thread share. Locks are taken in the order of the fields.
-struct Shared {
-    inbox: Mutex<Inbox>,
-    core: Mutex<Core>,
-    /// There is an event, or the thread ended.
-    events: Condvar,
-    /// Something was sent, so that a full queue may have room.
-    room: Condvar,
-    /// The thread ended.
-    end: Condvar,
-}
-
-struct Core {
-    driver: Driver,
-    /// How many wait in `events`.
-    receivers: usize,
-    /// How many wait in `room`.
-    senders: usize,
-    /// The thread is gone.
-    ended: bool,
-    /// The thread panicked outside of this lock (within it, the lock is poisoned).
-    panicked: bool,
 }
 
 impl Node {
@@ -128,23 +102,21 @@ impl Node {
         timeout: Duration,
     ) -> Result<(), SendError> {
         let content = content.into();
-        let end = Instant::now().checked_add(timeout);
         let shared = &self.0.shared;
         let mut core = shared.lock();
+        let mut end = None; // the clock is asked when there is something to wait for
         loop {
             let result = core.driver.whisper(peer, content.clone());
             core.settle();
             if result != Err(SendError::Full) {
                 return result;
             }
-            let left = left_until(end);
+            let left = left_until(*end.get_or_insert_with(|| Instant::now().checked_add(timeout)));
             if left == Some(Duration::ZERO) {
                 return result;
             }
-            core.senders += 1;
-            core = wait(&shared.room, core, left);
-            core.senders -= 1;
-            if core.ended {
+            core = shared.wait_for_room(core, left);
+            if core.has_ended() {
                 return Err(SendError::Stopped);
             }
         }
@@ -234,7 +206,8 @@ impl Node {
     /// Says goodbye to all, sends what is queued as far as peers take it within the linger, closes everything, and returns
     /// when that is done. The events of it, [`Stopped`](Event::Stopped) last, can be received afterwards.
     pub fn stop(&self) {
-        self.0.stop();
+        let core = self.0.shared.lock();
+        self.0.stop(core);
     }
 
     fn command<R>(&self, give: impl FnOnce(&mut Driver) -> R) -> R {
@@ -261,23 +234,11 @@ impl Start for Node {
         let (driver, poller) = Driver::new(options)?;
         let id = driver.stack().id();
         let name = driver.stack().name().clone();
-        let shared = Arc::new(Shared {
-            inbox: Mutex::default(),
-            core: Mutex::new(Core {
-                driver,
-                receivers: 0,
-                senders: 0,
-                ended: false,
-                panicked: false,
-            }),
-            events: Condvar::new(),
-            room: Condvar::new(),
-            end: Condvar::new(),
-        });
+        let shared = Arc::new(Shared::new(driver, poller));
         let thread = Arc::clone(&shared);
         thread::Builder::new()
             .name("atonce".to_owned())
-            .spawn(move || thread.run(poller))
+            .spawn(move || thread.run())
             .map_err(|source| StartError::System {
                 what: "a thread",
                 source,
@@ -292,156 +253,26 @@ impl Start for Node {
 }
 
 impl Handle {
-    fn stop(&self) {
-        let end = Instant::now().checked_add(self.linger.saturating_add(STOP_MARGIN));
-        let mut core = self.shared.lock();
-        if !core.ended {
-            core.driver.stop();
-            core.settle();
-            if core.driver.is_ended() {
-                core.driver.wake();
-            }
-        }
-        while !core.ended {
-            let left = left_until(end);
-            if left == Some(Duration::ZERO) {
-                tracing::warn!(node = %self.id, "did not stop in time");
-                return;
-            }
-            core = wait(&self.shared.end, core, left);
+    fn stop(&self, core: MutexGuard<'_, Core>) {
+        let deadline = Instant::now().checked_add(self.linger.saturating_add(STOP_MARGIN));
+        if !self.shared.stop(core, deadline) {
+            tracing::warn!(node = %self.id, "did not stop in time");
         }
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // After a panic the lock is of no use, and to panic again would end the process.
-        if !self.shared.core.is_poisoned() {
-            self.stop();
-        }
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Core> {
-        checked(self.core.lock().ok())
-    }
-
-    /// The node's thread.
-    fn run(&self, mut poller: Poller) {
-        let _end = AtEnd(self);
-        let mut timeout = Some(Duration::ZERO);
-        loop {
-            if let Err(error) = poller.wait(timeout) {
-                tracing::error!(%error, "the node cannot wait for its sockets");
-                return;
-            }
-            let mut core = self.lock();
-            core.driver.turn(&mut poller);
-            let event = core.receivers > 0 && core.driver.has_event();
-            let room = core.senders > 0;
-            if core.driver.is_ended() {
-                return;
-            }
-            timeout = core.driver.sleep();
-            // Whoever is woken wants the lock.
-            drop(core);
-            if event {
-                self.events.notify_one();
-            }
-            if room {
-                self.room.notify_all();
+        // After a panic of the node there is nothing to stop, and during one of the application it is not waited for.
+        if let Some(mut core) = self.shared.try_lock() {
+            if thread::panicking() {
+                core.driver.stop();
+                core.driver.wake();
+            } else {
+                self.stop(core);
             }
         }
     }
-
-    /// The next event, at the latest at `deadline`.
-    fn receive(&self, deadline: Option<Instant>) -> Result<Event, NoEvent> {
-        loop {
-            let mut inbox = self.inbox.lock().expect(PANICKED);
-            if let Some(event) = inbox.pop() {
-                return Ok(event);
-            }
-            if inbox.is_over() {
-                return Err(NoEvent);
-            }
-            let mut core = self.lock();
-            inbox.fill(&mut core.driver);
-            core.settle();
-            if let Some(event) = inbox.pop() {
-                // Another receiver may wait while there is more.
-                let more = core.receivers > 0 && (!inbox.is_empty() || core.driver.has_event());
-                drop((core, inbox));
-                if more {
-                    self.events.notify_one();
-                }
-                return Ok(event);
-            }
-            if core.ended {
-                inbox.close();
-                return Err(NoEvent);
-            }
-            drop(inbox); // others may look meanwhile
-            let left = left_until(deadline);
-            if left == Some(Duration::ZERO) {
-                return Err(NoEvent);
-            }
-            core.receivers += 1;
-            let mut core = wait(&self.events, core, left);
-            core.receivers -= 1;
-        }
-    }
-}
-
-/// Nothing happened in time, or nothing will.
-struct NoEvent;
-
-impl Core {
-    /// After whatever may have given the thread something to do.
-    fn settle(&mut self) {
-        if self.driver.wants_turn() {
-            self.driver.wake();
-        }
-    }
-}
-
-/// Tells everybody that the thread ended, also when it panicked.
-struct AtEnd<'a>(&'a Shared);
-
-impl Drop for AtEnd<'_> {
-    fn drop(&mut self) {
-        let mut core = match self.0.core.lock() {
-            Ok(core) => core,
-            Err(poisoned) => poisoned.into_inner(), // only flags are touched
-        };
-        core.ended = true;
-        core.panicked = thread::panicking();
-        drop(core);
-        self.0.events.notify_all();
-        self.0.room.notify_all();
-        self.0.end.notify_all();
-    }
-}
-
-/// How long there is until then; `None` without an end.
-fn left_until(end: Option<Instant>) -> Option<Duration> {
-    end.map(|end| end.saturating_duration_since(Instant::now()))
-}
-
-fn wait<'a>(
-    condition: &Condvar,
-    core: MutexGuard<'a, Core>,
-    left: Option<Duration>,
-) -> MutexGuard<'a, Core> {
-    checked(match left {
-        Some(left) => condition.wait_timeout(core, left).ok().map(|woken| woken.0),
-        None => condition.wait(core).ok(),
-    })
-}
-
-/// A panic of the node's code is told to everybody who uses the node: nobody waits for what will not come.
-fn checked(core: Option<MutexGuard<'_, Core>>) -> MutexGuard<'_, Core> {
-    core.filter(|core| !core.panicked).expect(PANICKED)
 }
 
 impl fmt::Debug for Node {
@@ -489,12 +320,12 @@ mod tests {
             thread::spawn(move || node.recv())
         };
         thread::sleep(Duration::from_millis(20));
+        // The node's thread finds out at its next turn.
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let _core = node.0.shared.lock();
             panic!("as a bug would");
         }));
         assert!(panicked.is_err());
-        node.0.shared.events.notify_all(); // as the thread does when it finds out
         assert!(waiting.join().is_err());
         for use_it in [
             |node: &Node| node.peers().len(),

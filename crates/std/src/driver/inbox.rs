@@ -34,10 +34,11 @@ impl Inbox {
 
     /// Takes some of what the driver has. Afterwards the driver may [want a turn](Driver::wants_turn).
     pub fn fill(&mut self, driver: &mut Driver) {
+        let now = driver.clock.now();
         let mut octets = 0;
         while self.events.len() < EVENTS
             && octets < OCTETS
-            && let Some(event) = driver.poll_event()
+            && let Some(event) = driver.poll_event_at(now)
         {
             if let Event::Whisper { content, .. } | Event::Shout { content, .. } = &event {
                 octets += content.octets();

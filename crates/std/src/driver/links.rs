@@ -255,7 +255,7 @@ impl Driver {
     }
 
     /// Writes what a link has to send, within its budget.
-    pub(super) fn flush(&mut self, key: usize) {
+    pub(super) fn flush_link(&mut self, key: usize) {
         let Some(link) = self.links.get_mut(key) else {
             return;
         };

@@ -84,6 +84,10 @@ pub struct Driver {
     /// Links that have something to send and are not known to be blocked. Each stands here at most once.
     unsent: VecDeque<usize>,
     pace: Pace,
+    /// When what is held back, to be written together with more, is written at the latest; `None` when nothing is.
+    unsent_at: Option<Instant>,
+    /// How long that is.
+    hold: Duration,
     /// Until when the adapter sleeps, if nothing wakes it; `None` while it is awake.
     sleeps_until: Option<Instant>,
     ended: bool,
@@ -146,6 +150,8 @@ impl Driver {
             unread: VecDeque::new(),
             unsent: VecDeque::new(),
             pace: Pace::default(),
+            unsent_at: None,
+            hold: Duration::ZERO,
             sleeps_until: None,
             ended: false,
         };
@@ -199,9 +205,20 @@ impl Driver {
     /// The same as [`timeout`](Driver::timeout), and from now on [`wants_turn`](Driver::wants_turn) tells whether what
     /// happened meanwhile cannot wait that long.
     pub fn sleep(&mut self) -> Option<Duration> {
-        let deadline = self.deadline();
+        let now = self.clock.now();
+        let mut deadline = self.deadline();
+        if self.hold > Duration::ZERO && self.pace.is_streaming(now) {
+            // More will be held back: it is looked after then, without being woken for it.
+            deadline = Some(deadline.map_or(now + self.hold, |at| at.min(now + self.hold)));
+        }
         self.sleeps_until = Some(deadline.unwrap_or(Instant::from_micros(u64::MAX)));
-        deadline.map(|at| at - self.clock.now())
+        deadline.map(|at| at - now)
+    }
+
+    /// In a stream of small messages, which are written several at a time, the last ones may wait this long for more to come;
+    /// 0, as it is at first, asks for a turn at once. For adapters to which a turn is not cheap, since it needs another thread.
+    pub fn hold_back(&mut self, hold: Duration) {
+        self.hold = hold;
     }
 
     /// Whether a command or an event taken made something due before the end of the present sleep. Says so once a sleep.
@@ -228,17 +245,28 @@ impl Driver {
         if self.ended {
             return None;
         }
-        if !self.unread.is_empty() || !self.unsent.is_empty() {
+        if !self.unread.is_empty() {
             return Some(Instant::ZERO);
         }
+        let unsent = match self.unsent.is_empty() {
+            true => None,
+            false => Some(self.unsent_at.unwrap_or(Instant::ZERO)),
+        };
         let stack = self.stack.poll_timeout().map(|(at, _)| at);
-        [stack, self.network.deadline()].into_iter().flatten().min()
+        [unsent, stack, self.network.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What happened next, if anything did.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.stack.poll_event(self.clock.now())?;
+        self.poll_event_at(self.clock.now())
+    }
+
+    fn poll_event_at(&mut self, now: Instant) -> Option<Event> {
+        let event = self.stack.poll_event(now)?;
         self.act(); // a link that waited for the application may be read again
         Some(event)
     }
@@ -312,8 +340,13 @@ impl Driver {
     /// After a command: does what it made the stack ask for, now or, in a burst, with what follows.
     fn sent(&mut self, now: Instant, octets: usize) {
         self.act();
-        if !self.unsent.is_empty() && self.pace.is_due(now, octets) {
+        if self.unsent.is_empty() {
+            return;
+        }
+        if self.pace.is_due(now, octets) {
             self.send();
+        } else {
+            self.unsent_at.get_or_insert(now + self.hold);
         }
     }
 
@@ -379,8 +412,9 @@ impl Driver {
             let Some(key) = self.unsent.pop_front() else {
                 break;
             };
-            self.flush(key);
+            self.flush_link(key);
         }
+        self.unsent_at = None; // what is left has had its share of this turn, and goes on at once
     }
 
     /// Closes every socket without a goodbye, for an adapter that is itself ended. Peers find the links cut.

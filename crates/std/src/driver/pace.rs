@@ -6,8 +6,8 @@ use atonce::Instant;
 
 /// A message that stands alone is written by the call that sends it: that is the shortest way. In a stream of small
 /// messages a system call for each would cost most of the time, so that after [`Pace::ALONE`] messages within
-/// [`Pace::WINDOW`] the following ones are written [`Pace::TOGETHER`] at a time. What waits then is also written by the
-/// adapter's next turn, which the first message that waits asks for: it never waits for a message that does not come.
+/// [`Pace::WINDOW`] the following ones are written [`Pace::TOGETHER`] at a time, by the call that makes them so many. The last
+/// ones of a stream are written by a turn, so that they never wait for a message that does not come.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     window: Instant,
@@ -42,6 +42,11 @@ impl Pace {
         due
     }
 
+    /// Whether messages come so fast that they are written together.
+    pub(super) fn is_streaming(&self, now: Instant) -> bool {
+        self.in_window > Self::ALONE && now - self.window <= Self::WINDOW
+    }
+
     /// Something was received: what is sent now may be the answer to it, and is no part of a stream.
     pub(super) fn rest(&mut self) {
         self.in_window = 0;
@@ -59,8 +64,11 @@ mod tests {
         assert!((0..100).all(|i| pace.is_due(at(2 * i), 10)));
         let now = at(1_000);
         assert_eq!((0..16).filter(|_| pace.is_due(now, 10)).count(), 16);
+        assert!(!pace.is_streaming(now));
         assert_eq!((0..640).filter(|_| pace.is_due(now, 10)).count(), 10);
         assert!((0..100).all(|_| pace.is_due(now, 64 * 1024)));
+        assert!(pace.is_streaming(now));
+        assert!(!pace.is_streaming(now + Duration::from_millis(2)));
         pace.rest();
         assert!(pace.is_due(now, 10));
     }

@@ -1,0 +1,348 @@
+//! What the handles of a node and its thread share, and who takes the node's turns.
+//!
+//! Somebody has to wait for the sockets and take a turn whenever one is ready. That is the node's thread, or an application's
+//! thread that waits for an event: then the octets are read, and the event told, on the very thread that wants it. To hand it
+//! over would cost two switches of threads for each message, several times of what the message itself costs.
+//!
+//! ```text
+//!                an event for a receiver that waits             a receiver waits again
+//!   ┌────────┐ ─────────────────────────────────────▶ ┌────────┐ ─────────────────────▶ ┌──────────┐
+//!   │ Thread │                                         │ Nobody │                        │ Receiver │
+//!   └────────┘ ◀───────────────────────────────────── └────────┘ ◀───────────────────── └──────────┘
+//!                nobody came for GRACE                           it has its event
+//! ```
+//!
+//! Nothing waits for the application: when it does not come back within [`GRACE`], the thread goes on without it.
+
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use atonce::zre::Event;
+
+use crate::driver::{Driver, Inbox, Poller};
+
+/// What is said when the node's own code panicked: everything it held is suspect.
+const PANICKED: &str = "atonce: the node panicked earlier; this is a bug, please report it";
+
+/// How long the sockets may be left alone while the application has an event in hand and may come back for the next one.
+/// Short beside every time limit of the protocol, long beside what most applications do with a message.
+const GRACE: Duration = Duration::from_millis(1);
+
+/// Locks are taken in the order of the fields.
+pub(crate) struct Shared {
+    inbox: Mutex<Inbox>,
+    /// Held by whoever takes the turns, also while waiting.
+    poller: Mutex<Poller>,
+    core: Mutex<Core>,
+    /// There is an event, or somebody who waits for one shall take the turns, or the node ended.
+    events: Condvar,
+    /// Something was sent, so that a full queue may have room; or the node ended.
+    room: Condvar,
+    /// The node ended.
+    end: Condvar,
+    /// For the thread, while it does not take the turns.
+    parked: Condvar,
+}
+
+pub(crate) struct Core {
+    pub(crate) driver: Driver,
+    turns: Turns,
+    /// Changes whenever a receiver begins or ends to take the turns.
+    shift: u64,
+    /// The thread sleeps until it is woken: a receiver takes the turns and has nothing to do itself.
+    sleeps: bool,
+    /// How many wait in `events`.
+    receivers: usize,
+    /// How many wait in `room`.
+    senders: usize,
+    /// Nobody takes turns any more.
+    ended: bool,
+    /// The node's code panicked without this lock (with it, the lock is poisoned).
+    panicked: bool,
+}
+
+/// Who takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turns {
+    Thread,
+    Receiver,
+    Nobody,
+}
+
+/// Nothing happened in time, or nothing will.
+pub(crate) struct NoEvent;
+
+impl Shared {
+    pub(crate) fn new(mut driver: Driver, poller: Poller) -> Self {
+        driver.hold_back(GRACE);
+        Self {
+            inbox: Mutex::default(),
+            poller: Mutex::new(poller),
+            core: Mutex::new(Core {
+                driver,
+                turns: Turns::Thread,
+                shift: 0,
+                sleeps: false,
+                receivers: 0,
+                senders: 0,
+                ended: false,
+                panicked: false,
+            }),
+            events: Condvar::new(),
+            room: Condvar::new(),
+            end: Condvar::new(),
+            parked: Condvar::new(),
+        }
+    }
+
+    /// # Panics
+    ///
+    /// When the node's code panicked: nobody is to wait for what will not come.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        sound(self.core.lock().ok()).expect(PANICKED)
+    }
+
+    /// Unless the node's code panicked.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Core>> {
+        sound(self.core.lock().ok())
+    }
+
+    /// The node's thread.
+    pub(crate) fn run(&self) {
+        let _end = End {
+            shared: self,
+            always: true,
+        };
+        let mut timeout = Some(Duration::ZERO);
+        loop {
+            match self.take_turns(timeout, None, |core| core.receivers > 0) {
+                Ok(core) if core.driver.is_ended() => return,
+                Ok(mut core) => {
+                    core.turns = Turns::Nobody;
+                    drop(core); // whoever is woken wants it
+                    self.events.notify_one();
+                }
+                Err(_) => return,
+            }
+            if !self.park() {
+                return;
+            }
+            timeout = Some(Duration::ZERO);
+        }
+    }
+
+    /// Waits until the thread is to take the turns; `false` when nobody is to take them any more.
+    fn park(&self) -> bool {
+        let mut core = self.lock();
+        loop {
+            let shift = core.shift;
+            core = wait(&self.parked, core, Some(GRACE));
+            while !core.ended && core.turns == Turns::Receiver && core.shift == shift {
+                core.sleeps = true;
+                core = wait(&self.parked, core, None);
+                core.sleeps = false;
+            }
+            if core.ended {
+                return false;
+            }
+            if core.turns == Turns::Nobody && core.shift == shift {
+                core.turns = Turns::Thread;
+                return true;
+            }
+        }
+    }
+
+    /// Takes turns until there is an event that `wants` to be told, or the node or the time ended.
+    fn take_turns(
+        &self,
+        mut timeout: Option<Duration>,
+        deadline: Option<Instant>,
+        wants: impl Fn(&Core) -> bool,
+    ) -> io::Result<MutexGuard<'_, Core>> {
+        let mut poller = self.poller.lock().expect(PANICKED);
+        loop {
+            let left = left_until(deadline);
+            poller
+                .wait([timeout, left].into_iter().flatten().min())
+                .inspect_err(|error| {
+                    tracing::error!(%error, "the node cannot wait for its sockets");
+                })?;
+            let mut core = self.lock();
+            core.driver.turn(&mut poller);
+            if core.senders > 0 {
+                self.room.notify_all();
+            }
+            if core.driver.is_ended()
+                || (core.driver.has_event() && wants(&core))
+                || left_until(deadline) == Some(Duration::ZERO)
+            {
+                return Ok(core);
+            }
+            timeout = core.driver.sleep();
+        }
+    }
+
+    /// The next event, at the latest at `deadline`.
+    pub(crate) fn receive(&self, deadline: Option<Instant>) -> Result<Event, NoEvent> {
+        loop {
+            let mut inbox = self.inbox.lock().expect(PANICKED);
+            if let Some(event) = inbox.pop() {
+                return Ok(event);
+            }
+            if inbox.is_over() {
+                return Err(NoEvent);
+            }
+            let mut core = self.lock();
+            inbox.fill(&mut core.driver);
+            core.settle();
+            if let Some(event) = inbox.pop() {
+                // Another receiver may wait while there is more.
+                let more = core.receivers > 0 && (!inbox.is_empty() || core.driver.has_event());
+                drop((core, inbox));
+                if more {
+                    self.events.notify_one();
+                }
+                return Ok(event);
+            }
+            if core.ended {
+                inbox.close();
+                return Err(NoEvent);
+            }
+            drop(inbox); // others may look meanwhile
+            let left = left_until(deadline);
+            if left == Some(Duration::ZERO) {
+                return Err(NoEvent);
+            }
+            if core.turns == Turns::Nobody {
+                self.drive(core, deadline);
+            } else {
+                core.receivers += 1;
+                let mut core = wait(&self.events, core, left);
+                core.receivers -= 1;
+            }
+        }
+    }
+
+    /// Takes the turns on the thread of a receiver, until there is an event.
+    fn drive(&self, mut core: MutexGuard<'_, Core>, deadline: Option<Instant>) {
+        let mut end = End {
+            shared: self,
+            always: false,
+        };
+        core.turns = Turns::Receiver;
+        core.shift += 1;
+        let timeout = core.driver.sleep();
+        drop(core);
+        match self.take_turns(timeout, deadline, |_| true) {
+            Ok(mut core) => {
+                core.turns = Turns::Nobody;
+                core.shift += 1;
+                end.always = core.driver.is_ended();
+                let (sleeps, receivers) = (core.sleeps, core.receivers);
+                drop(core);
+                if sleeps {
+                    self.parked.notify_one();
+                }
+                if receivers > 0 {
+                    self.events.notify_one();
+                }
+            }
+            Err(_) => end.always = true,
+        }
+    }
+
+    /// Waits for room in a queue as long as `left`.
+    pub(crate) fn wait_for_room<'a>(
+        &self,
+        mut core: MutexGuard<'a, Core>,
+        left: Option<Duration>,
+    ) -> MutexGuard<'a, Core> {
+        core.senders += 1;
+        core = wait(&self.room, core, left);
+        core.senders -= 1;
+        core
+    }
+
+    /// Says goodbye, and waits until the node ended, at most until `deadline`. Whether it did.
+    pub(crate) fn stop(&self, mut core: MutexGuard<'_, Core>, deadline: Option<Instant>) -> bool {
+        if !core.ended {
+            core.driver.stop();
+            core.driver.wake();
+            self.parked.notify_one();
+        }
+        while !core.ended {
+            let left = left_until(deadline);
+            if left == Some(Duration::ZERO) {
+                return false;
+            }
+            core = wait(&self.end, core, left);
+        }
+        true
+    }
+}
+
+impl Core {
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// After whatever may have given the node something to do.
+    pub(crate) fn settle(&mut self) {
+        // While nobody takes turns, somebody will in a moment.
+        if self.driver.wants_turn() {
+            self.driver.wake();
+        }
+    }
+}
+
+/// Tells everybody that nobody takes turns any more: `always`, or when the code panics.
+struct End<'a> {
+    shared: &'a Shared,
+    always: bool,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        if !self.always && !thread::panicking() {
+            return;
+        }
+        let mut core = match self.shared.core.lock() {
+            Ok(core) => core,
+            Err(poisoned) => poisoned.into_inner(), // only flags are touched
+        };
+        core.ended = true;
+        core.panicked |= thread::panicking();
+        drop(core);
+        for condition in [
+            &self.shared.events,
+            &self.shared.room,
+            &self.shared.end,
+            &self.shared.parked,
+        ] {
+            condition.notify_all();
+        }
+    }
+}
+
+/// How long there is until then; `None` without an end.
+pub(crate) fn left_until(end: Option<Instant>) -> Option<Duration> {
+    end.map(|end| end.saturating_duration_since(Instant::now()))
+}
+
+fn wait<'a>(
+    condition: &Condvar,
+    core: MutexGuard<'a, Core>,
+    left: Option<Duration>,
+) -> MutexGuard<'a, Core> {
+    let core = match left {
+        Some(left) => condition.wait_timeout(core, left).ok().map(|woken| woken.0),
+        None => condition.wait(core).ok(),
+    };
+    sound(core).expect(PANICKED)
+}
+
+fn sound(core: Option<MutexGuard<'_, Core>>) -> Option<MutexGuard<'_, Core>> {
+    core.filter(|core| !core.panicked)
+}
