@@ -1,6 +1,7 @@
 //! One node and a ZMTP connection per link: the level of bytes and datagrams.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use bytes::buf::Limit;
@@ -150,6 +151,10 @@ struct Link {
     paused: bool,
     /// The node has forgotten the link; what is queued goes out, then it is closed.
     closing: bool,
+    /// The other side is a peer: what comes need not be weighed message by message.
+    trusted: bool,
+    /// Octets that came behind a message of a stranger which is still weighed. At most what one read brought.
+    backlog: Vec<u8>,
     /// The connection ended while messages waited to be taken.
     ended: Option<Cut>,
     /// When the connection wants to be called, as far as `timers` know.
@@ -164,9 +169,18 @@ impl Link {
             connected,
             paused: false,
             closing: false,
+            trusted: false,
+            backlog: Vec::new(),
             ended: None,
             deadline: None,
         }
+    }
+}
+
+impl Link {
+    /// Whether something came that the node did not take yet.
+    fn has_pending(&self) -> bool {
+        self.connection.pending_messages() > 0 || !self.backlog.is_empty()
     }
 }
 
@@ -296,7 +310,7 @@ impl Stack {
     /// A connection ended, or could not be made. What it brought before still counts.
     pub fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) {
         match self.links.get_mut(&link) {
-            Some(entry) if entry.paused && entry.connection.pending_messages() > 0 => {
+            Some(entry) if entry.paused && entry.has_pending() => {
                 entry.ended = Some(cut);
             }
             Some(entry) => {
@@ -316,8 +330,11 @@ impl Stack {
         if let Some(entry) = self.links.get_mut(&link)
             && !entry.closing
         {
-            entry.connection.handle_input(now, octets);
-            self.pump(now, link);
+            if entry.backlog.is_empty() {
+                self.feed(now, link, octets);
+            } else {
+                entry.backlog.extend_from_slice(octets);
+            }
         }
         self.settle(now);
     }
@@ -524,6 +541,33 @@ impl Stack {
         Connection::new(now, config)
     }
 
+    /// Hands octets to a connection. Those of a stranger go in message by message: when one of them is the HELLO that
+    /// makes it a peer, what comes behind it is a peer's, with a peer's limits.
+    fn feed(&mut self, now: Instant, link: LinkId, mut octets: &[u8]) {
+        while !octets.is_empty() {
+            let Some(entry) = self.links.get_mut(&link) else {
+                return;
+            };
+            if entry.closing {
+                return;
+            }
+            // A peer's octets are decoded even so: they wait as messages.
+            if entry.paused && !entry.trusted {
+                entry.backlog.extend_from_slice(octets);
+                return;
+            }
+            let taken = if entry.trusted {
+                octets.len()
+            } else {
+                entry.connection.lacking().min(octets.len())
+            };
+            let (now_taken, rest) = octets.split_at_checked(taken).unwrap_or((octets, &[]));
+            entry.connection.handle_input(now, now_taken);
+            octets = rest;
+            self.pump(now, link);
+        }
+    }
+
     /// Hands what a connection decoded to the node, as long as the node takes it.
     fn pump(&mut self, now: Instant, link: LinkId) {
         loop {
@@ -558,7 +602,9 @@ impl Stack {
                 // No business of a ROUTER or DEALER.
                 Some(_) => {}
                 None => {
-                    if let Some(cut) = entry.ended.take() {
+                    if !entry.has_pending()
+                        && let Some(cut) = entry.ended.take()
+                    {
                         self.drop_link(link);
                         self.node.handle_disconnected(now, link, cut);
                         return;
@@ -583,6 +629,24 @@ impl Stack {
                 entry.connection.resume(now);
                 self.actions.push_back(Action::Resume { link });
                 self.pump(now, link);
+                self.feed_backlog(now, link);
+            }
+        }
+    }
+
+    /// Hands on what came behind a message that was weighed until now.
+    fn feed_backlog(&mut self, now: Instant, link: LinkId) {
+        let Some(entry) = self.links.get_mut(&link) else {
+            return;
+        };
+        let backlog = core::mem::take(&mut entry.backlog);
+        // The end of the connection comes behind it.
+        let ended = entry.ended.take();
+        self.feed(now, link, &backlog);
+        if let (Some(ended), Some(entry)) = (ended, self.links.get_mut(&link)) {
+            entry.ended = Some(ended);
+            if !entry.paused {
+                self.pump(now, link);
             }
         }
     }
@@ -605,6 +669,7 @@ impl Stack {
                 }
                 zre::Action::Trust { link } => {
                     if let Some(entry) = self.links.get_mut(&link) {
+                        entry.trusted = true;
                         entry.connection.set_limits(zmtp::Limits {
                             frame_octets: self.config.limits.frame_octets,
                             message_octets: self.config.limits.message_octets,

@@ -1009,3 +1009,60 @@ fn abilities_are_told_in_one_header() {
         .collect();
     assert_eq!(headers, ["X-ATONCE"]);
 }
+
+// ---- last words and first words
+
+#[test]
+fn what_was_said_right_before_the_goodbye_is_heard() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    // The goodbye and the end of our own link overtake what the peer said last.
+    let id = lan.id(puppet);
+    lan.host(alice).deaf = true;
+    for _ in 0..100 {
+        let sequence = lan.puppet_next(puppet, alice);
+        let content = Frames::from(vec![7; 10_000]);
+        lan.puppet_says(puppet, link, sequence, Command::Whisper { content });
+    }
+    lan.puppet_beacons(puppet, id, 0);
+    lan.host(puppet).refuses = true;
+    lan.puppet_hangs_up_on(puppet, alice);
+    lan.run_for(ms(400));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    lan.hear(alice);
+    lan.puppet_closes(puppet, link);
+    lan.run_for(ms(10));
+    let events = names(&lan.events(alice));
+    assert_eq!(events.len(), 101);
+    assert_eq!(events.last().map(String::as_str), Some("exit puppet left"));
+}
+
+#[test]
+fn a_large_message_right_behind_the_greeting_is_a_peers_message() {
+    for together in [false, true] {
+        let mut lan = Lan::new();
+        let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+        lan.host(alice).deaf = together;
+        let link = lan.puppet_greets(puppet, alice);
+        let content = Frames::from(vec![7; 3_000_000]);
+        lan.puppet_says(puppet, link, 2, Command::Whisper { content });
+        let content = frames("small");
+        lan.puppet_says(puppet, link, 3, Command::Whisper { content });
+        lan.run_for(ms(50));
+        if together {
+            lan.hear(alice);
+        }
+        lan.run_for(ms(50));
+        let events = lan.events(alice);
+        assert_eq!(events.len(), 4, "{:?}", names(&events));
+    }
+}
+
+#[test]
+fn a_stranger_keeps_its_limits() {
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    let link = lan.puppet_dials(puppet, alice);
+    lan.puppet_sends(puppet, link, Frames::from(vec![7; 2_000_000]));
+    lan.run_for(ms(50));
+    assert!(lan.the_puppet(puppet).closed.contains(&link));
+}

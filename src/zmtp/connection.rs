@@ -328,6 +328,16 @@ impl Connection {
         self.events.messages()
     }
 
+    /// How many octets belong to the greeting, frame header or frame under way for sure: at least 1. An input of no more
+    /// than these ends at most one message, so that limits can be changed between two.
+    pub fn lacking(&self) -> usize {
+        let lacking = match &self.phase {
+            Phase::Greeting { len, .. } => Greeting::OCTETS - len,
+            _ => self.inbox.lacking(),
+        };
+        lacking.max(1)
+    }
+
     /// Octets of a message or command that is not whole yet. They are bounded by the limits.
     pub fn partial_octets(&self) -> usize {
         self.parts_octets + self.inbox.octets()

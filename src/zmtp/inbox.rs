@@ -178,6 +178,14 @@ impl Inbox {
         filled
     }
 
+    /// How many octets the header or body under way lacks.
+    pub(super) fn lacking(&self) -> usize {
+        match &self.body {
+            Some(body) => body.lacking(),
+            None => self.header.lacking(),
+        }
+    }
+
     /// The octets of the frame under way that are there.
     pub(super) fn octets(&self) -> usize {
         self.header.len + self.body.as_ref().map_or(0, |body| body.buffer.len())
@@ -190,6 +198,14 @@ impl Inbox {
 }
 
 impl PartialHeader {
+    fn lacking(&self) -> usize {
+        match FrameHeader::decode(self.octets.get(..self.len).unwrap_or_default()) {
+            Ok(Decoded::Partial { lacking }) => lacking,
+            // What is there is not whole, and not wrong: it was looked at when it came.
+            Ok(Decoded::Complete { .. }) | Err(_) => 1,
+        }
+    }
+
     #[inline]
     fn next(&mut self, input: &mut &[u8]) -> Result<Option<FrameHeader>, Error> {
         if self.len > 0 {

@@ -16,6 +16,9 @@ pub(super) const DIAL_DEADLINE: Duration = Duration::from_secs(5);
 /// well within a second.
 pub(super) const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 
+/// After how many refusals a mailbox that was up is gone.
+const REFUSALS: u32 = 2;
+
 /// The first pause before an endpoint is dialled again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -155,6 +158,11 @@ impl Dial {
                 .front()
                 .is_some_and(|first| now - *first < GREETINGS_WINDOW);
         !answer && !storm
+    }
+
+    /// Whether nobody listens there any more, as far as trying can tell.
+    pub(super) const fn is_given_up(&self) -> bool {
+        self.refusals >= REFUSALS
     }
 
     /// A new conversation begins: HELLO comes next.

@@ -16,9 +16,6 @@ use crate::{Instant, PeerId};
 /// How long the answer to our second HELLO may take to count as one.
 const ANSWER: core::time::Duration = core::time::Duration::from_secs(3);
 
-/// After how many refusals a peer whose mailbox was up is gone.
-const REFUSALS: u32 = 2;
-
 impl Node {
     /// ZRE-11. Notes a hint: somebody may be at this address. `false` when there are too many of them.
     pub(super) fn add_dial(&mut self, now: Instant, address: SocketAddr, dial: Dial) -> bool {
@@ -256,7 +253,6 @@ impl Node {
                 dial.failures = 0;
                 dial.refusals = 0;
                 self.begin_dial(now, address);
-                self.link_closed(now, id);
             }
             Owner::Peer(id) => {
                 dial.state = State::Waiting;
@@ -265,7 +261,12 @@ impl Node {
                     dial.refusals += 1;
                 }
                 let pause = dial.pause().max(REDIAL_PAUSE);
-                if dial.refusals >= REFUSALS {
+                // While it still speaks, what it says is heard to the end.
+                let silent = self
+                    .peers
+                    .get(&id)
+                    .is_none_or(|peer| peer.inbound.is_none());
+                if dial.is_given_up() && silent {
                     self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
                 } else {
                     self.timers.set(Due::Dial(address), now + pause);

@@ -187,7 +187,7 @@ impl Node {
             // ZRE-15: whatever precedes HELLO has no meaning.
             return;
         };
-        let closed = self.is_closed(record);
+        let closed = record.inbound.is_none();
         if let Command::Hello(hello) = &message.command {
             let Some(address) = self.mailbox_of(remote, hello) else {
                 return self.close(link);

@@ -9,7 +9,7 @@ use tracing::{debug, trace};
 use super::dial::{Dial, Owner, State};
 use super::inbound::{Role, Stage};
 use super::node::{Due, Node};
-use super::record::{Challenge, Claim, Record};
+use super::record::{Challenge, Claim};
 use super::{Event, ExitReason, Lost, Presence};
 use crate::net::LinkId;
 use crate::wire::Beacon;
@@ -165,11 +165,7 @@ impl Node {
         });
         doubt(challenge);
         let address = record.address;
-        if self
-            .peers
-            .get(&id)
-            .is_some_and(|record| self.is_closed(record))
-        {
+        if record.inbound.is_none() {
             return self.doubt_confirmed(now, id);
         }
         if !begun {
@@ -179,24 +175,22 @@ impl Node {
         }
     }
 
-    /// Whether one of the links between us and the peer is gone.
-    pub(super) fn is_closed(&self, record: &Record) -> bool {
-        record.inbound.is_none()
-            || self
-                .dials
-                .get(&record.address)
-                .is_none_or(|dial| dial.up().is_none())
-    }
-
-    /// One of the links between us and a peer is gone: whatever was in doubt is settled.
+    /// The link on which a peer speaks was read to its end: whatever was in doubt is settled, and nothing that it said
+    /// is lost.
     pub(super) fn link_closed(&mut self, now: Instant, id: PeerId) {
         let Some(record) = self.peers.get(&id) else {
             return;
         };
+        let gone = self
+            .dials
+            .get(&record.address)
+            .is_none_or(Dial::is_given_up);
         if record.challenge.is_some() {
             self.doubt_confirmed(now, id);
         } else if record.farewell.is_some_and(|said| now - said < FAREWELL) {
             self.exit(now, id, ExitReason::Left);
+        } else if gone {
+            self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
         }
     }
 

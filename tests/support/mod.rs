@@ -77,6 +77,11 @@ pub(crate) struct Host {
     pub(crate) reading: bool,
     /// Links that the node does not want to be read, with what waits on them.
     paused: BTreeMap<u64, Vec<Vec<u8>>>,
+    /// Nothing that comes over a connection is read: it waits, as one piece for each.
+    pub(crate) deaf: bool,
+    unheard: BTreeMap<u64, Vec<u8>>,
+    /// Its mailbox is closed: who dials it is refused.
+    pub(crate) refuses: bool,
     /// What waits for links whose reader is stalled.
     pub(crate) stalled: bool,
 }
@@ -159,6 +164,9 @@ impl Lan {
             events: Vec::new(),
             reading: true,
             paused: BTreeMap::new(),
+            deaf: false,
+            refuses: false,
+            unheard: BTreeMap::new(),
             stalled: false,
         });
         self.hosts.len() - 1
@@ -548,10 +556,9 @@ impl Lan {
         let now = self.now;
         let remote = SocketAddr::new(self.hosts[from.host].address.ip(), 50_000);
         // The last one who took a port has it.
-        let there = self
-            .hosts
-            .iter()
-            .rposition(|host| host.address == address && !matches!(host.machine, Machine::Dead));
+        let there = self.hosts.iter().rposition(|host| {
+            host.address == address && !host.refuses && !matches!(host.machine, Machine::Dead)
+        });
         let Some(to) = there else {
             return self.push(Delivery::Ended {
                 to: from,
@@ -603,6 +610,9 @@ impl Lan {
     fn receive(&mut self, to: End, octets: Vec<u8>) {
         let now = self.now;
         let host = &mut self.hosts[to.host];
+        if host.deaf {
+            return host.unheard.entry(to.key).or_default().extend(octets);
+        }
         match &mut host.machine {
             Machine::Node(stack, _) => {
                 if let Some(&link) = host.links.get(&to.key) {
@@ -779,6 +789,28 @@ impl Lan {
             }
             Action::Resolve { .. } => {}
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// A deaf host hears what waited, each connection's as one piece.
+    pub(crate) fn hear(&mut self, host: usize) {
+        self.hosts[host].deaf = false;
+        for (key, octets) in std::mem::take(&mut self.hosts[host].unheard) {
+            self.receive(End { host, key }, octets);
+        }
+    }
+
+    /// The puppet closes the connections that a node made to it.
+    pub(crate) fn puppet_hangs_up_on(&mut self, puppet: usize, node: usize) {
+        let ends: Vec<_> = self
+            .wires
+            .iter()
+            .filter(|(a, b)| a.host == node && b.host == puppet && a.key >= (1 << 32))
+            .map(|(_, b)| *b)
+            .collect();
+        for end in ends {
+            self.the_puppet(puppet).links.remove(&end.key);
+            self.hang_up(end, Cut::Closed);
         }
     }
 
