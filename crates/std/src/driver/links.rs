@@ -1,7 +1,7 @@
 //! TCP connections: dialled, accepted, read, written and closed.
 
 use std::cell::RefCell;
-use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read};
 use std::net::SocketAddr;
 
 use atonce::{Cut, LinkId};
@@ -9,10 +9,13 @@ use bytes::BufMut;
 use mio::Interest;
 use mio::event::Event;
 use mio::net::TcpStream;
+#[cfg(not(target_vendor = "apple"))]
+use nix::sys::socket::MsgFlags;
 use smallvec::SmallVec;
+use socket2::SockRef;
 
 use super::cut::cut;
-use super::fill::fill;
+use super::fill::{Filled, fill};
 use super::interfaces::Listing;
 use super::{Driver, Source};
 
@@ -25,8 +28,20 @@ const LINK_OCTETS: usize = 1024 * 1024;
 /// What small reads are read into, in octets. One for each thread that drives a node.
 const SCRATCH_OCTETS: usize = 256 * 1024;
 
+/// What is read of the messages behind a large frame together with it. If they are small it is enough of them, and if the next
+/// is large too, not too much of it to be copied.
+const BEYOND_OCTETS: usize = 4 * 1024;
+
 /// Slices given to one system call. More would save little, and the kernel takes at most 1,024.
 const SLICES: usize = 64;
+
+/// To write to a connection that the other side ended must be an error and not a signal: the program that the node runs in
+/// may have SIGPIPE at its default, which ends the process. On Apple's systems the sockets have an option for it, which is
+/// set when they are made.
+#[cfg(not(target_vendor = "apple"))]
+const WITHOUT_SIGNAL: i32 = MsgFlags::MSG_NOSIGNAL.bits();
+#[cfg(target_vendor = "apple")]
+const WITHOUT_SIGNAL: i32 = 0;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_OCTETS]);
@@ -208,34 +223,44 @@ impl Driver {
             return None;
         }
         let id = link.id;
-        // Whether it went right into the buffer of a large frame.
-        let mut filled = false;
         let result = match self.stack.receive_buffer(id) {
+            // What lacks of a large frame, and with the same system call the beginning of what follows it.
             Some(mut buffer) if buffer.has_remaining_mut() => {
-                filled = true;
-                fill(&link.stream, &mut buffer)
+                let beyond = scratch.get_mut(..BEYOND_OCTETS).unwrap_or_default();
+                fill(&link.stream, &mut buffer, beyond)
             }
-            _ => link.stream.read(scratch).map(|came| (came, scratch.len())),
+            _ => link.stream.read(scratch).map(|came| Filled {
+                within: 0,
+                beyond: came,
+                is_full: came == scratch.len(),
+            }),
         };
         match result {
-            Ok((0, _)) => {
+            Ok(Filled {
+                within: 0,
+                beyond: 0,
+                ..
+            }) => {
                 let cut = link.cut.unwrap_or(Cut::Closed);
                 tracing::debug!(%id, ?cut, "ended");
                 self.disconnect(key, cut);
                 None
             }
-            Ok((came, asked)) => {
-                // Less than was asked for: the socket is empty, and something new will be reported. An end that was
+            Ok(filled) => {
+                // Less than there was room for: the socket is empty, and something new will be reported. An end that was
                 // reported already will not be reported again.
-                link.readable = came == asked || link.ending;
+                link.readable = filled.is_full || link.ending;
                 let now = self.clock.now();
-                if filled {
+                if filled.within > 0 {
                     self.stack.handle_filled(now, id);
-                } else if let Some(octets) = scratch.get(..came) {
+                }
+                if let Some(octets) = scratch.get(..filled.beyond)
+                    && !octets.is_empty()
+                {
                     self.stack.handle_received(now, id, octets);
                 }
                 self.act();
-                Some(came)
+                Some(filled.within + filled.beyond)
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => Some(0),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -275,7 +300,8 @@ impl Driver {
             if octets == 0 {
                 return;
             }
-            let result = link.stream.write_vectored(&slices);
+            let result =
+                SockRef::from(&link.stream).send_vectored_with_flags(&slices, WITHOUT_SIGNAL);
             drop(slices);
             match result {
                 Ok(taken) => {
