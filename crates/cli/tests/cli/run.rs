@@ -307,3 +307,22 @@ fn a_full_queue_is_an_error_that_names_the_peer() {
     bob.signal(Signal::CONT);
     alice.end().with(0);
 }
+
+#[test]
+fn what_was_said_before_the_end_of_input_arrives() {
+    let network = Network::new();
+    let (mut alice, mut bob) = pair(&network, &[]);
+    let lines: Vec<_> = (0..100)
+        .map(|n| json!({"do": "whisper", "peer": "bob", "content": [n.to_string()]}).to_string())
+        .collect();
+    alice.feed((lines.join("\n") + "\n{\"do\":\"peers\",\"id\":1}").as_bytes());
+    alice.event(&json!({"event": "peers", "id": 1}));
+    for n in 0..100 {
+        assert_eq!(
+            bob.event(&json!({"event": "whisper"}))["content"],
+            json!([n.to_string()])
+        );
+    }
+    bob.event(&json!({"event": "exit", "reason": "left"}));
+    alice.wait().with(0);
+}

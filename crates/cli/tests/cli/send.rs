@@ -39,6 +39,20 @@ fn a_single_dash_sends_standard_input_as_one_binary_frame() {
 }
 
 #[test]
+fn what_fits_no_buffer_of_a_socket_arrives_before_the_node_leaves() {
+    let network = Network::new();
+    let mut bob = network.node("bob", &["--group", "CHAT"]);
+    let large = "x".repeat(5_000_000);
+    let mut shout = network.start(&["shout", "CHAT", "-"]);
+    shout.feed(large.as_bytes());
+    shout.wait().with(0);
+    assert_eq!(
+        bob.event(&json!({"event": "shout"}))["content"],
+        json!([large])
+    );
+}
+
+#[test]
 fn a_shout_goes_to_every_member_that_is_there() {
     let network = Network::new();
     let mut members: Vec<_> = ["a", "b", "c"]
