@@ -5,6 +5,16 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 /// One TCP connection, dialled or accepted. A name is never used twice by the same node.
+///
+/// ```
+/// use atonce::{Action, Config, Instant, Stack};
+///
+/// let mut stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
+/// stack.connect(Instant::ZERO, &"tcp://192.168.1.7:49152".parse()?);
+/// let Some(Action::Dial { link, .. }) = stack.poll_action() else { panic!() };
+/// assert_eq!(link.as_u64(), 0);
+/// # Ok::<(), atonce::endpoint::InvalidEndpoint>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub(crate) u64);
 
@@ -22,6 +32,17 @@ impl fmt::Display for LinkId {
 }
 
 /// One interface with a listening mailbox on it. A name is never used twice by the same node.
+///
+/// ```
+/// use atonce::{Config, Event, Instant, Interface, InterfaceId, Stack};
+///
+/// let mut stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
+/// let eth0 = Interface { name: "eth0".into(), address: [10, 0, 0, 1].into(), port: 49152 };
+/// let id: InterfaceId = stack.handle_interface_up(Instant::ZERO, eth0);
+/// stack.handle_interface_down(Instant::ZERO, id, "the cable was pulled");
+/// let events = [(); 2].map(|()| stack.poll_event(Instant::ZERO));
+/// assert!(matches!(events[1], Some(Event::InterfaceDown { .. })));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceId(pub(crate) u32);
 
@@ -55,6 +76,21 @@ impl Interface {
 }
 
 /// How a TCP connection ended, or why it was never made.
+///
+/// ```
+/// use std::io::ErrorKind;
+/// use atonce::Cut;
+///
+/// fn cut(error: &std::io::Error) -> Cut {
+///     match error.kind() {
+///         ErrorKind::ConnectionRefused => Cut::Refused,
+///         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Cut::Reset,
+///         ErrorKind::OutOfMemory => Cut::Resources,
+///         _ => Cut::Unreachable,
+///     }
+/// }
+/// assert_eq!(cut(&ErrorKind::ConnectionRefused.into()), Cut::Refused);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// Nobody listens there.

@@ -79,6 +79,14 @@ pub enum Action {
 }
 
 /// What the next deadline is for.
+///
+/// ```
+/// use atonce::{Config, Instant, Stack, Timer, zre};
+///
+/// let stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
+/// let (at, timer) = stack.poll_timeout().unwrap();
+/// assert_eq!((at.as_millis(), timer), (1_000, Timer::Node(zre::Timer::Beacon)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Timer {

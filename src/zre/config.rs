@@ -60,6 +60,21 @@ impl Default for Config {
 }
 
 /// What the network and the application may cost a node: every count, length and queue has its bound here.
+///
+/// ```
+/// use atonce::zre::{Config, Limits};
+///
+/// // A small device: little memory, few peers.
+/// let limits = Limits {
+///     message_octets: 64 * 1024,
+///     send_octets: 128 * 1024,
+///     receive_octets: 128 * 1024,
+///     peers: 32,
+///     ..Limits::default()
+/// };
+/// let config = Config { limits, ..Config::default() };
+/// assert_eq!(config.limits.groups_per_peer, 1_024);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The largest frame that a known peer may send, in octets: 256 MiB.

@@ -8,6 +8,23 @@ use super::Peer;
 use crate::wire::{Frames, Malformed, Text};
 
 /// What happened. ENTER comes before any other event of a peer, and exactly one EXIT after them.
+///
+/// ```
+/// use atonce::Event;
+///
+/// fn tell(event: &Event) -> String {
+///     match event {
+///         Event::Enter { peer } => format!("{} is here", peer.name),
+///         Event::Shout { peer, group, content } => {
+///             format!("{} to {group}: {} frames", peer.name, content.len())
+///         }
+///         Event::Exit { peer, reason } => format!("{} is gone: {reason}", peer.name),
+///         // There will be more kinds.
+///         other => format!("{other:?}"),
+///     }
+/// }
+/// assert_eq!(tell(&Event::Stopped), "Stopped");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -87,6 +104,15 @@ pub enum Event {
 }
 
 /// Why a peer is gone.
+///
+/// ```
+/// use atonce::ExitReason;
+/// use atonce::zre::Lost;
+///
+/// let reason = ExitReason::Lost(Lost::Gap { expected: 7, found: 9 });
+/// assert_eq!(reason.as_str(), "lost");
+/// assert_eq!(reason.to_string(), "lost: a gap: expected message 7, found 9");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitReason {
@@ -105,6 +131,12 @@ pub enum ExitReason {
 }
 
 /// What exactly was lost with a peer.
+///
+/// ```
+/// use atonce::zre::Lost;
+///
+/// assert_eq!(Lost::Unreachable.to_string(), "its mailbox is gone");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lost {

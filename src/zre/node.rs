@@ -25,7 +25,19 @@ use crate::wire::zre::{Command, Hello, Message};
 use crate::wire::{Beacon, Frames, Text};
 use crate::{Instant, PeerId};
 
-/// What the node wants done. The [`Stack`](crate::Stack) does it with its connections or passes it on.
+/// What the node wants done.
+///
+/// ```
+/// use atonce::zre::{Action, Config, Node};
+/// use atonce::Instant;
+///
+/// let mut node = Node::new(Instant::ZERO, [7; 32], Config::default());
+/// node.connect(Instant::ZERO, &"tcp://192.168.1.7:49152".parse()?);
+/// assert!(matches!(node.poll_action(), Some(Action::Dial { .. })));
+/// # Ok::<(), atonce::endpoint::InvalidEndpoint>(())
+/// ```
+///
+/// The [`Stack`](crate::Stack) does it with its connections or passes it on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Broadcast this beacon on the interface.
@@ -104,6 +116,14 @@ impl Due {
 }
 
 /// What the next deadline of a node is for.
+///
+/// ```
+/// use atonce::zre::{Config, Node, Timer};
+/// use atonce::Instant;
+///
+/// let node = Node::new(Instant::ZERO, [7; 32], Config::default());
+/// assert_eq!(node.poll_timeout(), Some((Instant::from_millis(1_000), Timer::Beacon)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Timer {
@@ -627,6 +647,16 @@ impl Node {
 }
 
 /// A peer that is here, now.
+///
+/// ```
+/// use atonce::{Config, Instant, Stack};
+///
+/// let stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
+/// for view in stack.peers() {
+///     println!("{} ({}) is in {:?}", view.peer.name, view.presence.as_str(), view.groups);
+/// }
+/// assert_eq!(stack.peers_in(b"CHAT").count(), 0);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PeerView<'a> {
     /// Who it is.

@@ -4,6 +4,20 @@ use crate::PeerId;
 use crate::wire::{Headers, Text};
 
 /// Who a peer is: what its HELLO said. One value for each time it enters, shared by all its events.
+///
+/// ```
+/// use atonce::{Peer, PeerId};
+///
+/// let peer = Peer {
+///     id: PeerId::from_bytes([7; 16]),
+///     name: "kitchen".try_into()?,
+///     endpoint: "tcp://192.168.1.7:49152".try_into()?,
+///     headers: [("X-ROLE".try_into()?, "thermometer".try_into()?)].into_iter().collect(),
+/// };
+/// assert_eq!(peer.name, "kitchen");
+/// assert_eq!(peer.headers.get("X-ROLE").unwrap().to_str_lossy(), "thermometer");
+/// # Ok::<(), atonce::wire::TooLong>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Its identity.
@@ -17,6 +31,10 @@ pub struct Peer {
 }
 
 /// How lively a peer is.
+///
+/// ```
+/// assert_eq!(atonce::Presence::Evasive.as_str(), "evasive");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Presence {
     /// Heard of within the evasive timeout.
