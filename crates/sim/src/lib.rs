@@ -1,0 +1,89 @@
+//! A virtual network for [`atonce`] nodes: thousands of them in one process, in virtual time, with every fault on demand, and each
+//! run repeatable from its seed.
+//!
+//! A [`Sim`] drives the very [`Stack`](atonce::Stack) that the adapters for real sockets drive. Only the sockets, the clock and the
+//! entropy are its own, so what a program does here it does there. Use it to test
+//!
+//! * an application: how it behaves when peers come and go, networks part, and machines die;
+//! * `atonce` itself, with the [`tester`] that `atonce sim` runs.
+//!
+//! # A test of an application
+//!
+//! Here is one that counts who else is there, and a test that it counts right after a partition:
+//!
+//! ```
+//! use atonce::Event;
+//! use atonce_sim::{Application, Context, Sim};
+//! use std::time::Duration;
+//!
+//! /// What is to be tested. It has its own state, and is told what happens.
+//! #[derive(Default)]
+//! struct Counter {
+//!     others: usize,
+//! }
+//!
+//! impl Application for Counter {
+//!     fn on_event(&mut self, _context: &mut Context<'_>, event: Event) {
+//!         match event {
+//!             Event::Enter { .. } => self.others += 1,
+//!             Event::Exit { .. } => self.others -= 1,
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//!
+//! // Three hosts on one LAN, a node on each.
+//! let mut sim = Sim::new(1);
+//! let lan = sim.segment();
+//! let hosts = [1, 2, 3].map(|n| sim.host(lan, [10, 0, 0, n]));
+//! let nodes = hosts.map(|host| sim.start_named(host, "counter", Counter::default()));
+//! sim.run_for(Duration::from_secs(1));
+//! assert!(nodes.iter().all(|node| sim.application(*node).others == 2));
+//!
+//! // The cable of the third is pulled for a minute: longer than the others wait for it.
+//! sim.partition(&[hosts[2]]);
+//! sim.run_for(Duration::from_secs(60));
+//! assert_eq!(nodes.map(|node| sim.application(node).others), [1, 1, 0]);
+//!
+//! // And put back.
+//! sim.heal();
+//! let back = sim.run_until_true(Duration::from_secs(10), |sim| {
+//!     nodes.iter().all(|node| sim.application(*node).others == 2)
+//! });
+//! assert!(back.is_some());
+//! ```
+//!
+//! # What there is
+//!
+//! | | |
+//! |---|---|
+//! | the network | [`segment`](Sim::segment)s of some [`Quality`], [`host`](Sim::host)s with one or several interfaces, [`router`](Sim::router)s, [`nat`](Sim::nat)s, names |
+//! | UDP | loss, duplication, delay and reordering; buffers that overflow |
+//! | TCP | bandwidth, delay and bounded buffers ([`Tcp`]): a reader that stops is felt by the writer; refusals, time-outs, backlogs; orderly ends and resets as Linux does them |
+//! | faults of the network | [`partition`](Sim::partition), [`cut_one_way`](Sim::cut_one_way), [`reset`](Sim::reset), [`blackhole_some`](Sim::blackhole_some), [`change_address`](Sim::change_address) |
+//! | faults of processes | [`kill`](Sim::kill), [`suspend`](Sim::suspend), [`set_deaf`](Sim::set_deaf) (the application takes no events), [`set_stalled`](Sim::set_stalled) (the process reads no sockets), a port given to another one ([`start_on`](Sim::start_on)) |
+//! | faults of machines | [`power_off`](Sim::power_off), clocks that jump ([`advance_clock`](Sim::advance_clock)) |
+//! | to see | [`application`](Sim::application), [`stack`](Sim::stack), an [`Observer`] of events and octets, a trace of everything as lines ([`trace_to`](Sim::trace_to)) and as a hash ([`trace_hash`](Sim::trace_hash)) |
+//!
+//! # Every run the same
+//!
+//! Nothing in it asks a clock, the operating system or a randomly seeded map. What happens by chance comes from one [`Chance`] made from
+//! the seed, and what is due at the same time happens in the order in which it was scheduled. So the same program with the same seed gives
+//! the same trace to the octet, and a failure that was seen once is seen each time.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod application;
+mod chance;
+mod schedule;
+mod sim;
+mod tcp;
+pub mod tester;
+mod topology;
+mod trace;
+
+pub use application::{Application, Context, NodeId, Observer, Wire};
+pub use chance::{Chance, InvalidOdds, Odds};
+pub use sim::{Counters, Sim};
+pub use tcp::Tcp;
+pub use topology::{HostId, Quality, RouterId, SegmentId};

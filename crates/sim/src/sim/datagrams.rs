@@ -1,0 +1,156 @@
+//! Datagrams: they get lost, come twice, or late.
+
+use std::net::SocketAddr;
+
+use atonce::InterfaceId;
+use bytes::Bytes;
+
+use super::{BEACON_PORT, Coming, Datagram, Sim, World};
+use crate::application::{Application, NodeId, Observer};
+use crate::topology::{HostId, count};
+use crate::trace::{self, Kind};
+
+/// Datagrams that a kernel keeps for a process that does not read: as many beacons as fit the usual buffer of Linux.
+const KEPT: usize = 256;
+
+impl<A: Application, O: Observer> Sim<A, O> {
+    pub(super) fn broadcast(&mut self, node: NodeId, interface: InterfaceId, octets: Bytes) {
+        let words = [octets.len() as u64, trace::checksum(&octets), 0];
+        self.world.say(node, Kind::Broadcast, words);
+        let from = self.host_of(node);
+        let Some(running) = self.running(node) else {
+            return;
+        };
+        let bound = running.interfaces.iter().find(|it| it.id == interface);
+        let Some(iface) = bound.and_then(|it| {
+            let host = self.world.topology.host(from);
+            host.interfaces.get(it.index)
+        }) else {
+            return;
+        };
+        let segment = iface.segment;
+        let source = SocketAddr::new(iface.address, BEACON_PORT);
+        let quality = self.world.topology.segment(segment).quality;
+        let jitter = self.world.jitter(quality.jitter);
+        let at = self.world.now + quality.delay + jitter;
+        self.world.post(
+            at,
+            Datagram {
+                from,
+                segment,
+                source,
+                to: None,
+                octets,
+            },
+        );
+    }
+
+    /// A datagram reaches its segment, or one host on it.
+    pub(super) fn datagram(&mut self, place: u32) {
+        let Some(datagram) = self.world.datagrams.try_remove(place as usize) else {
+            return;
+        };
+        if let Some(to) = datagram.to {
+            return self.deliver(&datagram, to);
+        }
+        let quality = self.world.topology.segment(datagram.segment).quality;
+        let plain = quality.loss == crate::Odds::NEVER
+            && quality.duplicate == crate::Odds::NEVER
+            && quality.reorder == crate::Odds::NEVER;
+        let members = self
+            .world
+            .topology
+            .segment(datagram.segment)
+            .members
+            .values();
+        let mut members: Vec<HostId> = members.copied().collect();
+        members.dedup();
+        for to in members {
+            if plain || to == datagram.from {
+                self.deliver(&datagram, to);
+                continue;
+            }
+            let chance = &mut self.world.chance;
+            if chance.happens(quality.loss) {
+                self.world.counters.datagrams_lost += 1;
+                let words = [u64::from(datagram.from.0), u64::from(to.0), 0];
+                self.world.say_all(Kind::DatagramLost, words);
+                continue;
+            }
+            let twice = chance.happens(quality.duplicate);
+            let late = chance.happens(quality.reorder);
+            let copies = usize::from(twice) + usize::from(late);
+            for _ in 0..copies {
+                let after = self.world.jitter(quality.late);
+                let copy = Datagram {
+                    to: Some(to),
+                    octets: datagram.octets.clone(),
+                    ..datagram
+                };
+                let at = self.world.now + after;
+                self.world.post(at, copy);
+            }
+            self.world.counters.datagrams_doubled += u64::from(twice);
+            self.world.counters.datagrams_late += u64::from(late);
+            if !late {
+                self.deliver(&datagram, to);
+            }
+        }
+    }
+
+    /// A datagram reaches a host, and every process there that listens.
+    fn deliver(&mut self, datagram: &Datagram, to: HostId) {
+        if self.world.topology.is_blocked(datagram.from, to) {
+            return;
+        }
+        let words = [
+            datagram.octets.len() as u64,
+            trace::checksum(&datagram.octets),
+            u64::from(datagram.from.0),
+        ];
+        let mut next = 0;
+        // A node may end by what it hears; the others move up then, and one of them may miss it.
+        while let Some(&node) = self.world.topology.host(to).nodes.get(next) {
+            next += 1;
+            let Some(running) = self.running_mut(node) else {
+                continue;
+            };
+            if !running.hears {
+                continue;
+            }
+            if running.reads() {
+                self.world.say(node, Kind::Datagram, words);
+                self.world.counters.datagrams += 1;
+                self.hear(node, datagram.source, &datagram.octets);
+            } else if running.datagrams.len() < KEPT {
+                let kept = (datagram.source, datagram.octets.clone());
+                running.datagrams.push_back(kept);
+            } else {
+                self.world.say(node, Kind::DatagramDropped, [0; 3]);
+            }
+        }
+    }
+
+    /// A process reads a datagram.
+    pub(super) fn hear(&mut self, node: NodeId, source: SocketAddr, octets: &[u8]) {
+        self.input(node, |stack, now| {
+            stack.handle_datagram(now, source, octets);
+        });
+        self.drain(node);
+    }
+}
+
+impl World {
+    fn post(&mut self, at: atonce::Instant, datagram: Datagram) {
+        let place = count(self.datagrams.insert(datagram));
+        self.schedule.push(at, Coming::Datagram(place));
+    }
+
+    /// A random length of time up to this.
+    pub(super) fn jitter(&mut self, most: std::time::Duration) -> std::time::Duration {
+        if most.is_zero() {
+            return most;
+        }
+        self.chance.between(std::time::Duration::ZERO, most)
+    }
+}

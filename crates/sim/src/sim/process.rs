@@ -1,0 +1,356 @@
+//! Processes: what is put into a node, what comes out of it, and its end.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use atonce::{Action, Event, Instant, LinkId, Stack};
+use bytes::Bytes;
+
+use super::{Bound, Coming, Sim, World};
+use crate::application::{Application, Context, NodeId, Observer};
+use crate::chance::Chance;
+use crate::tcp::{LinkTable, StreamKey};
+use crate::trace::{self, Kind};
+
+/// How long a resolver takes.
+const RESOLVER: Duration = Duration::from_millis(20);
+
+/// A process that lives.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) stack: Stack,
+    pub(super) interfaces: Vec<Bound>,
+    /// It listens to beacons.
+    pub(super) hears: bool,
+    pub(super) chance: Chance,
+    pub(super) links: LinkTable,
+    /// Links that have something to send that was not tried yet.
+    pub(super) unsent: VecDeque<LinkId>,
+    /// When the node is woken, as far as the schedule knows.
+    pub(super) armed: Option<Instant>,
+    /// Connections that the kernel made and the process did not accept yet.
+    pub(super) backlog: VecDeque<StreamKey>,
+    /// Datagrams that the process did not read yet.
+    pub(super) datagrams: VecDeque<(SocketAddr, Bytes)>,
+    /// Timers of the application that came while it could not be told.
+    pub(super) timers: VecDeque<u64>,
+    /// The process does not run.
+    pub(super) suspended: bool,
+    /// The process reads no sockets.
+    pub(super) stalled: bool,
+    /// The application takes no events.
+    pub(super) deaf: bool,
+}
+
+impl Running {
+    pub(super) fn new(stack: Stack, interfaces: Vec<Bound>, hears: bool, chance: Chance) -> Self {
+        Self {
+            stack,
+            interfaces,
+            hears,
+            chance,
+            links: LinkTable::default(),
+            unsent: VecDeque::new(),
+            armed: None,
+            backlog: VecDeque::new(),
+            datagrams: VecDeque::new(),
+            timers: VecDeque::new(),
+            suspended: false,
+            stalled: false,
+            deaf: false,
+        }
+    }
+
+    /// Whether the process takes in what its sockets have.
+    pub(super) const fn reads(&self) -> bool {
+        !self.suspended && !self.stalled
+    }
+}
+
+impl<A: Application, O: Observer> Sim<A, O> {
+    /// Calls into an application.
+    pub(super) fn call<T>(
+        &mut self,
+        node: NodeId,
+        act: impl FnOnce(&mut A, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let process = self.processes.get_mut(node.index())?;
+        let running = process.running.as_deref_mut()?;
+        let World {
+            now,
+            topology,
+            schedule,
+            trace,
+            ..
+        } = &mut self.world;
+        let mut context = Context {
+            node,
+            host: process.host,
+            now: *now,
+            ahead: topology.host(process.host).ahead,
+            stack: &mut running.stack,
+            chance: &mut running.chance,
+            schedule,
+            trace,
+        };
+        Some(act(&mut process.application, &mut context))
+    }
+
+    /// Gives something to a node, with the time of its host.
+    pub(super) fn input<T>(
+        &mut self,
+        node: NodeId,
+        give: impl FnOnce(&mut Stack, Instant) -> T,
+    ) -> Option<T> {
+        let process = self.processes.get_mut(node.index())?;
+        let running = process.running.as_deref_mut()?;
+        self.world.counters.inputs += 1;
+        let now = self.world.host_now(process.host);
+        Some(give(&mut running.stack, now))
+    }
+
+    /// Does what a node wants, tells its application what happened, and does what follows, until nothing does.
+    pub(super) fn drain(&mut self, node: NodeId) {
+        loop {
+            let Some(process) = self.processes.get_mut(node.index()) else {
+                return;
+            };
+            let Some(running) = process.running.as_deref_mut() else {
+                return;
+            };
+            if let Some(action) = running.stack.poll_action() {
+                self.act(node, action);
+                continue;
+            }
+            let now = self.world.host_now(process.host);
+            if !running.deaf
+                && !running.suspended
+                && let Some(event) = running.stack.poll_event(now)
+            {
+                self.tell(node, event);
+                continue;
+            }
+            if self.flush(node) {
+                continue;
+            }
+            break;
+        }
+        let now = self.world.now;
+        let Some(running) = self
+            .processes
+            .get(node.index())
+            .and_then(|process| process.running.as_deref())
+        else {
+            return;
+        };
+        let ended = running.stack.is_stopped() && (running.deaf || !running.stack.has_event());
+        self.observer.on_settled(now, node, &running.stack);
+        if ended {
+            self.world.say(node, Kind::Ended, [0; 3]);
+            self.end(node);
+        } else {
+            self.arm(node);
+        }
+    }
+
+    fn tell(&mut self, node: NodeId, event: Event) {
+        self.world.counters.events += 1;
+        self.world.say(node, Kind::Event, trace::event(&event));
+        let now = self.world.now;
+        if let Some(running) = self
+            .processes
+            .get(node.index())
+            .and_then(|process| process.running.as_deref())
+        {
+            self.observer.on_event(now, node, &running.stack, &event);
+        }
+        self.call(node, |application, context| {
+            application.on_event(context, event);
+        });
+    }
+
+    /// Makes sure that the node is woken at its deadline.
+    fn arm(&mut self, node: NodeId) {
+        let Some(process) = self.processes.get_mut(node.index()) else {
+            return;
+        };
+        let Some(running) = process.running.as_deref_mut() else {
+            return;
+        };
+        let Some((at, _)) = running.stack.poll_timeout() else {
+            return;
+        };
+        // A deadline of the host's clock, in the simulation's time.
+        let ahead = self.world.topology.host(process.host).ahead;
+        let at = (Instant::ZERO + (at - Instant::ZERO).saturating_sub(ahead)).max(self.world.now);
+        if running.armed.is_none_or(|armed| at < armed) {
+            running.armed = Some(at);
+            self.world.schedule.push(at, Coming::Deadline { node });
+        }
+    }
+
+    pub(super) fn deadline(&mut self, node: NodeId) {
+        let now = self.world.now;
+        let Some(running) = self.running_mut(node) else {
+            return;
+        };
+        if running.armed != Some(now) {
+            return; // it was armed anew meanwhile
+        }
+        running.armed = None;
+        if running.suspended {
+            return;
+        }
+        self.wake(node);
+    }
+
+    /// Lets the node do what is due, if anything is.
+    pub(super) fn wake(&mut self, node: NodeId) {
+        let Some(process) = self.processes.get(node.index()) else {
+            return;
+        };
+        let now = self.world.host_now(process.host);
+        let due = process
+            .running
+            .as_deref()
+            .and_then(|running| running.stack.poll_timeout())
+            .is_some_and(|(at, _)| at <= now);
+        if due {
+            self.world.say(node, Kind::Timeout, [0; 3]);
+            self.input(node, Stack::handle_timeout);
+        }
+        self.drain(node);
+    }
+
+    pub(super) fn timer(&mut self, node: NodeId, token: u64) {
+        let Some(running) = self.running_mut(node) else {
+            return;
+        };
+        if running.suspended || running.deaf {
+            return running.timers.push_back(token);
+        }
+        self.world.say(node, Kind::Timer, [token, 0, 0]);
+        self.call(node, |application, context| {
+            application.on_timer(context, token);
+        });
+        self.drain(node);
+    }
+
+    /// Does one thing that the node wants.
+    fn act(&mut self, node: NodeId, action: Action) {
+        if matches!(action, Action::Broadcast { .. } | Action::Close { .. }) {
+            // What was said before comes before.
+            self.flush(node);
+        }
+        match action {
+            Action::Broadcast {
+                interface,
+                datagram,
+            } => self.broadcast(node, interface, datagram),
+            Action::Dial { link, address } => self.dial(node, link, address),
+            Action::Transmit { link } => {
+                if let Some(running) = self.running_mut(node) {
+                    running.unsent.push_back(link);
+                }
+            }
+            Action::Pause { link } => {
+                self.world.say(node, Kind::Pause, [link.as_u64(), 0, 0]);
+                self.set_reading(node, link, false);
+            }
+            Action::Resume { link } => {
+                self.world.say(node, Kind::Resume, [link.as_u64(), 0, 0]);
+                self.set_reading(node, link, true);
+            }
+            Action::Close { link } => {
+                self.world.say(node, Kind::Close, [link.as_u64(), 0, 0]);
+                let gone = self
+                    .running_mut(node)
+                    .and_then(|running| running.links.remove(link));
+                if let Some((key, side)) = gone {
+                    self.world.close(key, side);
+                }
+            }
+            Action::Resolve { query, host, port } => {
+                self.world.say(node, Kind::Resolve, [query, 0, 0]);
+                let found = self.world.names.get(host.as_str());
+                let address = found.map(|address| SocketAddr::new(*address, port));
+                let coming = Coming::Resolved {
+                    node,
+                    query,
+                    address,
+                };
+                let at = self.world.now + RESOLVER;
+                self.world.schedule.push(at, coming);
+            }
+            // An action that this crate does not know of: it is a part of the same workspace.
+            _ => debug_assert!(false, "{action:?}"),
+        }
+    }
+
+    pub(super) fn resolved(&mut self, node: NodeId, query: u64, address: Option<SocketAddr>) {
+        self.input(node, |stack, now| {
+            stack.handle_resolved(now, query, address.as_slice());
+        });
+        self.drain(node);
+    }
+
+    /// The process ended, in whatever way: its sockets are closed by the kernel.
+    pub(super) fn end(&mut self, node: NodeId) {
+        let now = self.world.now;
+        let Some(process) = self.processes.get_mut(node.index()) else {
+            return;
+        };
+        let Some(running) = process.running.take() else {
+            return;
+        };
+        let machine = self.world.topology.host_mut(process.host);
+        machine.nodes.retain(|other| *other != node);
+        machine.listeners.retain(|_, listener| *listener != node);
+        for (key, side) in running.links.iter() {
+            self.world.close(key, side);
+        }
+        for key in running.backlog {
+            self.world.close(key, crate::tcp::Side::Acceptor);
+        }
+        self.observer.on_end(now, node);
+    }
+
+    /// The process runs and reads again: it takes in what came meanwhile. First what is due, as the adapters do.
+    pub(super) fn catch_up(&mut self, node: NodeId) {
+        let Some(running) = self.running_mut(node) else {
+            return;
+        };
+        if running.suspended {
+            return;
+        }
+        if !running.deaf {
+            for token in std::mem::take(&mut running.timers) {
+                self.timer(node, token);
+            }
+        }
+        self.wake(node);
+        let Some(running) = self.running_mut(node) else {
+            return;
+        };
+        if !running.reads() {
+            return;
+        }
+        for (source, octets) in std::mem::take(&mut running.datagrams) {
+            self.hear(node, source, &octets);
+        }
+        let Some(running) = self.running_mut(node) else {
+            return;
+        };
+        for key in std::mem::take(&mut running.backlog) {
+            self.accept(node, key);
+        }
+        let Some(running) = self.running(node) else {
+            return;
+        };
+        let links: Vec<_> = running.links.iter().collect();
+        for (key, side) in links {
+            self.read(key, side);
+        }
+    }
+}

@@ -1,0 +1,794 @@
+//! TCP: connections are asked for, made, carry octets in order, and end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use atonce::{Cut, Instant, LinkId};
+use smallvec::SmallVec;
+
+use super::{Coming, Sim, World};
+use crate::application::{Application, NodeId, Observer, Wire};
+use crate::tcp::{End, Piece, Pipe, Side, Socket, Stream, StreamKey, What};
+use crate::topology::{HostId, Route, count};
+use crate::trace::{self, Kind};
+
+/// How long the way of a host to itself takes.
+const LOOPBACK: Duration = Duration::from_micros(20);
+
+/// The pause before a connection is asked for again; it doubles.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a host asks its segment who has an address.
+const WHO_HAS: Duration = Duration::from_secs(3);
+
+/// How long a kernel that took only a part of a write has no room.
+const MOMENT: Duration = Duration::from_micros(300);
+
+/// The largest piece of a stream.
+const PIECE: usize = 16 << 10;
+
+/// Buffers that are kept to be used again.
+const SPARE: usize = 64;
+
+impl<A: Application, O: Observer> Sim<A, O> {
+    // ---- a connection is made
+
+    pub(super) fn dial(&mut self, node: NodeId, link: LinkId, address: SocketAddr) {
+        let world = &mut self.world;
+        world.counters.dials += 1;
+        world.say(node, Kind::Dial, [link.as_u64(), 0, 0]);
+        world.say(node, Kind::Address, trace::address(address));
+        let Some(process) = self.processes.get_mut(node.index()) else {
+            return;
+        };
+        let Some(running) = process.running.as_deref_mut() else {
+            return;
+        };
+        let from = process.host;
+        let way = world.topology.route(from, address);
+        let unknown = way.is_none();
+        let now = world.now;
+        let key = world.new_stream(node, link, from, address, way);
+        running.links.insert(link, key, Side::Dialler);
+        if unknown {
+            // On our own segments we ask who has it; elsewhere nobody knows the way.
+            let near = world.is_near(from, address);
+            let after = if near { WHO_HAS } else { LOOPBACK };
+            let failed = Coming::Failed(key, Cut::Unreachable);
+            world.schedule.push(now + after, failed);
+        } else {
+            let after = world.way(key, Side::Dialler, 0);
+            world.schedule.push(after, Coming::Syn(key));
+        }
+    }
+
+    /// Somebody asks for a connection, and the question arrived.
+    pub(super) fn syn(&mut self, key: StreamKey) {
+        let world = &mut self.world;
+        let now = world.now;
+        let Some(stream) = world.stream(key) else {
+            return;
+        };
+        let (from, to) = (
+            stream.end(Side::Dialler).host,
+            stream.end(Side::Acceptor).host,
+        );
+        let (target, tries, waited) = (stream.target, stream.tries, now - stream.began);
+        if stream.end(Side::Dialler).socket.is_none() {
+            return world.forget(key);
+        }
+        let lost = world.topology.is_blocked(from, to)
+            || world.topology.is_blocked(to, from)
+            || world.is_lost(key);
+        let machine = world.topology.host(to);
+        let moved = !machine
+            .interfaces
+            .iter()
+            .any(|it| it.address == target.ip());
+        let listener = machine.listeners.get(&target).copied();
+        let full = listener
+            .and_then(|node| self.running(node))
+            .is_some_and(|running| running.backlog.len() >= self.world.tcp.backlog);
+        let world = &mut self.world;
+        if lost || moved || full {
+            if waited >= world.tcp.connect_patience || (moved && waited >= WHO_HAS) {
+                return self.failed(key, Cut::Unreachable);
+            }
+            let again = now + ASK_AGAIN * 2_u32.pow(u32::from(tries.min(6)));
+            if let Some(stream) = world.stream(key) {
+                stream.tries = stream.tries.saturating_add(1);
+            }
+            return world.schedule.push(again, Coming::Syn(key));
+        }
+        let back = world.way(key, Side::Acceptor, 0);
+        let Some(listener) = listener else {
+            let failed = Coming::Failed(key, Cut::Refused);
+            return world.schedule.push(back, failed);
+        };
+        if let Some(stream) = world.stream(key) {
+            stream.end_mut(Side::Acceptor).socket = Some(Socket {
+                node: listener,
+                link: None,
+            });
+            // Nothing overtakes the answer.
+            stream.pipe(Side::Acceptor).last = back;
+        }
+        world.schedule.push(back, Coming::Established(key));
+        let Some(running) = self.running_mut(listener) else {
+            return;
+        };
+        if running.reads() {
+            self.accept(listener, key);
+        } else {
+            running.backlog.push_back(key);
+        }
+    }
+
+    /// A process accepts a connection that its kernel made.
+    pub(super) fn accept(&mut self, node: NodeId, key: StreamKey) {
+        let Some(stream) = self.world.stream(key) else {
+            return;
+        };
+        let (seen, mailbox) = (stream.seen, stream.target);
+        let interface = self.running(node).and_then(|running| {
+            let bound = running.interfaces.iter().find(|it| it.mailbox == mailbox);
+            bound.map(|bound| bound.id)
+        });
+        let link = interface.and_then(|interface| {
+            self.input(node, |stack, now| {
+                stack.handle_accepted(now, interface, seen)
+            })?
+        });
+        let Some(link) = link else {
+            self.world.say(node, Kind::Refused, [0; 3]);
+            self.world.close(key, Side::Acceptor);
+            return self.drain(node);
+        };
+        self.world.counters.connections += 1;
+        self.world.say(node, Kind::Accepted, [link.as_u64(), 0, 0]);
+        self.world.say(node, Kind::Address, trace::address(seen));
+        if let Some(stream) = self.world.stream(key) {
+            let end = stream.end_mut(Side::Acceptor);
+            end.socket = Some(Socket {
+                node,
+                link: Some(link),
+            });
+        }
+        if let Some(running) = self.running_mut(node) {
+            running.links.insert(link, key, Side::Acceptor);
+        }
+        self.drain(node);
+        self.read(key, Side::Acceptor);
+    }
+
+    /// The one who asked for a connection has it.
+    pub(super) fn established(&mut self, key: StreamKey) {
+        let world = &mut self.world;
+        let now = world.now;
+        let Some(stream) = world.stream(key) else {
+            return;
+        };
+        let (from, to) = (
+            stream.end(Side::Acceptor).host,
+            stream.end(Side::Dialler).host,
+        );
+        let local = SocketAddr::new(stream.end(Side::Dialler).local, stream.seen.port());
+        let Some(Socket {
+            node,
+            link: Some(link),
+        }) = stream.end(Side::Dialler).socket
+        else {
+            // It does not want it any more: its kernel says so.
+            world.close_pipe(key, Side::Dialler, What::Reset);
+            return;
+        };
+        if stream.black || world.topology.is_blocked(from, to) {
+            return world
+                .schedule
+                .push(now + ASK_AGAIN, Coming::Established(key));
+        }
+        if self.running(node).is_some_and(|running| running.suspended) {
+            // It finds out when it continues; that the kernel knows it is enough meanwhile.
+            let again = now + self.world.tcp.retransmit;
+            return self.world.schedule.push(again, Coming::Established(key));
+        }
+        if let Some(stream) = self.world.stream(key) {
+            stream.open = true;
+        }
+        self.world.say(node, Kind::Connected, [link.as_u64(), 0, 0]);
+        self.input(node, |stack, now| stack.handle_connected(now, link, local));
+        self.drain(node);
+        self.read(key, Side::Dialler);
+    }
+
+    /// There will be no connection.
+    pub(super) fn failed(&mut self, key: StreamKey, cut: Cut) {
+        self.cut(key, Side::Dialler, cut);
+        self.world.forget(key);
+    }
+
+    /// Tells a process that its connection ended.
+    fn cut(&mut self, key: StreamKey, side: Side, cut: Cut) {
+        let Some(stream) = self.world.stream(key) else {
+            return;
+        };
+        let Some(socket) = stream.end_mut(side).socket.take() else {
+            return;
+        };
+        let Some(link) = socket.link else {
+            // It was never accepted; the listener just does not get it.
+            if let Some(running) = self.running_mut(socket.node) {
+                running.backlog.retain(|other| *other != key);
+            }
+            return;
+        };
+        let words = [link.as_u64(), trace::cut(cut), 0];
+        self.world.say(socket.node, Kind::Cut, words);
+        if let Some(running) = self.running_mut(socket.node) {
+            running.links.remove(link);
+        }
+        self.input(socket.node, |stack, now| {
+            stack.handle_disconnected(now, link, cut);
+        });
+        self.drain(socket.node);
+    }
+
+    // ---- octets
+
+    /// Sends what is new, as far as there is room. `true` when there was anything to try.
+    pub(super) fn flush(&mut self, node: NodeId) -> bool {
+        let mut any = false;
+        while let Some(link) = self
+            .running_mut(node)
+            .and_then(|running| running.unsent.pop_front())
+        {
+            any = true;
+            self.transmit(node, link);
+        }
+        any
+    }
+
+    /// Hands what a link has to send to the kernel, as far as that takes it.
+    fn transmit(&mut self, node: NodeId, link: LinkId) {
+        loop {
+            let Some(running) = self.running(node) else {
+                return;
+            };
+            let Some((key, side)) = running.links.get(link) else {
+                return;
+            };
+            let world = &mut self.world;
+            let (capacity, short_writes) = (
+                world.tcp.send_buffer + world.tcp.receive_buffer,
+                world.tcp.short_writes,
+            );
+            let Some(stream) = world.stream(key) else {
+                return;
+            };
+            let mut room = capacity.saturating_sub(stream.pipe(side).octets as usize);
+            if room == 0 {
+                stream.pipe(side).waiting = true;
+                return;
+            }
+            room = room.min(PIECE);
+            let short = world.chance.happens(short_writes);
+            if short {
+                world.counters.short_writes += 1;
+                room = 1 + world.chance.index(room.min(256));
+            }
+            let mut octets = world.spare.pop().unwrap_or_default();
+            let Some(running) = self.running(node) else {
+                return;
+            };
+            for slice in running.stack.poll_transmit(link) {
+                let taken = slice.len().min(room - octets.len());
+                octets.extend_from_slice(slice.get(..taken).unwrap_or_default());
+                if octets.len() == room {
+                    break;
+                }
+            }
+            if octets.is_empty() {
+                return self.world.spare(octets);
+            }
+            let full = octets.len() == room;
+            self.send(node, link, key, side, octets);
+            if short && full {
+                // The kernel has room again a moment later.
+                let at = self.world.now + MOMENT;
+                return self.world.schedule.push(at, Coming::Room(key, side));
+            }
+        }
+    }
+
+    fn send(&mut self, node: NodeId, link: LinkId, key: StreamKey, side: Side, octets: Vec<u8>) {
+        let world = &mut self.world;
+        let length = octets.len();
+        world.counters.octets += length as u64;
+        let words = [link.as_u64(), length as u64, trace::checksum(&octets)];
+        world.say(node, Kind::Sent, words);
+        if side == Side::Dialler
+            && let Some(stream) = world.stream(key)
+        {
+            let wire = Wire {
+                place: key.place,
+                generation: key.generation,
+                from: node,
+                to: stream.end(Side::Acceptor).socket.map(|socket| socket.node),
+            };
+            self.observer.on_octets(world.now, wire, &octets);
+        }
+        world.push(key, side, What::Octets(octets), length);
+        self.input(node, |stack, now| {
+            stack.handle_transmitted(now, link, length);
+        });
+    }
+
+    /// What this side sent arrives, as far as it is time and nothing is in the way.
+    pub(super) fn arrival(&mut self, key: StreamKey, side: Side) {
+        let now = self.world.now;
+        let Some(stream) = self.world.stream(key) else {
+            return;
+        };
+        stream.pipe(side).due = false;
+        loop {
+            let world = &mut self.world;
+            let window = world.tcp.receive_buffer;
+            let Some(stream) = world.stream(key) else {
+                return;
+            };
+            let (from, to) = (stream.end(side).host, stream.end(side.other()).host);
+            let black = stream.black;
+            let receiver = stream.end(side.other()).socket;
+            let pipe = stream.pipe(side);
+            let next = pipe.arrived as usize;
+            let Some(at) = pipe.queue.get(next).map(|piece| piece.at) else {
+                break;
+            };
+            if at > now {
+                pipe.due = true;
+                world.schedule.push(at, Coming::Arrival(key, side));
+                break;
+            }
+            if black || world.topology.is_blocked(from, to) {
+                if self.world.is_hopeless(key, side) {
+                    return self.give_up(key, side);
+                }
+                self.world.retry(key, side);
+                break;
+            }
+            let Some(pipe) = world.stream(key).map(|stream| stream.pipe(side)) else {
+                return;
+            };
+            pipe.stuck = None;
+            pipe.tries = 0;
+            let Some(piece) = pipe.queue.get(next) else {
+                break;
+            };
+            let length = match &piece.what {
+                What::Octets(octets) => octets.len(),
+                What::Fin | What::Reset => 0,
+            };
+            let octets = matches!(piece.what, What::Octets(_));
+            if receiver.is_none() {
+                // Nobody has this socket: the kernel answers octets with a reset.
+                pipe.queue.remove(next);
+                pipe.octets = pipe.octets.saturating_sub(count(length));
+                if octets {
+                    world.close_pipe(key, side.other(), What::Reset);
+                }
+                continue;
+            }
+            if octets && pipe.unread > 0 && pipe.unread as usize + length > window {
+                pipe.shut = true;
+                break;
+            }
+            pipe.arrived += 1;
+            pipe.unread += count(length);
+        }
+        self.read(key, side.other());
+    }
+
+    /// A process reads what arrived for this end, if it reads at all.
+    pub(super) fn read(&mut self, key: StreamKey, side: Side) {
+        while let Some(stream) = self.world.stream(key) {
+            if side == Side::Dialler && !stream.open {
+                break;
+            }
+            let end = stream.end(side);
+            let Some(Socket {
+                node,
+                link: Some(link),
+            }) = end.socket
+            else {
+                break;
+            };
+            let wants = end.reading;
+            let pipe = stream.pipe(side.other());
+            // An end without octets before it is noticed even by those who do not read.
+            let ends = pipe.arrived == 1
+                && !matches!(pipe.queue.front().map(|it| &it.what), Some(What::Octets(_)));
+            let Some(running) = self.running(node) else {
+                break;
+            };
+            if running.suspended || !(ends || (wants && running.reads())) {
+                break;
+            }
+            let Some(what) = self.world.take(key, side.other()) else {
+                break;
+            };
+            match what {
+                What::Octets(octets) => {
+                    self.feed(node, link, &octets);
+                    self.world.spare(octets);
+                }
+                What::Fin => return self.ended(key, side, Cut::Closed),
+                What::Reset => return self.ended(key, side, Cut::Reset),
+            }
+            // Whether it goes on reading is among what it wants now.
+            self.drain(node);
+        }
+    }
+
+    fn feed(&mut self, node: NodeId, link: LinkId, octets: &[u8]) {
+        let words = [link.as_u64(), octets.len() as u64, trace::checksum(octets)];
+        self.world.say(node, Kind::Received, words);
+        let split = self.world.tcp.split_reads;
+        let middle = if self.world.chance.happens(split) {
+            self.world.chance.index(octets.len())
+        } else {
+            0
+        };
+        let (first, rest) = octets.split_at(middle);
+        for part in [first, rest] {
+            if !part.is_empty() {
+                self.input(node, |stack, now| stack.handle_received(now, link, part));
+            }
+        }
+    }
+
+    /// A process reads the end of a connection, and closes its own.
+    fn ended(&mut self, key: StreamKey, side: Side, cut: Cut) {
+        self.cut(key, side, cut);
+        self.world.release(key);
+    }
+
+    /// There is room again.
+    pub(super) fn room(&mut self, key: StreamKey, side: Side) {
+        if let Some(stream) = self.world.stream(key)
+            && let Some(Socket {
+                node,
+                link: Some(link),
+            }) = stream.end(side).socket
+            && let Some(running) = self.running(node)
+            && !running.suspended
+        {
+            self.transmit(node, link);
+            self.drain(node);
+        }
+    }
+
+    pub(super) fn set_reading(&mut self, node: NodeId, link: LinkId, reading: bool) {
+        let Some((key, side)) = self
+            .running(node)
+            .and_then(|running| running.links.get(link))
+        else {
+            return;
+        };
+        if let Some(stream) = self.world.stream(key) {
+            stream.end_mut(side).reading = reading;
+            if reading {
+                // Not now: the node is in the middle of something.
+                let other = side.other();
+                let at = self.world.now;
+                self.world.schedule.push(at, Coming::Arrival(key, other));
+            }
+        }
+    }
+
+    /// Nothing was acknowledged for too long: this side gives up, and the other hears nothing of it.
+    fn give_up(&mut self, key: StreamKey, side: Side) {
+        if let Some(stream) = self.world.stream(key) {
+            stream.pipe(side).lose_flight();
+            if let Some(Socket {
+                node,
+                link: Some(link),
+            }) = stream.end(side).socket
+            {
+                self.world.say(node, Kind::GaveUp, [link.as_u64(), 0, 0]);
+            }
+        }
+        self.cut(key, side, Cut::Unreachable);
+        self.world.release(key);
+    }
+}
+
+impl World {
+    pub(super) fn stream(&mut self, key: StreamKey) -> Option<&mut Stream> {
+        self.streams
+            .get_mut(key.place as usize)
+            .filter(|stream| stream.generation == key.generation)
+    }
+
+    fn new_stream(
+        &mut self,
+        node: NodeId,
+        link: LinkId,
+        from: HostId,
+        address: SocketAddr,
+        way: Option<Route>,
+    ) -> StreamKey {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let machine = self.topology.host_mut(from);
+        let port = machine.next_port;
+        machine.next_port = port.checked_add(1).unwrap_or(32_768);
+        let nowhere = || Route {
+            to: from,
+            target: address,
+            local: address.ip(),
+            seen: address.ip(),
+            interface: 0,
+            hops: SmallVec::new(),
+        };
+        let way = way.unwrap_or_else(nowhere);
+        let end = |host, local, interface, socket| End {
+            host,
+            local,
+            interface,
+            socket,
+            reading: true,
+        };
+        let link = Some(link);
+        let interface = u8::try_from(way.interface).unwrap_or(u8::MAX);
+        let place = self.streams.insert(Stream {
+            generation,
+            ends: [
+                end(from, way.local, interface, Some(Socket { node, link })),
+                end(way.to, way.target.ip(), 0, None),
+            ],
+            pipes: [Pipe::new(), Pipe::new()],
+            hops: way.hops,
+            target: way.target,
+            seen: SocketAddr::new(way.seen, port),
+            began: self.now,
+            tries: 0,
+            open: false,
+            black: false,
+        });
+        StreamKey {
+            place: count(place),
+            generation,
+        }
+    }
+
+    fn is_near(&self, from: HostId, address: SocketAddr) -> bool {
+        let SocketAddr::V4(address) = address else {
+            return true;
+        };
+        let [a, b, ..] = address.ip().octets();
+        self.topology.host(from).interfaces.iter().any(
+            |it| matches!(it.address, std::net::IpAddr::V4(ip) if ip.octets().starts_with(&[a, b])),
+        )
+    }
+
+    /// When what this side sends now arrives.
+    fn way(&mut self, key: StreamKey, side: Side, octets: usize) -> Instant {
+        let now = self.now;
+        let Some(stream) = self.streams.get(key.place as usize) else {
+            return now;
+        };
+        if stream.hops.is_empty() {
+            return now + LOOPBACK;
+        }
+        let (mut delay, mut jitter, mut loss) = (Duration::ZERO, Duration::ZERO, None);
+        let mut bandwidth = None;
+        for (n, hop) in stream.hops.iter().enumerate() {
+            let quality = &self.topology.segment(*hop).quality;
+            delay += quality.delay;
+            jitter += quality.jitter;
+            loss = loss.max(Some(quality.loss));
+            if n == 0 {
+                bandwidth = quality.bandwidth;
+            }
+        }
+        let end = stream.end(side);
+        let (host, interface) = (end.host, usize::from(end.interface));
+        let mut at = now;
+        if let Some(bandwidth) = bandwidth
+            && let Some(iface) = self.topology.host_mut(host).interfaces.get_mut(interface)
+        {
+            let micros = (octets as u64 + 40).saturating_mul(1_000_000) / bandwidth.max(1);
+            at = iface.busy.max(now) + Duration::from_micros(micros);
+            iface.busy = at;
+        }
+        at += delay + self.jitter(jitter);
+        let mut pause = self.tcp.retransmit;
+        while self.chance.happens(loss.unwrap_or_default()) {
+            at += pause;
+            pause = (pause * 2).min(self.tcp.longest_retransmit);
+        }
+        at
+    }
+
+    /// Whether the question for a connection gets lost on the way.
+    fn is_lost(&mut self, key: StreamKey) -> bool {
+        let Some(stream) = self.streams.get(key.place as usize) else {
+            return false;
+        };
+        let hops = stream.hops.iter();
+        let loss = hops
+            .map(|hop| self.topology.segment(*hop).quality.loss)
+            .max();
+        self.chance.happens(loss.unwrap_or_default())
+    }
+
+    /// Puts something into the pipe of this side.
+    fn push(&mut self, key: StreamKey, side: Side, what: What, octets: usize) {
+        let at = self.way(key, side, octets);
+        let Some(stream) = self.stream(key) else {
+            return;
+        };
+        let pipe = stream.pipe(side);
+        let at = at.max(pipe.last);
+        pipe.last = at;
+        pipe.octets += count(octets);
+        pipe.queue.push_back(Piece { at, what });
+        if !pipe.due && !pipe.shut {
+            pipe.due = true;
+            self.schedule.push(at, Coming::Arrival(key, side));
+        }
+    }
+
+    /// Takes the first thing that arrived out of the pipe of this side; who waits for room is told.
+    fn take(&mut self, key: StreamKey, side: Side) -> Option<What> {
+        let now = self.now;
+        let (send_buffer, receive_buffer) = (self.tcp.send_buffer, self.tcp.receive_buffer);
+        let stream = self.stream(key)?;
+        let pipe = stream.pipe(side);
+        if pipe.arrived == 0 {
+            return None;
+        }
+        let piece = pipe.queue.pop_front()?;
+        pipe.arrived -= 1;
+        if let What::Octets(octets) = &piece.what {
+            let length = count(octets.len());
+            pipe.octets = pipe.octets.saturating_sub(length);
+            pipe.unread = pipe.unread.saturating_sub(length);
+        }
+        if pipe.queue.is_empty() && pipe.queue.capacity() > 16 {
+            pipe.queue.shrink_to(4);
+        }
+        let opens = pipe.shut && pipe.unread as usize <= receive_buffer / 2;
+        let room = pipe.waiting && pipe.octets as usize <= (send_buffer + receive_buffer) / 2;
+        if opens {
+            pipe.shut = false;
+            pipe.due = true;
+        }
+        if room {
+            pipe.waiting = false;
+        }
+        if opens || room {
+            let at = self.way(key, side.other(), 0);
+            if opens {
+                self.schedule.push(at, Coming::Arrival(key, side));
+            }
+            if room {
+                self.schedule.push(at.max(now), Coming::Room(key, side));
+            }
+        }
+        Some(piece.what)
+    }
+
+    /// A process closes its end. As on Linux the other side sees a reset when octets were left unread, and the end in order else.
+    pub(super) fn close(&mut self, key: StreamKey, side: Side) {
+        let Some(stream) = self.stream(key) else {
+            return;
+        };
+        if stream.end_mut(side).socket.take().is_none() {
+            return;
+        }
+        let asked = stream.end(Side::Acceptor).socket.is_some() || stream.open;
+        let incoming = stream.pipe(side.other());
+        let unread = incoming.unread > 0;
+        for _ in 0..incoming.arrived {
+            incoming.queue.pop_front();
+        }
+        incoming.arrived = 0;
+        incoming.octets = incoming.octets.saturating_sub(incoming.unread);
+        incoming.unread = 0;
+        if incoming.shut {
+            // What could not be taken in is answered with a reset now.
+            incoming.shut = false;
+            incoming.due = true;
+            let at = self.now;
+            self.schedule.push(at, Coming::Arrival(key, side.other()));
+        }
+        if !asked {
+            return self.forget(key);
+        }
+        let what = if unread { What::Reset } else { What::Fin };
+        self.close_pipe(key, side, what);
+        self.release(key);
+    }
+
+    /// The kernel ends the stream towards the other side.
+    fn close_pipe(&mut self, key: StreamKey, side: Side, what: What) {
+        let Some(stream) = self.stream(key) else {
+            return;
+        };
+        if stream.end(side.other()).socket.is_none() {
+            return self.release(key);
+        }
+        self.push(key, side, what, 0);
+    }
+
+    /// Forgets a stream of which no process knows any more.
+    pub(super) fn release(&mut self, key: StreamKey) {
+        if let Some(stream) = self.stream(key)
+            && stream.ends.iter().all(|end| end.socket.is_none())
+        {
+            self.forget(key);
+        }
+    }
+
+    fn forget(&mut self, key: StreamKey) {
+        if self.stream(key).is_some() {
+            self.streams.remove(key.place as usize);
+        }
+    }
+
+    /// What is in the way is tried again later.
+    fn retry(&mut self, key: StreamKey, side: Side) {
+        let now = self.now;
+        let (first, longest) = (self.tcp.retransmit, self.tcp.longest_retransmit);
+        let Some(stream) = self.stream(key) else {
+            return;
+        };
+        let pipe = stream.pipe(side);
+        pipe.stuck.get_or_insert(now);
+        let pause = first * 2_u32.pow(u32::from(pipe.tries.min(10)));
+        pipe.tries = pipe.tries.saturating_add(1);
+        pipe.due = true;
+        let again = now + pause.min(longest);
+        self.schedule.push(again, Coming::Arrival(key, side));
+    }
+
+    fn is_hopeless(&mut self, key: StreamKey, side: Side) -> bool {
+        let (now, patience) = (self.now, self.tcp.patience);
+        self.stream(key)
+            .and_then(|stream| stream.pipe(side).stuck)
+            .is_some_and(|since| now - since >= patience)
+    }
+
+    fn spare(&mut self, mut octets: Vec<u8>) {
+        if self.spare.len() < SPARE {
+            octets.clear();
+            self.spare.push(octets);
+        }
+    }
+
+    /// Every connection of which a process of the host knows.
+    pub(super) fn streams_of(&self, host: HostId) -> Vec<StreamKey> {
+        self.streams
+            .iter()
+            .filter(|(_, stream)| stream.ends.iter().any(|end| end.host == host))
+            .map(|(place, stream)| StreamKey {
+                place: count(place),
+                generation: stream.generation,
+            })
+            .collect()
+    }
+
+    /// Somebody on the way ends a connection for both sides; what is on its way is lost.
+    pub(super) fn reset(&mut self, key: StreamKey) {
+        for side in [Side::Dialler, Side::Acceptor] {
+            if let Some(stream) = self.stream(key) {
+                stream.pipe(side).lose_flight();
+                stream.pipe(side).shut = false;
+            }
+        }
+        for side in [Side::Dialler, Side::Acceptor] {
+            self.close_pipe(key, side, What::Reset);
+        }
+    }
+}

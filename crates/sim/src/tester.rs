@@ -1,0 +1,44 @@
+//! A crowd of nodes that come, go, talk and suffer, and what must hold all the while.
+//!
+//! This is the tester of the ZeroMQ guide's chapter on Zyre, in virtual time. Nodes start and stop at random; each whispers to
+//! who enters, answers a whisper half of the time, and a shout in a third of cases with a whisper and in a third with a shout;
+//! each second it joins or leaves one of ten groups and shouts to one. What is said carries a generation, and what is of the
+//! third generation is not answered: otherwise answers would multiply without end in a time that is only computed.
+//!
+//! Checked at every event, for every pair of nodes:
+//!
+//! * HELLO with sequence 1 is the first thing on the wire from a node to another, sequences grow by one, and only a conversation
+//!   of which nothing was lost goes on over another connection;
+//! * ENTER comes first, exactly one EXIT last, nothing of a peer outside of them, JOIN and LEAVE take turns;
+//! * a peer that entered can be sent to, one that exited cannot;
+//! * what arrives was meant for this very process, comes in the order in which it was said, and never twice;
+//! * what is missing was told to the one who said it.
+//!
+//! And once the faults are over: within [`Options::settling_time`] every node sees every other with the groups that it really
+//! is in, and nobody else; a message gets through from each to each; and it stays like that.
+//!
+//! ```
+//! use atonce_sim::tester::{Faults, Options, Tester};
+//! use std::time::Duration;
+//!
+//! let options = Options {
+//!     nodes: 4,
+//!     duration: Duration::from_secs(10),
+//!     seed: 1,
+//!     faults: "kill, reset".parse::<Faults>().unwrap(),
+//!     ..Options::default()
+//! };
+//! let report = Tester::new(options).run(|_| ());
+//! assert!(report.broken.is_none(), "{report}");
+//! ```
+
+mod findings;
+mod guest;
+mod options;
+mod plan;
+mod report;
+mod tap;
+
+pub use options::{Fault, Faults, InvalidFault, Options};
+pub use plan::{Progress, Tester};
+pub use report::{Broken, Report, Times};

@@ -1,0 +1,266 @@
+//! What the tester is told.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use atonce::Config;
+
+use crate::{Odds, Quality, Tcp};
+
+/// What the crowd is, and what happens to it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many nodes there can be: 10.
+    pub nodes: usize,
+    /// For how long things happen: a minute. After it comes the time to settle.
+    pub duration: Duration,
+    /// What decides everything: 1.
+    pub seed: u64,
+    /// Whether nodes start and stop: one every half to one second, so that half of them are alive on average. Otherwise all
+    /// are started within the first second and stay.
+    pub toggle: bool,
+    /// Whether they talk, join and leave.
+    pub chatter: bool,
+    /// The generation of what is shouted each second, 1 to 3: 2. What is of the third is not answered, so that each
+    /// generation less multiplies the number of messages by a third of the size of a group.
+    pub shouts: u8,
+    /// How good the network is.
+    pub quality: Quality,
+    /// How the hosts' TCP behaves.
+    pub tcp: Tcp,
+    /// What else goes wrong: nothing.
+    pub faults: Faults,
+    /// The nodes' configuration; name and identity are given by the tester.
+    pub config: Config,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            nodes: 10,
+            duration: Duration::from_secs(60),
+            seed: 1,
+            toggle: true,
+            chatter: true,
+            shouts: 2,
+            quality: Quality::default(),
+            tcp: Tcp::default(),
+            faults: Faults::default(),
+            config: Config::default(),
+        }
+    }
+}
+
+impl Options {
+    /// How long it may take after the last fault until every node sees what is true.
+    ///
+    /// The worst that can have happened to a pair just before: one shuns the other's endpoint because it never answered (60 s),
+    /// waits for its next try (30 s and a quarter) and for the next beacon, of which some get lost (5 intervals), and its HELLO is answered in time or not
+    /// at all (10 s). A connection that hangs is noticed when the peer expires, or when TCP gives it up.
+    ///
+    /// ```
+    /// use atonce_sim::tester::Options;
+    ///
+    /// assert!(Options::default().settling_time().as_secs() < 180);
+    /// ```
+    pub fn settling_time(&self) -> Duration {
+        let hopeless = self.config.expired_timeout.max(self.tcp.patience);
+        let shunned = Duration::from_secs(60) + Duration::from_millis(37_500);
+        hopeless + shunned + self.config.interval * 5 + self.config.limits.hello_deadline
+    }
+}
+
+/// Something that goes wrong now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The hosts are divided in two for up to 20 s, now and then for longer than nodes wait for each other.
+    Partition,
+    /// Nothing gets from one host to another for up to 20 s, and everything back.
+    OneWay,
+    /// A third of the connections of a node is reset.
+    Reset,
+    /// A third of the connections of a node is forgotten on the way, and nobody is told.
+    Blackhole,
+    /// A process is killed.
+    Kill,
+    /// A host loses its power.
+    PowerOff,
+    /// A process is killed, and a new one with another identity has its port at once.
+    PortReuse,
+    /// A process is killed, and comes back at once with the same identity, sometimes on another port.
+    SameIdentity,
+    /// An application takes no events for up to 40 s; limits and buffers are small.
+    Deaf,
+    /// A process reads no sockets for up to 40 s; limits and buffers are small.
+    Stall,
+    /// A process does not run for up to 40 s.
+    Suspend,
+    /// A host gets another address.
+    AddressChange,
+    /// A clock goes forward by up to a minute.
+    ClockJump,
+    /// Kernels take and give octets in small portions.
+    ShortIo,
+}
+
+impl Fault {
+    /// All there are.
+    pub const ALL: [Self; 14] = [
+        Self::Partition,
+        Self::OneWay,
+        Self::Reset,
+        Self::Blackhole,
+        Self::Kill,
+        Self::PowerOff,
+        Self::PortReuse,
+        Self::SameIdentity,
+        Self::Deaf,
+        Self::Stall,
+        Self::Suspend,
+        Self::AddressChange,
+        Self::ClockJump,
+        Self::ShortIo,
+    ];
+
+    /// Its name: `partition`, `one-way`, `reset`, `blackhole`, `kill`, `power-off`, `port-reuse`, `same-identity`, `deaf`,
+    /// `stall`, `suspend`, `address-change`, `clock-jump` or `short-io`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Partition => "partition",
+            Self::OneWay => "one-way",
+            Self::Reset => "reset",
+            Self::Blackhole => "blackhole",
+            Self::Kill => "kill",
+            Self::PowerOff => "power-off",
+            Self::PortReuse => "port-reuse",
+            Self::SameIdentity => "same-identity",
+            Self::Deaf => "deaf",
+            Self::Stall => "stall",
+            Self::Suspend => "suspend",
+            Self::AddressChange => "address-change",
+            Self::ClockJump => "clock-jump",
+            Self::ShortIo => "short-io",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// No fault has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected all, none or names of faults, found {0:?}; the faults are {names}", names = Faults::ALL_NAMES)]
+pub struct InvalidFault(String);
+
+impl FromStr for Fault {
+    type Err = InvalidFault;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFault> {
+        Self::ALL
+            .into_iter()
+            .find(|fault| fault.as_str() == text)
+            .ok_or_else(|| InvalidFault(text.to_owned()))
+    }
+}
+
+/// What goes wrong in a run.
+///
+/// ```
+/// use atonce_sim::tester::{Fault, Faults};
+///
+/// let faults: Faults = "reset, kill".parse().unwrap();
+/// assert!(faults.has(Fault::Kill) && !faults.has(Fault::PowerOff));
+/// assert_eq!(faults.to_string(), "reset,kill");
+/// assert_eq!("all".parse(), Ok(Faults::all()));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults(BTreeSet<Fault>);
+
+impl Faults {
+    const ALL_NAMES: &str = "partition, one-way, reset, blackhole, kill, power-off, port-reuse, same-identity, deaf, stall, \
+                             suspend, address-change, clock-jump and short-io";
+
+    /// Everything.
+    pub fn all() -> Self {
+        Fault::ALL.into_iter().collect()
+    }
+
+    /// Whether this is among them.
+    pub fn has(&self, fault: Fault) -> bool {
+        self.0.contains(&fault)
+    }
+
+    /// Adds one.
+    pub fn insert(&mut self, fault: Fault) {
+        self.0.insert(fault);
+    }
+
+    /// In the order of [`Fault::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = Fault> {
+        self.0.iter().copied()
+    }
+
+    /// Whether nothing goes wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Fault> for Faults {
+    fn from_iter<I: IntoIterator<Item = Fault>>(faults: I) -> Self {
+        Self(faults.into_iter().collect())
+    }
+}
+
+impl FromStr for Faults {
+    type Err = InvalidFault;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFault> {
+        match text.trim() {
+            "all" => Ok(Self::all()),
+            "none" | "" => Ok(Self::default()),
+            names => names.split(',').map(|name| name.trim().parse()).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("none");
+        }
+        for (n, fault) in self.iter().enumerate() {
+            let comma = if n > 0 { "," } else { "" };
+            write!(f, "{comma}{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How many groups there are.
+pub(super) const GROUPS: usize = 10;
+
+/// How likely a connection is hit when something hits a third of them.
+pub(super) const A_THIRD: Odds = Odds::per_million(333_333);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_has_a_name_that_is_read() {
+        let names: Vec<_> = Fault::ALL.iter().map(|fault| fault.as_str()).collect();
+        for (fault, name) in Fault::ALL.iter().zip(&names) {
+            assert_eq!(name.parse(), Ok(*fault));
+            assert!(Faults::ALL_NAMES.contains(name), "{name}");
+        }
+        assert_eq!(Faults::all().to_string(), names.join(","));
+        assert!("lightning".parse::<Faults>().is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! Listens on the wires: HELLO comes first, and sequences have no holes.
+
+use std::collections::BTreeMap;
+
+use atonce::Instant;
+
+use super::findings::Shared;
+use crate::{NodeId, Observer, Wire};
+
+const GREETING: usize = 64;
+const MORE: u8 = 0x01;
+const LONG: u8 = 0x02;
+const COMMAND: u8 = 0x04;
+const HELLO: u8 = 1;
+
+/// Reads along on every connection, from the one who dialled to the one who accepted.
+#[derive(Debug)]
+pub(super) struct Tap {
+    findings: Shared,
+    wires: Vec<State>,
+    /// The last sequence from one process to another.
+    last: BTreeMap<(NodeId, NodeId), u16>,
+}
+
+/// How far one connection was read.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    generation: u32,
+    part: Part,
+    /// Octets of the part that are yet to come, or were gathered.
+    left: u64,
+    gathered: [u8; 8],
+    count: u8,
+    flags: u8,
+    /// The next frame begins a message.
+    begins: bool,
+    /// The sequence of the last message.
+    last: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Greeting,
+    Flags,
+    Length,
+    /// The first octets of a message: signature, command, version, sequence.
+    Head,
+    Body,
+}
+
+/// Signature, command, version and sequence of a ZRE message.
+const HEAD: u8 = 6;
+
+impl State {
+    const fn new(generation: u32) -> Self {
+        Self {
+            generation,
+            part: Part::Greeting,
+            left: GREETING as u64,
+            gathered: [0; 8],
+            count: 0,
+            flags: 0,
+            begins: true,
+            last: None,
+        }
+    }
+
+    fn gather(&mut self, octet: u8) -> u8 {
+        if let Some(place) = self.gathered.get_mut(usize::from(self.count)) {
+            *place = octet;
+        }
+        self.count += 1;
+        self.count
+    }
+
+    /// The length of a frame is known.
+    fn begin_body(&mut self, length: u64) {
+        self.left = length;
+        self.count = 0;
+        let head = self.flags & COMMAND == 0 && self.begins && length >= u64::from(HEAD);
+        self.part = if head { Part::Head } else { Part::Body };
+        if self.flags & COMMAND == 0 {
+            self.begins = self.flags & MORE == 0;
+        }
+        if length == 0 {
+            self.part = Part::Flags;
+        }
+    }
+
+    /// Reads on; gives command and sequence of each message that begins.
+    fn read(&mut self, mut octets: &[u8], mut found: impl FnMut(&mut Self, u8, u16)) {
+        while let Some((&octet, rest)) = octets.split_first() {
+            match self.part {
+                Part::Greeting | Part::Body => {
+                    let taken = self.left.min(octets.len() as u64);
+                    self.left -= taken;
+                    let taken = usize::try_from(taken).unwrap_or(octets.len());
+                    octets = octets.get(taken..).unwrap_or_default();
+                    if self.left == 0 {
+                        self.part = Part::Flags;
+                    }
+                    continue;
+                }
+                Part::Flags => {
+                    self.flags = octet;
+                    self.count = 0;
+                    self.part = Part::Length;
+                }
+                Part::Length if self.flags & LONG == 0 => self.begin_body(u64::from(octet)),
+                Part::Length => {
+                    if self.gather(octet) == 8 {
+                        self.begin_body(u64::from_be_bytes(self.gathered));
+                    }
+                }
+                Part::Head => {
+                    self.left -= 1;
+                    if self.gather(octet) == HEAD {
+                        let [_, _, command, _, high, low, ..] = self.gathered;
+                        self.part = if self.left == 0 {
+                            Part::Flags
+                        } else {
+                            Part::Body
+                        };
+                        found(self, command, u16::from_be_bytes([high, low]));
+                    }
+                }
+            }
+            octets = rest;
+        }
+    }
+}
+
+impl Tap {
+    pub(super) fn new(findings: Shared) -> Self {
+        Self {
+            findings,
+            wires: Vec::new(),
+            last: BTreeMap::new(),
+        }
+    }
+}
+
+impl Observer for Tap {
+    fn on_octets(&mut self, _: Instant, wire: Wire, octets: &[u8]) {
+        let place = wire.place as usize;
+        if self.wires.len() <= place {
+            self.wires.resize(place + 1, State::new(u32::MAX));
+        }
+        let Some(state) = self.wires.get_mut(place) else {
+            return;
+        };
+        if state.generation != wire.generation {
+            *state = State::new(wire.generation);
+        }
+        let (last, findings) = (&mut self.last, &self.findings);
+        let pair = wire.to.map(|to| (wire.from, to));
+        let mut messages = 0_u64;
+        state.read(octets, |state, command, sequence| {
+            messages += 1;
+            let before = state
+                .last
+                .or_else(|| pair.and_then(|pair| last.get(&pair).copied()));
+            let right = if command == HELLO {
+                sequence == 1
+            } else {
+                before.is_some_and(|before| {
+                    sequence == before.wrapping_add(1) || (before == 65_534 && sequence == 0)
+                })
+            };
+            if !right {
+                let nodes: Vec<_> = [Some(wire.from), wire.to].into_iter().flatten().collect();
+                let what = match before {
+                    None => format!("the first message on a wire is command {command}, not HELLO"),
+                    Some(before) => format!(
+                        "command {command} on a wire has sequence {sequence} after {before}"
+                    ),
+                };
+                findings.borrow_mut().fail(what, &nodes);
+            }
+            state.last = Some(sequence);
+        });
+        if let (1.., Some(pair), Some(sequence)) = (messages, pair, state.last) {
+            last.insert(pair, sequence);
+        }
+        if messages > 0 {
+            findings.borrow_mut().on_wire += messages;
+        }
+    }
+
+    fn on_end(&mut self, _: Instant, node: NodeId) {
+        self.last
+            .retain(|(from, to), _| *from != node && *to != node);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(command: u8, sequence: u16) -> Vec<u8> {
+        let [high, low] = sequence.to_be_bytes();
+        let mut octets = vec![1, 8, 0xaa, 0xa1, command, 2, high, low, 9, 9];
+        octets.extend([0, 3, 7, 7, 7]); // its content
+        octets
+    }
+
+    #[test]
+    fn messages_are_found_however_the_octets_are_cut() {
+        let mut octets = vec![0xff; GREETING];
+        octets.extend([4, 3, 1, 2, 3]); // a command
+        octets.extend(message(1, 1));
+        octets.extend([2, 0, 0, 0, 0, 0, 0, 0, 6, 0xaa, 0xa1, 4, 2, 0, 2]);
+        octets.extend(message(2, 3));
+        for size in 1..octets.len() {
+            let mut state = State::new(0);
+            let mut found = Vec::new();
+            for part in octets.chunks(size) {
+                state.read(part, |_, command, sequence| found.push((command, sequence)));
+            }
+            assert_eq!(found, [(1, 1), (4, 2), (2, 3)], "in parts of {size}");
+        }
+    }
+}
