@@ -217,6 +217,34 @@ fn twenty_nodes_find_each_other() {
 }
 
 #[test]
+fn what_is_said_right_before_a_stop_is_heard() {
+    let port = free_port();
+    let bob = node("bob", port).start().unwrap();
+    for content in [10, 1_000, 100_000] {
+        let alice = node("alice", port).start().unwrap();
+        let id = alice.id();
+        wait_enter(&alice, bob.id());
+        for _ in 0..50 {
+            alice.whisper(bob.id(), vec![7; content]).unwrap();
+        }
+        alice.stop();
+        let mut heard = 0;
+        wait_for(&bob, |event| match event {
+            Event::Whisper { .. } => {
+                heard += 1;
+                None
+            }
+            Event::Exit { peer, reason } if peer.id == id => {
+                assert_eq!(reason, ExitReason::Left);
+                Some(())
+            }
+            _ => None,
+        });
+        assert_eq!(heard, 50, "of {content} octets");
+    }
+}
+
+#[test]
 fn a_node_that_is_dropped_says_goodbye() {
     let port = free_port();
     let alice = node("alice", port).start().unwrap();

@@ -211,7 +211,11 @@ impl Task {
         drop(core);
         // The task's readiness was given back above: ask to be woken for the next.
         let again = looked && self.poller.poll_read_ready(cx).is_ready();
-        let due = timeout.is_some_and(|timeout| self.arm(timeout, cx));
+        let due = match timeout {
+            Some(Duration::ZERO) => true, // a timer would round it up
+            Some(timeout) => self.arm(timeout, cx),
+            None => false,
+        };
         if again || due {
             cx.waker().wake_by_ref(); // others on this thread have their turn before
         }

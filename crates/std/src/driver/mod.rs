@@ -30,7 +30,7 @@
 //!
 //! # What a turn may cost
 //!
-//! A link is read for at most 1 MiB and written for at most 1 MiB before the next one has its turn, and all
+//! A link is read for at most 256 KiB (or one read) and written for at most 1 MiB before the next one has its turn, and all
 //! links together are read for at most 4 MiB before the adapter gets the control back. Whatever remains makes
 //! [`timeout`](Driver::timeout) zero.
 
