@@ -1,5 +1,6 @@
-"""What the self-check and the capture share: a peer as a process whose events can be awaited."""
+"""What the checks and the capture share: a peer as a process whose events can be awaited."""
 
+import contextlib
 import json
 import os
 import queue
@@ -21,6 +22,20 @@ KINDS = {
     "ingescape": [PYTHON, os.path.join(HERE, "peers", "ingescape_agent.py")],
 }
 
+# Ours, as a node that is driven and as one that only tells what it hears. They log to stderr.
+ATONCE = os.path.abspath(os.environ.get("ATONCE")
+                         or os.path.join(HERE, "..", "target", "release", "atonce"))
+KINDS["atonce"] = [ATONCE, "run", "--json", "-v"]
+KINDS["listen"] = [ATONCE, "listen", "--json", "-v"]
+
+# The options of the drivers that have another name at ours.
+OURS = {"--evasive": "--evasive-timeout", "--expired": "--expired-timeout"}
+
+# Where the logs of the drivers go, a file each; None: to our own stderr.
+logs = None
+# Drivers that run, to end them whatever happens.
+running = set()
+
 
 class Missing(AssertionError):
     pass
@@ -32,13 +47,23 @@ class Peer:
     def __init__(self, kind, name, host=None, options=(), argv=None, named=True):
         self.kind = kind
         self.name = name
+        self.started = time.monotonic()
+        if kind in ("atonce", "listen"):
+            options = [OURS.get(option, option) for option in options]
         self.events = []          # every event so far, in order
         self.taken = 0            # expect() goes on behind this one
         self.incoming = queue.Queue()
         argv = list(argv or KINDS[kind]) + (["--name", name, *options] if named else [])
         if host:
-            argv = host.argv(argv + ["--interface", host.device])
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            # An option that stands here already is not to be overruled.
+            own = [] if "--interface" in argv else ["--interface", host.device]
+            argv = host.argv(argv + own)
+        log = open(os.path.join(logs, f"{name}-{kind}-{id(self):x}.log"), "wb") if logs else None
+        with log or contextlib.nullcontext():
+            self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=log)
+        self.log = log.name if log else None
+        running.add(self)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
@@ -89,13 +114,37 @@ class Peer:
         self.taken = len(self.events)
         return fresh
 
+    def next(self, timeout):
+        """The next event of which nobody asked yet, and it is not kept; None when none came in time."""
+        if self.taken == len(self.events):
+            self.events.clear()
+            self.taken = 0
+            if not self._pull(timeout):
+                return None
+        self.taken += 1
+        return self.events[self.taken - 1]
+
+    def never(self, seconds, *kinds):
+        """Fails when one of these events comes within this time, or came and nobody took it."""
+        for event in self.gather(seconds):
+            assert event["event"] not in kinds, f"{self.name} ({self.kind}) heard {event}"
+
     def send(self, **command):
         self.process.stdin.write(json.dumps(command).encode() + b"\n")
         self.process.stdin.flush()
 
+    def send_all(self, commands):
+        """Many commands at once."""
+        self.process.stdin.write(b"".join(json.dumps(c).encode() + b"\n" for c in commands))
+        self.process.stdin.flush()
+
+    def freeze(self, frozen=True):
+        self.process.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
+
     def kill(self):
         self.process.kill()
         self.process.wait()
+        running.discard(self)
 
     def stop(self, how="command", within=5.0):
         """Ends it politely by a command, the end of input or SIGTERM; the exit status."""
@@ -105,11 +154,12 @@ class Peer:
             self.process.stdin.close()
         else:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(within)
+        status = self.process.wait(within)
+        running.discard(self)
+        return status
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.kill()
+        self.kill()

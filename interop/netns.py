@@ -23,6 +23,9 @@ import subprocess
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 
+# Networks that are open, to close them whatever happens.
+networks = set()
+
 
 def ip(*words):
     subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL)
@@ -88,6 +91,7 @@ class Network:
         self.hosts = []
 
     def __enter__(self):
+        networks.add(self)
         try:
             ip("netns", "add", self.bridge)
             self.namespaces.append(self.bridge)
@@ -109,9 +113,15 @@ class Network:
     def close(self):
         while self.namespaces:
             subprocess.run(["ip", "netns", "delete", self.namespaces.pop()], check=False)
+        networks.discard(self)
 
     def __exit__(self, *_):
         self.close()
+
+
+def close_all():
+    for network in list(networks):
+        network.close()
 
 
 def remove_abandoned():
