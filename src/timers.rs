@@ -44,6 +44,14 @@ impl<K: Ord + Copy> Timers<K> {
         self.by_time.first().copied()
     }
 
+    /// Puts some deadlines off.
+    pub(crate) fn delay(&mut self, by: core::time::Duration, which: impl Fn(K) -> bool) {
+        for (_, at) in self.by_key.iter_mut().filter(|(key, _)| which(**key)) {
+            *at += by;
+        }
+        self.by_time = self.by_key.iter().map(|(&key, &at)| (at, key)).collect();
+    }
+
     /// Takes off one key whose deadline has come.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<K> {
         let (at, key) = self.next()?;
@@ -70,6 +78,20 @@ mod tests {
         assert_eq!(timers.pop_due(Instant::from_millis(7)), Some('b'));
         assert_eq!(timers.pop_due(Instant::from_millis(7)), Some('a'));
         assert_eq!(timers.pop_due(Instant::from_millis(7)), None);
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn deadlines_that_are_put_off_keep_their_order() {
+        let mut timers = Timers::new();
+        timers.set('b', Instant::from_millis(6));
+        timers.set('a', Instant::from_millis(5));
+        timers.set('c', Instant::from_millis(7));
+        timers.delay(core::time::Duration::from_millis(3), |key| key != 'c');
+        assert_eq!(timers.next(), Some((Instant::from_millis(7), 'c')));
+        assert_eq!(timers.pop_due(Instant::from_millis(9)), Some('c'));
+        assert_eq!(timers.pop_due(Instant::from_millis(9)), Some('a'));
+        assert_eq!(timers.pop_due(Instant::from_millis(9)), Some('b'));
         assert_eq!(timers.next(), None);
     }
 

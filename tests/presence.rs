@@ -1066,3 +1066,67 @@ fn a_stranger_keeps_its_limits() {
     lan.run_for(ms(50));
     assert!(lan.the_puppet(puppet).closed.contains(&link));
 }
+
+// ---- the machine
+
+#[test]
+fn a_node_that_overslept_blames_nobody() {
+    for timers_first in [true, false] {
+        let (mut lan, alice, bob) = two();
+        let alices = lan.id(alice);
+        lan.freeze(alice, true);
+        lan.run_for(ms(1_000));
+        lan.with(bob, |stack, now| {
+            stack
+                .whisper(now, alices, frames("are you there?"))
+                .unwrap();
+        });
+        // Longer than it would wait for anybody, and shorter than Bob waits for it.
+        lan.run_for(ms(28_000));
+        lan.freeze(alice, false);
+        if timers_first {
+            lan.run_for(ms(0));
+        }
+        lan.run_for(ms(3_000));
+        assert_eq!(
+            names(&lan.events(alice)),
+            [r#"whisper bob [b"are you there?"]"#]
+        );
+        let heard = names(&lan.events(bob));
+        assert_eq!(heard, ["evasive alice", "silent alice", "recovered alice"]);
+        still_talk(&mut lan, alice, bob);
+    }
+}
+
+#[test]
+fn who_is_gone_after_we_overslept_is_still_missed() {
+    let (mut lan, alice, bob) = two();
+    lan.freeze(alice, true);
+    lan.run_for(ms(60_000));
+    lan.isolate(bob, true);
+    lan.run_for(ms(10));
+    lan.freeze(alice, false);
+    lan.run_for(ms(40_000));
+    let heard = names(&lan.events(alice));
+    assert!(
+        matches!(&heard[..], [.., last] if last.starts_with("exit bob")),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn who_restarts_under_its_identity_at_another_port_is_reached_there() {
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    let mut address = lan.address_of(puppet);
+    lan.kill(puppet);
+    lan.run_for(ms(5));
+    address.set_port(50_505);
+    let again = lan.puppet_at(9, address);
+    lan.puppet_greets(again, alice);
+    lan.run_for(ms(100));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["exit puppet replaced", "enter puppet"]
+    );
+    assert_eq!(hellos(&mut lan, again), 1);
+}

@@ -438,8 +438,20 @@ impl Node {
         {
             record.inbound = None;
         }
-        let address = self.peers.get(&id).map(|record| record.address);
+        let before = self.peers.get(&id);
+        let address = before.map(|record| record.address);
+        let moved = match (&message.command, before) {
+            (Command::Hello(hello), Some(record)) => hello.endpoint != record.card.endpoint,
+            _ => false,
+        };
         self.exit_but_keep_dial(now, id, ExitReason::Replaced);
+        if moved
+            && let Some(address) = address
+            && self.dials.get(&address).map(|dial| dial.owner) == Some(Owner::Nobody)
+        {
+            // A restart at another port: nobody is where our link leads, though that is where we still expect it.
+            self.remove_dial(now, address);
+        }
         if let Some(inbound) = self.inbound(link) {
             inbound.stage = Stage::Unproved(id);
         }

@@ -22,6 +22,9 @@ const CHALLENGE: Duration = Duration::from_secs(1);
 /// How often a silent peer is looked at.
 const REAP: Duration = Duration::from_secs(1);
 
+/// Who is called so late was asleep (a stopped process, a machine out of breath): nobody could tell it anything.
+const OVERSLEPT: Duration = Duration::from_millis(500);
+
 /// A beacon that comes this late after a goodbye does not revive the peer.
 const TOMBSTONE: Duration = Duration::from_secs(3);
 
@@ -426,8 +429,28 @@ impl Node {
 
     // ---- time
 
+    /// As if the clock had stood still, except for what the node does by itself.
+    fn overslept(&mut self, now: Instant, late: Duration) {
+        debug!(%now, ?late, "overslept");
+        self.timers
+            .delay(late, |due| !matches!(due, Due::Beacon | Due::Target(_)));
+        for record in self.peers.values_mut() {
+            record.heard = (record.heard + late).min(now);
+            if let Some(challenge) = &mut record.challenge {
+                challenge.since = (challenge.since + late).min(now);
+            }
+        }
+    }
+
     /// Does what is due by now.
+    ///
+    /// The time by which the call comes later than [`poll_timeout`](Node::poll_timeout) asked for is not held against
+    /// anybody: what peers said meanwhile waits in sockets that were not read.
     pub fn handle_timeout(&mut self, now: Instant) {
+        let late = self.timers.next().map_or(Duration::ZERO, |(at, _)| now - at);
+        if late >= OVERSLEPT {
+            self.overslept(now, late);
+        }
         while let Some(due) = self.timers.pop_due(now) {
             match due {
                 Due::Beacon => {

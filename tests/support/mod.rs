@@ -84,6 +84,8 @@ pub(crate) struct Host {
     pub(crate) refuses: bool,
     /// What waits for links whose reader is stalled.
     pub(crate) stalled: bool,
+    /// The process is stopped: it is not called, and what comes waits.
+    frozen: bool,
 }
 
 #[derive(Default)]
@@ -97,6 +99,8 @@ pub(crate) struct Lan {
     dials: BTreeMap<usize, usize>,
     /// What TCP holds back until the way is free again.
     held: Vec<((usize, usize), Delivery)>,
+    /// What waits for hosts that are frozen.
+    frozen: Vec<Delivery>,
     /// Pairs of hosts between which nothing gets through.
     pub(crate) cut: BTreeSet<(usize, usize)>,
 }
@@ -168,6 +172,7 @@ impl Lan {
             refuses: false,
             unheard: BTreeMap::new(),
             stalled: false,
+            frozen: false,
         });
         self.hosts.len() - 1
     }
@@ -415,6 +420,25 @@ impl Lan {
         }
     }
 
+    /// Stops the process and lets it go on: whatever came meanwhile waits in its sockets.
+    pub(crate) fn freeze(&mut self, host: usize, frozen: bool) {
+        self.hosts[host].frozen = frozen;
+        for delivery in std::mem::take(&mut self.frozen) {
+            self.push(delivery);
+        }
+    }
+
+    fn is_frozen(&self, delivery: &Delivery) -> bool {
+        match delivery {
+            Delivery::Datagram { to, .. } => self.hosts[*to].frozen,
+            Delivery::Octets { to, .. } | Delivery::Ended { to, .. } => self.hosts[to.host].frozen,
+            Delivery::Dialled { address, .. } => {
+                let there = |host: &Host| host.frozen && host.address == *address;
+                self.hosts.iter().any(there)
+            }
+        }
+    }
+
     /// Octets of TCP are not lost: what cannot get through now gets through later.
     fn transfer(&mut self, from: usize, to: usize, delivery: Delivery) {
         if self.is_cut(from, to) {
@@ -498,6 +522,9 @@ impl Lan {
     }
 
     fn deadline(&self, host: usize) -> Option<Instant> {
+        if self.hosts[host].frozen {
+            return None;
+        }
         match &self.hosts[host].machine {
             Machine::Node(stack, _) => stack.poll_timeout().map(|(at, _)| at),
             Machine::Puppet(puppet) => puppet
@@ -524,6 +551,9 @@ impl Lan {
 
     fn deliver(&mut self, delivery: Delivery) {
         let now = self.now;
+        if self.is_frozen(&delivery) {
+            return self.frozen.push(delivery);
+        }
         match delivery {
             Delivery::Datagram { to, source, octets } => {
                 if let Machine::Node(stack, _) = &mut self.hosts[to].machine {
