@@ -81,6 +81,11 @@ class Host:
         state = "up" if plugged else "down"
         ip("-n", self.network.bridge, "link", "set", self.port, state)
 
+    def switched(self, on):
+        """Takes the host off the bridge: packets are lost, and its device does not notice."""
+        where = ["master", "br0"] if on else ["nomaster"]
+        ip("-n", self.network.bridge, "link", "set", self.port, *where)
+
 
 class Network:
     def __init__(self, subnet="10.77.0"):

@@ -1067,6 +1067,32 @@ fn a_stranger_keeps_its_limits() {
     assert!(lan.the_puppet(puppet).closed.contains(&link));
 }
 
+#[test]
+fn a_stranger_who_greets_after_us_is_asked_whether_it_knows_us() {
+    let pings = |lan: &mut Lan, puppet| {
+        let heard = lan.the_puppet(puppet).heard.iter();
+        heard
+            .filter(|(_, message)| message.command == Command::Ping)
+            .count()
+    };
+    // It greeted first.
+    let (mut lan, _, puppet, _) = alice_and_puppet();
+    assert_eq!(pings(&mut lan, puppet), 0);
+    // We did, at its beacon.
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    let (id, port) = (lan.id(puppet), lan.address_of(puppet).port());
+    lan.puppet_beacons(puppet, id, port);
+    lan.run_for(ms(10));
+    let link = lan.puppet_greets(puppet, alice);
+    lan.puppet_speaks(puppet, alice, link, 2);
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+    assert_eq!(pings(&mut lan, puppet), 1);
+    // It answered with its sequence 2, and nothing else happened.
+    assert_eq!(lan.puppet_next(puppet, alice), 3);
+}
+
 // ---- the machine
 
 #[test]

@@ -7,6 +7,7 @@ import time
 import traceback
 
 import harness
+from netns import Network
 
 PEERS = ["zyre", "pyre", "zyre.js", "ingescape"]
 
@@ -35,14 +36,19 @@ class Report:
         try:
             seen = action()
         except Exception as error:
-            self.failed += 1
-            self.say(f"  FAILED {what}: {error} (after {time.monotonic() - began:.1f} s)")
-            if not isinstance(error, AssertionError):
-                self.say(traceback.format_exc())
+            self.fail(f"{what}: {error} (after {time.monotonic() - began:.1f} s)", error)
             return False
         self.passed += 1
         self.say(f"  ok     {what}" + (f": {seen}" if isinstance(seen, str) else ""))
         return True
+
+    def fail(self, what, error):
+        self.failed += 1
+        self.say(f"  FAILED {what}")
+        if not isinstance(error, AssertionError):
+            self.say(traceback.format_exc())
+        for peer in self.watched:
+            self.tell(peer)
 
     def must(self, what, action):
         if not self.check(what, action):
@@ -52,19 +58,30 @@ class Report:
         """Peers whose last events and logs are told when something fails."""
         self.watched += peers
 
+    @contextlib.contextmanager
+    def network(self):
+        """A network whose nodes end with it."""
+        self.watched.clear()
+        with Network() as net:
+            try:
+                yield net
+            except GivenUp:
+                raise
+            except Exception as error:
+                self.fail(f"{self.name}: {error}", error)
+                raise GivenUp from error
+            finally:
+                for peer in self.watched:
+                    peer.kill()
+                self.watched.clear()
+
     def run(self, function):
         try:
             function(self)
         except GivenUp:
             self.say("         the rest of this job was not reached")
         except Exception as error:
-            self.failed += 1
-            self.say(f"  FAILED {self.name}: {error}")
-            if not isinstance(error, AssertionError):
-                self.say(traceback.format_exc())
-        if self.failed:
-            for peer in self.watched:
-                self.tell(peer)
+            self.fail(f"{self.name}: {error}", error)
         return self
 
     def tell(self, peer):

@@ -154,7 +154,7 @@ class CZyre(common.Driver):
         """A draft of libzyre: it wants the peer's UUID (and Z85 key) besides its endpoint."""
         key = command.get("key")
         c.zyre_require_peer(self.node, command["peer"].upper().encode(),
-                            command["endpoint"].encode(), key.encode() if key else None)
+                            command["endpoint"].encode(), (key or "").encode())
 
     def node_stop(self):
         c.zyre_stop(self.node)

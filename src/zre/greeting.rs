@@ -6,13 +6,12 @@ use core::net::{IpAddr, SocketAddr};
 
 use tracing::{debug, trace};
 
-use super::Action;
 use super::dial::{Dial, Owner};
 use super::inbound::{Inbound, Role, Stage};
 use super::node::{Due, Node};
 use super::record::{Claim, Record};
 use super::sequence::{FIRST, Receiver};
-use super::{Event, ExitReason, Lost, Peer, Presence};
+use super::{Action, Event, ExitReason, Lost, Peer, Presence, abilities};
 use crate::endpoint::{Endpoint, Host};
 use crate::net::{Cut, InterfaceId, LinkId};
 use crate::wire::zre::{Command, Hello, Limits, Message};
@@ -403,6 +402,7 @@ impl Node {
             endpoint: hello.endpoint,
             headers: hello.headers,
         });
+        let is_atonce = abilities::has(&card, abilities::GOODBYE);
         debug!(%id, name = %card.name, %address, "enter");
         self.counters.enters += 1;
         self.inbox.push(Event::Enter { peer: card.clone() });
@@ -429,6 +429,17 @@ impl Node {
         self.timers.set(Due::Presence(id), at);
         self.actions.push_back(Action::Trust { link });
         self.resume(link);
+        let first = self
+            .dials
+            .get(&address)
+            .and_then(|dial| dial.greeted_at)
+            .is_some_and(|greeted| greeted < now);
+        if first && !is_atonce {
+            // Its HELLO may be no answer to ours: zyre.js, when it believes in an earlier one of us, takes ours for a
+            // mistake, forgets us, and greets at our next beacon as if we had said nothing. The sequence of a PING
+            // tells it so, and it greets once more; whoever knows us answers.
+            self.say(address, Command::Ping);
+        }
     }
 
     /// The same peer greeted anew: what was is over, and it enters again. Our link is kept when it leads to the same place.
