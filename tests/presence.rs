@@ -668,6 +668,7 @@ fn sequences_wrap_as_each_side_does() {
             }
         }
         lan.run_for(ms(5));
+        lan.puppet_speaks(puppet, alice, link, sequence);
         for _ in 0..70_000 {
             lan.with(alice, |stack, now| {
                 stack.whisper(now, id, frames("x")).unwrap();
@@ -683,6 +684,61 @@ fn sequences_wrap_as_each_side_does() {
             .collect();
         assert!(sent.len() > 70_000);
         assert_eq!(sent.contains(&65_535), !early);
+    }
+}
+
+#[test]
+fn a_wrap_costs_no_message_even_with_one_who_wraps_early() {
+    for greets_before_its_link_ends in [false, true] {
+        let (mut lan, alice, puppet, link) = alice_and_puppet();
+        let id = lan.id(puppet);
+        let whisper = |lan: &mut Lan, content: &'static str, times: usize| {
+            for _ in 0..times {
+                lan.with(alice, |stack, now| {
+                    stack.whisper(now, id, frames(content)).unwrap();
+                });
+            }
+            lan.run_for(ms(20));
+        };
+        let heard = |lan: &mut Lan| {
+            let heard = std::mem::take(&mut lan.the_puppet(puppet).heard);
+            let heard = heard.into_iter().map(|(_, message)| message);
+            heard.collect::<Vec<_>>()
+        };
+        lan.the_puppet(puppet).answers_pings = false;
+        whisper(&mut lan, "x", 65_533);
+        assert_eq!(heard(&mut lan).last().unwrap().sequence, 65_534);
+        // The number on which they disagree is spent on a question, and what follows waits.
+        whisper(&mut lan, "held", 3);
+        let asked = heard(&mut lan);
+        assert_eq!(asked.len(), 1);
+        assert_eq!((asked[0].sequence, &asked[0].command), (65_535, &Command::Ping));
+        // Its answer: it hangs up, and greets anew.
+        lan.the_puppet(puppet).answers_pings = true;
+        if !greets_before_its_link_ends {
+            lan.puppet_closes(puppet, link);
+            lan.run_for(ms(10));
+        }
+        let again = lan.puppet_greets(puppet, alice);
+        lan.puppet_speaks(puppet, alice, again, 2);
+        lan.run_for(ms(20));
+        lan.puppet_closes(puppet, link);
+        lan.run_for(ms(20));
+        let said = heard(&mut lan);
+        let words: Vec<_> = said.iter().map(|m| (m.sequence, m.command.name())).collect();
+        assert_eq!(words[0], (1, "HELLO"));
+        let held = said.iter().filter(|m| matches!(m.command, Command::Whisper { .. }));
+        assert_eq!(held.count(), 3, "{words:?}");
+        assert_eq!(names(&lan.events(alice)), NOTHING);
+        if greets_before_its_link_ends {
+            continue;
+        }
+        // It is remembered.
+        whisper(&mut lan, "y", 70_000);
+        let said = heard(&mut lan);
+        assert_eq!(said.len(), 70_000);
+        assert!(said.iter().all(|message| message.sequence != 65_535));
+        assert_eq!(names(&lan.events(alice)), NOTHING);
     }
 }
 

@@ -2,12 +2,14 @@
 
 import functools
 import socket
+import subprocess
 import time
 
 from checks import end, ms
-from checks.gone import both_enter, count, settle
+from checks.gone import both_enter, settle
 from checks.meet import OPTIONS, enters, heard, leaves, says, start
 from harness import ZBEACON, Peer
+from netns import ip
 
 HELLO = {"text": ["hello"]}
 
@@ -39,7 +41,7 @@ def every_interface(report):
         ours = start(report, "atonce", "anna", net.host(), OPTIONS)
         place = net.host()
         # It sends to everybody: that needs a way out, which is this network and nothing else.
-        net_ip(place, "route", "add", "default", "dev", place.device)
+        ip("-n", place.namespace, "route", "add", "default", "dev", place.device)
         theirs = start(report, "zyre", "bert", place, [*OPTIONS, "--interface", "*"])
 
         def meets():
@@ -47,14 +49,10 @@ def every_interface(report):
             theirs.expect(event="enter", peer=ours.uuid)
             says(ours, theirs, HELLO)
             says(theirs, ours, HELLO)
-            return f"its endpoint: {event['endpoint'].rpartition('/')[2].partition(':')[0] and 'a name' if not event['endpoint'].startswith('tcp://10.') else event['endpoint']}"
+            named = not event["endpoint"].startswith("tcp://10.")
+            return "its endpoint is the machine's name" if named else "its endpoint is an address"
 
         report.must("zyre on interface `*`", meets)
-
-
-def net_ip(host, *words):
-    from netns import ip
-    ip("-n", host.namespace, *words)
 
 
 def direct_to_zyre(report):
@@ -71,17 +69,11 @@ def direct_to_zyre(report):
         report.check("they talk", lambda: says(ours, theirs, HELLO))
         report.check("both ways", lambda: says(theirs, ours, HELLO))
         report.check("nobody is missed for five seconds, with an expiry of three at theirs",
-                     lambda: (time.sleep(5), ours.never(0, "exit"), theirs.never(0, "exit"))[0])
+                     lambda: (theirs.never(5, "exit"), ours.never(0.1, "exit"))[0])
         report.check("it stops (GOODBYE on the link)", lambda: leaves(theirs, ours))
         again = start(report, "zyre", "bert2", place, [*OPTIONS, "--endpoint", endpoint])
         report.check("another one at the same endpoint is found again",
                      lambda: both_enter(ours, again))
-
-        def we_leave():
-            began = time.monotonic()
-            end(ours)
-            event = again.expect(event="exit", peer=ours.uuid, within=3)
-            return ms(event, began)
 
         # Without beacons C hears a goodbye by GOODBYE, which goes to those that are known to know it.
         began = time.monotonic()
@@ -124,7 +116,7 @@ def direct_to_ours(report):
 
 
 def connect_command(report):
-    """Two of ours without beacons, by the command `connect` and a name of a host."""
+    """Two of ours without beacons, by the command `connect`."""
     with report.network() as net:
         a = start(report, "atonce", "anna", net.host(), [*OPTIONS, "--port", "0"])
         b = start(report, "atonce", "bert", net.host(), [*OPTIONS, "--port", "0"])
@@ -144,14 +136,14 @@ def cut_links(report, kind):
         report.must(f"{kind} and ours meet", lambda: both_enter(ours, theirs))
 
         def cut():
-            import subprocess
             says(ours, theirs, HELLO)
             subprocess.run(home.argv(["ss", "-K", "dst", net.hosts[1].address]), check=True,
-                           stdout=subprocess.DEVNULL)
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(1)
             lost = settle(ours, theirs)
             exits = [e.get("detail", e.get("reason")) for e in ours.events if e["event"] == "exit"]
-            assert len(exits) <= 2, exits
+            # zyre.js needs two HELLOs of ours before it takes one.
+            assert len(exits) <= (3 if kind == "zyre.js" else 1), exits
             return f"ours was told {exits or 'nothing'}; EXIT at theirs: {lost}"
 
         report.check(f"every connection with {kind} is destroyed", cut)

@@ -1,9 +1,8 @@
 """The sequence wraps after 65,535 messages, the status after 256 changes: what each pair makes of it.
 
-Kinds differ: C Zyre goes on from 65535 to 0, Pyre and zyre.js from 65534 to 0. Ours takes both, and
-sends as most do until it knows better. So the first wrap of ours towards those two may cost what is
-under way at that moment and one EXIT and ENTER; never a word to the wrong one, never an order that
-is not kept, and everything is well afterwards.
+Kinds differ: C Zyre goes on from 65535 to 0, Pyre and zyre.js from 65534 to 0. Ours takes both. It
+spends its own first 65535 on a PING and waits for what the peer makes of it: those two forget us, and
+are greeted anew. That is one EXIT and ENTER at theirs; no message is lost, and ours is told nothing.
 """
 
 import functools
@@ -14,7 +13,9 @@ from checks.gone import both_enter, settle
 from checks.meet import OPTIONS, start
 
 COUNT = 65_600
-WINDOW = 2_000
+
+# Messages under way. Pyre closes its own link when 3,000 wait, and libzmq counts in steps of 1,500.
+WINDOW = 1_000
 
 # They never send 65535 and do not expect it.
 EARLY = ["pyre", "zyre.js"]
@@ -98,17 +99,14 @@ def clean(x, y):
 
 
 def price(x, y):
-    """What the first wrap towards one that wraps early costs."""
+    """The first wrap towards one that wraps early."""
     s, seconds = stream(x, y)
     missing = s.missing()
-    assert s.seen == sorted(s.seen), "out of order"
-    for who in ("sender", "receiver"):
-        moves = [(event, reason) for w, event, reason, _ in s.moves if w == who]
-        kinds = [event for event, _ in moves]
-        assert kinds in ([], ["exit", "enter"]), f"{who}: {moves}"
-    assert not missing or 65_530 <= missing[0] <= 65_535, spans(missing)
-    exits = sum(event == "exit" for _, event, _, _ in s.moves)
-    return f"{exits} EXIT of both sides together, missing {spans(missing)}, in {seconds:.1f} s"
+    assert not missing, f"{len(missing)} missing: {spans(missing)}; {s.moves}; {s.errors[:3]}"
+    assert s.seen == list(range(COUNT)), "out of order"
+    moves = [(who, event) for who, event, _, _ in s.moves]
+    assert moves == [("receiver", "exit"), ("receiver", "enter")], s.moves
+    return f"{COUNT} messages in order in {seconds:.1f} s, one EXIT and ENTER at theirs"
 
 
 def sequence(report, kind):
@@ -118,7 +116,6 @@ def sequence(report, kind):
         report.must(f"{kind} and ours meet", lambda: both_enter(ours, theirs))
         if kind in EARLY:
             report.check(f"ours -> {kind}, first wrap", lambda: price(ours, theirs))
-            report.check("and they talk", lambda: settle(ours, theirs))
             report.check(f"ours -> {kind}, second wrap", lambda: clean(ours, theirs))
         else:
             report.check(f"ours -> {kind}", lambda: clean(ours, theirs))

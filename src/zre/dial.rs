@@ -86,7 +86,8 @@ pub(super) struct Dial {
     /// Messages handed to the link since HELLO, and how many of them are known to have arrived.
     sent: u64,
     confirmed: u64,
-    pings: VecDeque<u64>,
+    /// After how many messages each PING under way was sent, and how many PINGs that stands for.
+    pings: VecDeque<(u64, u32)>,
     /// Messages that may have been lost when the link was cut.
     pub(super) lost: u64,
     /// What waits in the link's queue.
@@ -94,7 +95,10 @@ pub(super) struct Dial {
     pub(super) queued_messages: usize,
     /// The queue was found full and is watched.
     pub(super) full: bool,
-    /// What is to be said as soon as the link is up again.
+    /// The peer was asked, by a PING with the number 65,535, what it makes of that number: after how many messages. What
+    /// follows is held until it answers.
+    pub(super) asked: Option<u64>,
+    /// What is to be said as soon as the link is up again, or the PING is answered.
     pub(super) held: VecDeque<Command>,
 }
 
@@ -120,6 +124,7 @@ impl Dial {
             queued_octets: 0,
             queued_messages: 0,
             full: false,
+            asked: None,
             held: VecDeque::new(),
         }
     }
@@ -177,29 +182,46 @@ impl Dial {
         self.confirmed = 0;
         self.lost = 0;
         self.pings.clear();
+        self.asked = None;
+    }
+
+    /// How many messages were sent since HELLO.
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent
     }
 
     pub(super) fn count_sent(&mut self, command: &Command) {
         self.sent += 1;
         if matches!(command, Command::Ping) {
-            if self.pings.len() == PINGS {
-                // The answers come in order: forgetting the oldest only confirms later than it could.
-                self.pings.pop_front();
+            let full = self.pings.len() == PINGS;
+            match self.pings.back_mut() {
+                // The answers come in order: what stands for several confirms less than it could.
+                Some((_, times)) if full => *times += 1,
+                _ => self.pings.push_back((self.sent, 1)),
             }
-            self.pings.push_back(self.sent);
         }
     }
 
     /// A PING was answered: what was sent before it arrived.
     pub(super) fn confirm(&mut self) {
-        if let Some(sent) = self.pings.pop_front() {
-            self.confirmed = sent;
+        let Some((sent, times)) = self.pings.front_mut() else {
+            return;
+        };
+        self.confirmed = *sent;
+        *times -= 1;
+        if *times == 0 {
+            self.pings.pop_front();
+        }
+        if self.asked.is_some_and(|asked| asked <= self.confirmed) {
+            self.asked = None;
+            self.sender.wrap_late();
         }
     }
 
     /// The link is gone: what was not confirmed may be lost.
     pub(super) fn cut(&mut self) {
         self.state = State::Waiting;
+        self.asked = None;
         self.lost = self.sent.saturating_sub(self.confirmed);
         self.pings.clear();
         self.queued_octets = 0;

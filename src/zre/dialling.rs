@@ -224,7 +224,19 @@ impl Node {
         self.say(address, hello);
     }
 
-    fn say_held(&mut self, address: SocketAddr) {
+    /// A peer hung up when it was asked what it makes of the number 65,535: it knows no such number, and has forgotten us.
+    /// Nothing is lost but the question, so the application need not know.
+    pub(super) fn wraps_early(&mut self, now: Instant, address: SocketAddr, id: PeerId) {
+        debug!(%id, "wraps early");
+        self.past.note_early(now, id);
+        if let Some(record) = self.peers.get_mut(&id) {
+            record.answer_until = Some(now + ANSWER);
+        }
+        self.greet_anew(now, address);
+        self.say_held(address);
+    }
+
+    pub(super) fn say_held(&mut self, address: SocketAddr) {
         let held = match self.dials.get_mut(&address) {
             Some(dial) => core::mem::take(&mut dial.held),
             None => return,
@@ -244,10 +256,10 @@ impl Node {
         match dial.owner {
             Owner::Peer(id) if was_up => {
                 debug!(%id, %address, ?cut, "link cut");
-                if dial.sender.just_sent_the_last() {
+                if dial.asked.is_some() {
                     // It hung up right at the number that those who wrap early do not know.
                     dial.sender.wrap_early();
-                    self.past.wraps(id);
+                    self.past.note_early(now, id);
                 }
                 dial.cut();
                 dial.failures = 0;

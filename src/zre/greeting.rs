@@ -192,6 +192,15 @@ impl Node {
                 return self.close(link);
             };
             let same = record.remote.ip() == remote.ip() && record.address == address;
+            let asked = self
+                .dials
+                .get(&record.address)
+                .is_some_and(|dial| dial.asked.is_some());
+            if same && asked && is_same(&record.card, hello) {
+                // Its answer to the question, which came before we saw the end of the link it spoke on.
+                self.wraps_early(now, address, id);
+                return self.refresh(now, link, id, message);
+            }
             let answer = record.answer_until.is_some_and(|until| now < until);
             if same && answer && is_same(&record.card, hello) {
                 self.refresh(now, link, id, message);
@@ -494,6 +503,8 @@ impl Node {
         record.receiver = Receiver::new();
         record.answer_until = None;
         record.heard = now;
+        let address = record.address;
+        let is_atonce = abilities::has(&record.card, abilities::GOODBYE);
         let before = record.groups.clone();
         let after: alloc::collections::BTreeSet<_> = hello.groups.into_iter().collect();
         for group in before.difference(&after) {
@@ -501,6 +512,10 @@ impl Node {
         }
         for group in after {
             self.peer_joined(now, id, group);
+        }
+        if !is_atonce {
+            // As when it enters: zyre.js may have greeted without having heard us.
+            self.say(address, Command::Ping);
         }
     }
 
@@ -676,7 +691,12 @@ impl Node {
                 {
                     // ZRE-61. Alone this means nothing: C Zyre hangs up when its queue is full, and dials again.
                     record.inbound = None;
+                    let address = record.address;
+                    let asked = self.dials.get(&address).is_some_and(|d| d.asked.is_some());
                     self.link_closed(now, id);
+                    if asked && self.peers.contains_key(&id) {
+                        self.wraps_early(now, address, id);
+                    }
                 }
             }
             Stage::Held(id, _) => {

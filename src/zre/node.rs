@@ -491,12 +491,14 @@ impl Node {
         let Some(dial) = self.dials.get_mut(&address) else {
             return;
         };
-        let Some(link) = dial.up() else {
+        let link = dial.up().filter(|_| dial.asked.is_none());
+        let Some(link) = link else {
             match &command {
                 Command::Whisper { content } | Command::Shout { content, .. } => {
                     dial.queued_octets += content.octets();
                 }
                 Command::Join { .. } | Command::Leave { .. } => {}
+                Command::Elect { .. } | Command::Leader { .. } if dial.asked.is_some() => {}
                 // What is said about now makes no sense later.
                 _ => return,
             }
@@ -504,6 +506,14 @@ impl Node {
             dial.held.push_back(command);
             return;
         };
+        if dial.sender.is_unsure() {
+            // A peer that wraps early ends the conversation at the number that comes now: that is not to cost a message.
+            if !matches!(command, Command::Ping) {
+                self.say(address, Command::Ping);
+                return self.say(address, command);
+            }
+            dial.asked = Some(dial.sent() + 1);
+        }
         dial.count_sent(&command);
         let sequence = dial.sender.take();
         let message = Message { sequence, command }.encode();

@@ -50,18 +50,7 @@ impl Past {
         tombstone: Option<Duration>,
         wraps_early: bool,
     ) {
-        if self.peers.len() >= REMEMBERED && !self.peers.contains_key(&id) {
-            let oldest = self.peers.iter().min_by_key(|(_, memory)| memory.exited);
-            if let Some((&oldest, _)) = oldest {
-                self.peers.remove(&oldest);
-            }
-        }
-        let memory = self.peers.entry(id).or_insert(Memory {
-            exited: now,
-            exits: 0,
-            tombstone: None,
-            wraps_early: false,
-        });
+        let memory = self.memory(now, id);
         if now - memory.exited > FLAP_WINDOW {
             memory.exits = 0;
         }
@@ -71,11 +60,24 @@ impl Past {
         memory.wraps_early |= wraps_early;
     }
 
-    /// Remembers how the peer wraps its sequence.
-    pub(crate) fn wraps(&mut self, id: PeerId) {
-        if let Some(memory) = self.peers.get_mut(&id) {
-            memory.wraps_early = true;
+    /// Remembers that the peer wraps its sequence 65534→0.
+    pub(crate) fn note_early(&mut self, now: Instant, id: PeerId) {
+        self.memory(now, id).wraps_early = true;
+    }
+
+    fn memory(&mut self, now: Instant, id: PeerId) -> &mut Memory {
+        if self.peers.len() >= REMEMBERED && !self.peers.contains_key(&id) {
+            let oldest = self.peers.iter().min_by_key(|(_, memory)| memory.exited);
+            if let Some((&oldest, _)) = oldest {
+                self.peers.remove(&oldest);
+            }
         }
+        self.peers.entry(id).or_insert(Memory {
+            exited: now,
+            exits: 0,
+            tombstone: None,
+            wraps_early: false,
+        })
     }
 
     /// Remembers that an endpoint never answered.

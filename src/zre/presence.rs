@@ -221,9 +221,12 @@ impl Node {
         let Some(record) = self.peers.get_mut(&id) else {
             return;
         };
-        if let Some(dial) = self.dials.get_mut(&record.address) {
+        let address = record.address;
+        let settled = self.dials.get_mut(&address).is_some_and(|dial| {
+            let asked = dial.asked.is_some();
             dial.confirm();
-        }
+            asked && dial.asked.is_none()
+        });
         if let Some(challenge) = record.challenge.take() {
             debug!(%now, %id, "answered: no doubt");
             self.timers.cancel(Due::Challenge(id));
@@ -233,6 +236,9 @@ impl Node {
             if let Some(Claim::Hello(link)) = challenge.claim {
                 self.close(link);
             }
+        }
+        if settled {
+            self.say_held(address);
         }
     }
 

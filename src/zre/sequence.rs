@@ -12,11 +12,17 @@ pub(crate) struct Sender {
     next: u16,
     /// The peer wraps 65534→0 and wants us to do the same.
     early: bool,
+    /// The peer was seen to take 65,535.
+    sure: bool,
 }
 
 impl Sender {
     pub(crate) const fn new(early: bool) -> Self {
-        Self { next: FIRST, early }
+        Self {
+            next: FIRST,
+            early,
+            sure: false,
+        }
     }
 
     pub(crate) fn take(&mut self) -> u16 {
@@ -26,9 +32,14 @@ impl Sender {
         sequence
     }
 
-    /// The number given out last was the one on which peers disagree.
-    pub(crate) const fn just_sent_the_last(&self) -> bool {
-        self.next == 0 && !self.early
+    /// The next number is the one on which peers disagree, and what this one thinks of it is not known.
+    pub(crate) const fn is_unsure(&self) -> bool {
+        self.next == LAST && !self.early && !self.sure
+    }
+
+    /// The peer takes 65,535 as most do.
+    pub(crate) fn wrap_late(&mut self) {
+        self.sure = true;
     }
 
     pub(crate) fn wrap_early(&mut self) {
@@ -132,11 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn the_sender_knows_when_it_said_the_number_on_which_peers_disagree() {
+    fn the_sender_knows_the_number_on_which_peers_disagree() {
         let mut sender = Sender::new(false);
-        let before = (0..).take_while(|_| !sender.just_sent_the_last() && sender.take() > 0);
-        assert_eq!(before.count(), 65_535);
-        sender.take();
-        assert!(!sender.just_sent_the_last());
+        let before = (0..).take_while(|_| !sender.is_unsure() && sender.take() > 0);
+        assert_eq!(before.count(), 65_534);
+        assert_eq!(sender.take(), LAST);
+        assert!(!sender.is_unsure());
+        sender.wrap_late();
+        assert!((0..200_000).all(|_| sender.take() <= LAST && !sender.is_unsure()));
+        assert!((0..200_000).scan(Sender::new(true), |sender, _| Some(sender.take())).all(|n| n != LAST));
     }
 }
