@@ -131,7 +131,10 @@ impl Driver {
                 self.sent += 1;
                 moved = true;
             }
-            if self.done.is_some_and(|at| at.elapsed() >= self.options.idle) {
+            if self
+                .done
+                .is_some_and(|at| at.elapsed() >= self.options.idle)
+            {
                 return self.end();
             }
             if !moved {
@@ -143,7 +146,12 @@ impl Driver {
 
     /// Sends what the connection lends. `false`: nothing was sent.
     fn write(&mut self) -> io::Result<bool> {
-        let slices: Vec<_> = self.connection.poll_transmit().take(64).map(IoSlice::new).collect();
+        let slices: Vec<_> = self
+            .connection
+            .poll_transmit()
+            .take(64)
+            .map(IoSlice::new)
+            .collect();
         if slices.is_empty() {
             return Ok(false);
         }
@@ -161,9 +169,15 @@ impl Driver {
     fn read(&mut self) -> io::Result<usize> {
         let mut octets = [0; 64 << 10];
         // A large frame under way lends its own buffer: no more than it lacks goes there.
-        let room = self.connection.receive_buffer().map(|buffer| buffer.remaining_mut());
+        let room = self
+            .connection
+            .receive_buffer()
+            .map(|buffer| buffer.remaining_mut());
         let wanted = room.unwrap_or(octets.len()).min(octets.len());
-        let came = match self.stream.read(octets.get_mut(..wanted).unwrap_or_default()) {
+        let came = match self
+            .stream
+            .read(octets.get_mut(..wanted).unwrap_or_default())
+        {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(came) => came,
             Err(error) if would_block(&error) => return Ok(0),
@@ -183,9 +197,20 @@ impl Driver {
 
     fn handle(&mut self, event: Event) -> Result<(), Box<dyn Error>> {
         match event {
-            Event::Ready { version, socket_type, identity, .. } => {
-                let identity: String = identity.as_bytes().iter().map(|o| format!("{o:02X}")).collect();
-                println!(r#"{{"event":"ready","version":"{version}","type":"{socket_type}","identity":"{identity}"}}"#);
+            Event::Ready {
+                version,
+                socket_type,
+                identity,
+                ..
+            } => {
+                let identity: String = identity
+                    .as_bytes()
+                    .iter()
+                    .map(|o| format!("{o:02X}"))
+                    .collect();
+                println!(
+                    r#"{{"event":"ready","version":"{version}","type":"{socket_type}","identity":"{identity}"}}"#
+                );
             }
             Event::Message(message) => {
                 if !self.options.echo && message != self.message(self.came) {
@@ -198,19 +223,27 @@ impl Driver {
                 } else if self.came == self.options.send {
                     let (came, octets) = (self.came, self.octets);
                     let seconds = self.started.elapsed().as_secs_f64();
-                    println!(r#"{{"event":"verified","messages":{came},"octets":{octets},"seconds":{seconds:.6}}}"#);
+                    println!(
+                        r#"{{"event":"verified","messages":{came},"octets":{octets},"seconds":{seconds:.6}}}"#
+                    );
                     self.done = Some(Instant::now());
                 }
             }
             Event::Closed(error) => return Err(error.into()),
-            other => println!(r#"{{"event":"other","what":"{}"}}"#, format!("{other:?}").escape_default()),
+            other => println!(
+                r#"{{"event":"other","what":"{}"}}"#,
+                format!("{other:?}").escape_default()
+            ),
         }
         Ok(())
     }
 
     /// The end: by the other side, or because all is done.
     fn end(self) -> Result<(), Box<dyn Error>> {
-        println!(r#"{{"event":"stop","messages":{},"octets":{}}}"#, self.came, self.octets);
+        println!(
+            r#"{{"event":"stop","messages":{},"octets":{}}}"#,
+            self.came, self.octets
+        );
         if self.options.echo || self.done.is_some() {
             Ok(())
         } else {
@@ -224,7 +257,10 @@ impl Driver {
         let [start, ..] = number.wrapping_mul(31).to_le_bytes();
         let ramp: Vec<u8> = (0..=255).map(|index| start.wrapping_add(index)).collect();
         let mut octets: Vec<u8> = ramp.into_iter().cycle().take(size).collect();
-        octets.iter_mut().zip(head).for_each(|(octet, head)| *octet = head);
+        octets
+            .iter_mut()
+            .zip(head)
+            .for_each(|(octet, head)| *octet = head);
         let mut rest = Bytes::from(octets);
         let share = size / self.options.frames;
         let mut frames = Frames::new();
@@ -272,7 +308,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, Box<dyn Err
             "--identity" => options.identity = value.as_bytes().try_into()?,
             "--heartbeat" => {
                 let interval = Duration::from_millis(value.parse()?);
-                options.heartbeat = Some(Heartbeat { timeout: 50 * interval, ..Heartbeat::every(interval) });
+                options.heartbeat = Some(Heartbeat {
+                    timeout: 50 * interval,
+                    ..Heartbeat::every(interval)
+                });
             }
             "--idle" => options.idle = Duration::from_millis(value.parse()?),
             _ => return Err(format!("{word}?").into()),

@@ -712,7 +712,10 @@ fn a_wrap_costs_no_message_even_with_one_who_wraps_early() {
         whisper(&mut lan, "held", 3);
         let asked = heard(&mut lan);
         assert_eq!(asked.len(), 1);
-        assert_eq!((asked[0].sequence, &asked[0].command), (65_535, &Command::Ping));
+        assert_eq!(
+            (asked[0].sequence, &asked[0].command),
+            (65_535, &Command::Ping)
+        );
         // Its answer: it hangs up, and greets anew.
         lan.the_puppet(puppet).answers_pings = true;
         if !greets_before_its_link_ends {
@@ -725,9 +728,14 @@ fn a_wrap_costs_no_message_even_with_one_who_wraps_early() {
         lan.puppet_closes(puppet, link);
         lan.run_for(ms(20));
         let said = heard(&mut lan);
-        let words: Vec<_> = said.iter().map(|m| (m.sequence, m.command.name())).collect();
+        let words: Vec<_> = said
+            .iter()
+            .map(|m| (m.sequence, m.command.name()))
+            .collect();
         assert_eq!(words[0], (1, "HELLO"));
-        let held = said.iter().filter(|m| matches!(m.command, Command::Whisper { .. }));
+        let held = said
+            .iter()
+            .filter(|m| matches!(m.command, Command::Whisper { .. }));
         assert_eq!(held.count(), 3, "{words:?}");
         assert_eq!(names(&lan.events(alice)), NOTHING);
         if greets_before_its_link_ends {

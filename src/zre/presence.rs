@@ -453,7 +453,10 @@ impl Node {
     /// The time by which the call comes later than [`poll_timeout`](Node::poll_timeout) asked for is not held against
     /// anybody: what peers said meanwhile waits in sockets that were not read.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let late = self.timers.next().map_or(Duration::ZERO, |(at, _)| now - at);
+        let late = self
+            .timers
+            .next()
+            .map_or(Duration::ZERO, |(at, _)| now - at);
         if late >= OVERSLEPT {
             self.overslept(now, late);
         }
