@@ -321,12 +321,9 @@ impl Stack {
             Some(entry) if entry.paused && entry.has_pending() => {
                 entry.ended = Some(cut);
             }
-            Some(entry) => {
-                let closing = entry.closing;
+            Some(_) => {
                 self.drop_link(link);
-                if !closing {
-                    self.node.handle_disconnected(now, link, cut);
-                }
+                self.node.handle_disconnected(now, link, cut);
             }
             None => {}
         }
@@ -384,7 +381,7 @@ impl Stack {
         }
         if entry.closing {
             if left == 0 {
-                self.close(link);
+                self.close(now, link);
             }
         } else {
             self.node.handle_sent(now, link, octets, left, messages);
@@ -409,7 +406,7 @@ impl Stack {
             }
         }
         while let Some(link) = self.closing.pop_due(now) {
-            self.close(link);
+            self.close(now, link);
         }
         self.node.handle_timeout(now);
         self.settle(now);
@@ -441,7 +438,7 @@ impl Stack {
                 self.settle(now);
                 Some(event)
             }
-            None if self.node.is_stopping() && self.links.is_empty() && !self.told => {
+            None if self.is_stopped() && !self.told => {
                 self.told = true;
                 Some(Event::Stopped)
             }
@@ -451,7 +448,7 @@ impl Stack {
 
     /// Whether [`poll_event`](Stack::poll_event) has something.
     pub fn has_event(&self) -> bool {
-        self.node.has_event() || (self.node.is_stopping() && self.links.is_empty() && !self.told)
+        self.node.has_event() || (self.is_stopped() && !self.told)
     }
 
     /// When [`handle_timeout`](Stack::handle_timeout) is to be called at the latest, and what for. `None`: not at all.
@@ -531,7 +528,7 @@ impl Stack {
 
     /// Whether the node was stopped and everything is closed.
     pub fn is_stopped(&self) -> bool {
-        self.node.is_stopping() && self.links.is_empty()
+        self.node.is_stopped() && self.links.is_empty()
     }
 
     // ---- the parts together
@@ -688,7 +685,7 @@ impl Stack {
                 }
                 zre::Action::Resume { link } => self.resumed.push_back(link),
                 zre::Action::Close { link, flush: true } => self.begin_close(now, link),
-                zre::Action::Close { link, flush: false } => self.close(link),
+                zre::Action::Close { link, flush: false } => self.close(now, link),
                 zre::Action::Resolve { query, host, port } => {
                     self.actions
                         .push_back(Action::Resolve { query, host, port });
@@ -730,13 +727,13 @@ impl Stack {
         };
         entry.closing = true;
         if !entry.connected || entry.connection.queued_octets() == 0 {
-            return self.close(link);
+            return self.close(now, link);
         }
         signal(link, entry, &mut self.actions);
         self.closing.set(link, now + self.config.limits.linger);
     }
 
-    fn close(&mut self, link: LinkId) {
+    fn close(&mut self, now: Instant, link: LinkId) {
         let ended = self
             .links
             .get(&link)
@@ -744,6 +741,8 @@ impl Stack {
         if self.drop_link(link) && !ended {
             self.actions.push_back(Action::Close { link });
         }
+        // News only for a node that waits for the end of its last words.
+        self.node.handle_disconnected(now, link, Cut::Closed);
     }
 
     fn drop_link(&mut self, link: LinkId) -> bool {

@@ -1220,3 +1220,62 @@ fn who_restarts_under_its_identity_at_another_port_is_reached_there() {
     );
     assert_eq!(hellos(&mut lan, again), 1);
 }
+
+#[test]
+fn a_peer_whose_address_changed_is_met_at_the_new_one() {
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    lan.host(puppet).refuses = true;
+    lan.isolate(puppet, true);
+    lan.puppet_hangs_up_on(puppet, alice);
+    lan.puppet_closes(puppet, link);
+    lan.isolate(puppet, false);
+    let moved = lan.puppet(9);
+    let id = lan.id(moved);
+    lan.run_for(ms(100));
+    let port = lan.address_of(moved).port();
+    lan.puppet_beacons(moved, id, port);
+    lan.run_for(ms(100));
+    let link = lan.puppet_greets(moved, alice);
+    lan.puppet_speaks(moved, alice, link, 2);
+    lan.run_for(ms(200));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["exit puppet lost: its mailbox is gone", "enter puppet"]
+    );
+}
+
+#[test]
+fn a_peer_of_whom_only_beacons_come_is_asked_and_missed() {
+    // Its link is dead without a word, as behind a router that forgot it; its beacons still come.
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    lan.the_puppet(puppet).answers_pings = false;
+    let (id, port) = (lan.id(puppet), lan.address_of(puppet).port());
+    for _ in 0..70 {
+        lan.puppet_beacons(puppet, id, port);
+        lan.run_for(ms(1_000));
+    }
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["evasive puppet", "silent puppet", "exit puppet expired"]
+    );
+}
+
+#[test]
+fn the_goodbye_comes_after_everything_else() {
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    let id = lan.id(puppet);
+    lan.with(alice, |stack, now| {
+        stack
+            .whisper(now, id, Frames::from(vec![7; 1_000_000]))
+            .unwrap();
+        stack.stop(now);
+    });
+    // The puppet has the message and the end of the link; the node waits for nothing but its goodbye.
+    lan.run_for(ms(5));
+    let heard = lan.the_puppet(puppet).heard.len();
+    assert_eq!(heard, 2);
+    assert!(!lan.stack(alice).is_stopped());
+    lan.run_for(ms(50));
+    assert!(lan.stack(alice).is_stopped());
+    assert_eq!(names(&lan.events(alice)), ["stopped"]);
+}

@@ -424,6 +424,7 @@ impl Node {
             receiver: Receiver::new(),
             presence: Presence::Ready,
             heard: now,
+            spoke: now,
             challenge: None,
             farewell: None,
             answer_until: None,
@@ -564,6 +565,7 @@ impl Node {
             return self.exit(now, id, ExitReason::Lost(Lost::Gap { expected, found }));
         }
         record.heard = now;
+        record.spoke = now;
         let recovered = record.presence != Presence::Ready;
         if record.receiver.wraps_early()
             && let Some(dial) = self.dials.get_mut(&record.address)
@@ -659,6 +661,7 @@ impl Node {
     pub fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) {
         let role = self.links.remove(&link);
         self.forget(link);
+        self.link_left(now, link);
         match role {
             Some(Role::Outbound(address)) => self.dial_ended(now, address, cut),
             Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),

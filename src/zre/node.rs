@@ -25,6 +25,10 @@ use crate::wire::zre::{Command, Hello, Message};
 use crate::wire::{Beacon, Frames, Text};
 use crate::{Instant, PeerId};
 
+/// How long after the last link was closed the goodbye is said: 20 ms, for what is in the buffers of both kernels and of
+/// the peer.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+
 /// What the node wants done.
 ///
 /// ```
@@ -99,6 +103,7 @@ pub(super) enum Due {
     Dial(SocketAddr),
     Hello(LinkId),
     Target(usize),
+    Goodbye,
 }
 
 impl Due {
@@ -111,6 +116,7 @@ impl Due {
             Self::Dial(_) => Timer::Dial,
             Self::Hello(_) => Timer::Hello,
             Self::Target(_) => Timer::Resolve,
+            Self::Goodbye => Timer::Goodbye,
         }
     }
 }
@@ -141,6 +147,8 @@ pub enum Timer {
     Hello,
     /// The look-up of a host name takes too long, or the next one.
     Resolve,
+    /// All is sent; the goodbye comes a moment later.
+    Goodbye,
 }
 
 /// A ZRE node as a machine that speaks messages.
@@ -199,6 +207,9 @@ pub struct Node {
     pub(super) timers: Timers<Due>,
     pub(super) counters: Counters,
     stopping: bool,
+    /// Links that are closed when all is sent.
+    leaving: BTreeSet<LinkId>,
+    stopped: bool,
 }
 
 impl Node {
@@ -247,6 +258,8 @@ impl Node {
             timers,
             counters: Counters::default(),
             stopping: false,
+            leaving: BTreeSet::new(),
+            stopped: false,
         }
     }
 
@@ -340,13 +353,14 @@ impl Node {
         }
     }
 
-    /// Says goodbye to all and closes every link, after what is queued was sent. Nothing is taken in any more.
+    /// Closes every link after what is queued was sent, then says goodbye to all. Nothing is taken in any more. Each
+    /// [`Action::Close`] that asks to flush is to be answered with [`handle_disconnected`](Node::handle_disconnected)
+    /// when it is done.
     pub fn stop(&mut self, now: Instant) {
         if core::mem::replace(&mut self.stopping, true) {
             return;
         }
         debug!(id = %self.id, "stop");
-        self.broadcast(|_| 0);
         let able: Vec<_> = self
             .peers
             .values()
@@ -358,9 +372,15 @@ impl Node {
         }
         for (link, role) in core::mem::take(&mut self.links) {
             let flush = matches!(role, Role::Outbound(_));
+            if flush {
+                self.leaving.insert(link);
+            }
             self.actions.push_back(Action::Close { link, flush });
         }
         self.timers = Timers::new();
+        if self.leaving.is_empty() {
+            self.say_goodbye();
+        }
         self.dials.clear();
         self.expected.clear();
         self.greeted.clear();
@@ -369,7 +389,25 @@ impl Node {
         self.peers.clear();
         self.members.clear();
         self.targets.clear();
-        trace!(%now, "said goodbye");
+        trace!(%now, "stopping");
+    }
+
+    /// The last thing that a node does: C Zyre drops whoever says goodbye in a beacon at once, with all that is still on its
+    /// way, so that this comes after everything else.
+    pub(super) fn say_goodbye(&mut self) {
+        self.broadcast(|_| 0);
+        self.stopped = true;
+    }
+
+    /// A link was closed after all was sent.
+    pub(super) fn link_left(&mut self, now: Instant, link: LinkId) {
+        if self.leaving.remove(&link) && self.leaving.is_empty() {
+            if self.config.beacons {
+                self.timers.set(Due::Goodbye, now + LAST_WORDS);
+            } else {
+                self.stopped = true;
+            }
+        }
     }
 
     // ---- what the embedder says of its interfaces
@@ -477,6 +515,11 @@ impl Node {
     /// What happened so far, in numbers.
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Whether the node was told to stop, and said goodbye.
+    pub const fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// Whether the node was told to stop.

@@ -64,16 +64,22 @@ impl Node {
         if let Some(record) = self.peers.get_mut(&uuid) {
             let from_there =
                 record.address.ip() == source.ip() || record.remote.ip() == source.ip();
-            let up = record.inbound.is_some()
-                && self
-                    .dials
-                    .get(&record.address)
-                    .is_some_and(|dial| dial.up().is_some());
-            if from_there && up {
+            let dialled = self
+                .dials
+                .get(&record.address)
+                .is_some_and(|dial| dial.up().is_some());
+            let up = record.inbound.is_some() && dialled;
+            let silent = now - record.spoke >= self.config.expired_timeout;
+            let gone = record.inbound.is_none() && !dialled && record.address != address;
+            if from_there && up && !silent {
                 record.heard = now;
                 self.recovered(now, uuid);
             }
-            return;
+            if !gone {
+                return;
+            }
+            // ZRE-31: both links died, and it is heard from elsewhere: its address changed.
+            self.exit(now, uuid, ExitReason::Lost(Lost::Unreachable));
         }
         if self.greeted.contains_key(&uuid) || !self.past.may_dial(now, uuid, address) {
             return;
@@ -442,6 +448,7 @@ impl Node {
             .delay(late, |due| !matches!(due, Due::Beacon | Due::Target(_)));
         for record in self.peers.values_mut() {
             record.heard = (record.heard + late).min(now);
+            record.spoke = (record.spoke + late).min(now);
             if let Some(challenge) = &mut record.challenge {
                 challenge.since = (challenge.since + late).min(now);
             }
@@ -472,6 +479,7 @@ impl Node {
                 Due::Dial(address) => self.dial_due(now, address),
                 Due::Hello(link) => self.hello_due(link),
                 Due::Target(index) => self.target_due(now, index),
+                Due::Goodbye => self.say_goodbye(),
             }
         }
     }

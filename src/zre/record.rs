@@ -44,8 +44,10 @@ pub(super) struct Record {
     pub(super) inbound: Option<LinkId>,
     pub(super) receiver: Receiver,
     pub(super) presence: Presence,
-    /// When it was heard of last.
+    /// When it was heard of last, by a message or a beacon.
     pub(super) heard: Instant,
+    /// When the last message of it came.
+    pub(super) spoke: Instant,
     pub(super) challenge: Option<Challenge>,
     /// When somebody last said goodbye in its name.
     pub(super) farewell: Option<Instant>,

@@ -1,5 +1,7 @@
 //! What the caller is told about what it asked for, and what is counted.
 
+use crate::wire::TooLong;
+
 /// Why nothing was sent. Always the caller's to handle; nothing was changed.
 ///
 /// ```
@@ -27,6 +29,9 @@ pub enum SendError {
         /// The limit of octets.
         limit: usize,
     },
+    /// The name of the group is longer than a group's name can be.
+    #[error("the name of the group: {0}")]
+    Group(#[from] TooLong),
     /// The node is stopping.
     #[error("the node is stopped")]
     Stopped,

@@ -113,7 +113,7 @@ impl Node {
         group: impl TryInto<Text, Error: Into<TooLong>>,
         content: impl Into<Frames>,
     ) -> Result<Shouted, SendError> {
-        let group = group.try_into().map_err(too_long)?;
+        let group = group.try_into().map_err(Into::into)?;
         let content = content.into();
         self.command(|driver| driver.shout(&group, content))
     }
@@ -211,12 +211,6 @@ impl Node {
 
 fn collect<'a>(views: impl Iterator<Item = PeerView<'a>>) -> Vec<PeerInfo> {
     views.map(PeerInfo::from).collect()
-}
-
-/// A name that no group can have: the length limit of the message's field is what stands in the way.
-fn too_long(error: impl Into<TooLong>) -> SendError {
-    let TooLong { limit, .. } = error.into();
-    SendError::TooLarge { limit }
 }
 
 impl Start for Node {
