@@ -120,6 +120,46 @@ fn goodbye_over_the_link_is_a_suspicion_as_well() {
     assert_eq!(names(&lan.events(alice)), ["exit puppet left"]);
 }
 
+// ---- the past
+
+#[test]
+fn a_hello_that_comes_later_than_its_successor_changes_nothing() {
+    // ZRE-25
+    let (mut lan, alice, puppet) = {
+        let mut lan = Lan::new();
+        let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+        (lan, alice, puppet)
+    };
+    let hello = Command::Hello(lan.hello_of(puppet, "puppet"));
+    let old = lan.puppet_dials(puppet, alice);
+    lan.run_for(ms(10));
+    let new = lan.puppet_greets(puppet, alice);
+    lan.puppet_speaks(puppet, alice, new, 2);
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+    lan.puppet_says(puppet, old, 1, hello.clone());
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    assert!(lan.the_puppet(puppet).closed.contains(&old));
+    // Nor does it bring back one who is gone.
+    let older = lan.puppet_dials(puppet, alice);
+    lan.run_for(ms(10));
+    let newer = lan.puppet_greets(puppet, alice);
+    lan.run_for(ms(50));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["exit puppet replaced", "enter puppet"]
+    );
+    let id = lan.id(puppet);
+    lan.puppet_closes(puppet, newer);
+    lan.puppet_beacons(puppet, id, 0);
+    lan.run_for(ms(10));
+    assert_eq!(names(&lan.events(alice)), ["exit puppet left"]);
+    lan.puppet_says(puppet, older, 1, hello);
+    lan.run_for(ms(5_000));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+}
+
 // ---- endpoints
 
 #[test]

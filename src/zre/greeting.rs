@@ -179,6 +179,10 @@ impl Node {
             return;
         };
         let remote = inbound.remote;
+        if self.is_of_the_past(link, id) {
+            debug!(%link, %id, "it has spoken on a newer link");
+            return self.close(link);
+        }
         let Some(record) = self.peers.get(&id) else {
             if matches!(message.command, Command::Hello(_)) {
                 self.greet(now, link, id, message);
@@ -222,6 +226,25 @@ impl Node {
             self.close(link);
         } else {
             self.close(link);
+        }
+    }
+
+    /// ZRE-25. A node has one link to our mailbox at a time, and closes it before it makes the next: what still comes on a
+    /// link that is older than one on which its identity spoke was said before, and only took longer on the way.
+    fn is_of_the_past(&self, link: LinkId, id: PeerId) -> bool {
+        let newest = match self.peers.get(&id) {
+            Some(record) => Some(record.newest),
+            None => self.past.newest(id).max(self.greeted_on(id)),
+        };
+        newest.is_some_and(|newest| link < newest)
+    }
+
+    /// The link on which one greeted us who did not enter yet.
+    fn greeted_on(&self, id: PeerId) -> Option<LinkId> {
+        let address = self.greeted.get(&id)?;
+        match self.dials.get(address)?.owner {
+            Owner::Greeted { link, .. } => Some(link),
+            Owner::Nobody | Owner::Peer(_) => None,
         }
     }
 
@@ -421,6 +444,7 @@ impl Node {
             address,
             remote,
             inbound: Some(link),
+            newest: link,
             receiver: Receiver::new(),
             presence: Presence::Ready,
             heard: now,
@@ -527,6 +551,7 @@ impl Node {
         };
         trace!(%now, %id, %link, "speaks on another link");
         let before = record.inbound.replace(link);
+        record.newest = record.newest.max(link);
         if let Some(inbound) = self.inbound(link) {
             inbound.stage = Stage::Current(id);
         }

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use crate::net::LinkId;
 use crate::{Instant, PeerId};
 
 /// The most peers that are remembered: a quarter of a MiB, whatever the network sends.
@@ -29,6 +30,8 @@ struct Memory {
     /// Hints at this address are not followed before `until`: a late beacon must not revive who said goodbye.
     tombstone: Option<(SocketAddr, Instant)>,
     wraps_early: bool,
+    /// The newest link on which it ever spoke.
+    newest: Option<LinkId>,
 }
 
 /// Peers that are gone, so that a late beacon does not revive them, a flapping one does not keep the node busy,
@@ -77,7 +80,20 @@ impl Past {
             exits: 0,
             tombstone: None,
             wraps_early: false,
+            newest: None,
         })
+    }
+
+    /// Remembers on which link a peer that is buried spoke last.
+    pub(crate) fn spoke_on(&mut self, id: PeerId, link: LinkId) {
+        if let Some(memory) = self.peers.get_mut(&id) {
+            memory.newest = memory.newest.max(Some(link));
+        }
+    }
+
+    /// The newest link on which the peer spoke before it went.
+    pub(crate) fn newest(&self, id: PeerId) -> Option<LinkId> {
+        self.peers.get(&id).and_then(|memory| memory.newest)
     }
 
     /// Remembers that an endpoint never answered.

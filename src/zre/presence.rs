@@ -393,6 +393,7 @@ impl Node {
         let tombstone = (reason == ExitReason::Left).then_some(TOMBSTONE);
         let early = record.receiver.wraps_early();
         self.past.bury(now, id, record.address, tombstone, early);
+        self.past.spoke_on(id, record.newest);
         self.own(record.address, Owner::Nobody);
         self.counters.exits += 1;
         self.inbox.push(Event::Exit {

@@ -42,6 +42,8 @@ pub(super) struct Record {
     pub(super) remote: SocketAddr,
     /// The link on which it speaks to us, while there is one.
     pub(super) inbound: Option<LinkId>,
+    /// The newest link on which it ever spoke.
+    pub(super) newest: LinkId,
     pub(super) receiver: Receiver,
     pub(super) presence: Presence,
     /// When it was heard of last, by a message or a beacon.

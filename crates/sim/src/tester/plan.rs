@@ -185,7 +185,7 @@ impl Tester {
         self.end_faults();
         let settled = self.settle(&mut progress);
         if settled.is_some() {
-            self.last_words();
+            self.last_words(&mut progress);
         }
         self.report(settled)
     }
@@ -455,6 +455,7 @@ impl Tester {
             Fault::Blackhole => self.sim.blackhole_some(node, A_THIRD),
             Fault::Kill => {
                 self.kill(place, tenant);
+                self.after(100, 20_000, Coming::Start(place));
             }
             Fault::PowerOff => self.power_off(place),
             Fault::PortReuse => {
@@ -521,6 +522,10 @@ impl Tester {
             && std::mem::take(&mut host.off)
         {
             self.sim.power_on(host.id);
+            let per_host = self.per_host();
+            for place in at * per_host..(at + 1) * per_host {
+                self.after(0, 5_000, Coming::Start(place));
+            }
         }
     }
 
@@ -609,25 +614,47 @@ impl Tester {
         None
     }
 
-    /// Everybody whispers to everybody, and it stays quiet.
-    fn last_words(&mut self) {
-        let tenants: Vec<Tenant> = self.places.iter().flatten().copied().collect();
-        let exits = self.findings.borrow().exits;
-        for tenant in &tenants {
-            self.sim.with(tenant.node, Guest::call_all);
+    /// Everybody whispers to everybody, until all of it arrives and it stays quiet: a connection that hangs is found out by what
+    /// is sent over it.
+    fn last_words(&mut self, progress: &mut impl FnMut(Progress)) {
+        let end = self.sim.now() + self.options.settling_time();
+        loop {
+            let tenants: Vec<Tenant> = self.places.iter().flatten().copied().collect();
+            let exits = self.findings.borrow().exits;
+            for tenant in &tenants {
+                self.sim.with(tenant.node, Guest::call_all);
+            }
+            let later = self.sim.now() + QUIET;
+            self.run_until(later);
+            self.reap();
+            if self.is_broken() {
+                return;
+            }
+            let exits = self.findings.borrow().exits - exits;
+            let wrong = match self.unheard(&tenants).or_else(|| self.wrong()) {
+                None if exits > 0 => Some((format!("{exits} EXITs in {QUIET:?}"), Vec::new())),
+                wrong => wrong,
+            };
+            let Some((what, nodes)) = wrong else {
+                break;
+            };
+            if self.sim.now() >= end {
+                let what = format!("though nothing happens any more, {what}");
+                self.findings.borrow_mut().fail(what, &nodes);
+                return;
+            }
+            progress(self.progress(true));
         }
-        let end = self.sim.now() + QUIET;
-        self.run_until(end);
-        self.reap();
-        if self.is_broken() {
-            return;
-        }
-        let exits = self.findings.borrow().exits - exits;
-        if exits > 0 {
-            let what = format!("{exits} EXITs though nothing happens any more");
-            self.findings.borrow_mut().fail(what, &[]);
-        }
-        for from in &tenants {
+        let now = self.sim.now();
+        self.check_views();
+        self.findings
+            .borrow_mut()
+            .check_missing(now, Some(Duration::ZERO));
+    }
+
+    /// Something that was whispered and did not arrive, if there is anything.
+    fn unheard(&self, tenants: &[Tenant]) -> Option<(String, Vec<NodeId>)> {
+        for from in tenants {
             let guest = self.sim.application(from.node);
             for to in tenants.iter().filter(|to| to.serial != from.serial) {
                 let said = guest.whispered(to.serial);
@@ -637,15 +664,11 @@ impl Tester {
                         "{} whispered {said:?} to {}, which heard {heard:?}",
                         from.serial, to.serial
                     );
-                    self.findings.borrow_mut().fail(what, &[from.node, to.node]);
+                    return Some((what, vec![from.node, to.node]));
                 }
             }
         }
-        let now = self.sim.now();
-        self.check_views();
-        self.findings
-            .borrow_mut()
-            .check_missing(now, Some(Duration::ZERO));
+        None
     }
 
     fn report(mut self, settled: Option<Duration>) -> Report {
