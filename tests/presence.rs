@@ -160,6 +160,54 @@ fn a_hello_that_comes_later_than_its_successor_changes_nothing() {
     assert_eq!(names(&lan.events(alice)), NOTHING);
 }
 
+#[test]
+fn the_last_words_of_a_dead_process_do_not_make_a_peer_of_the_one_that_has_its_port() {
+    // ZRE-16
+    for delay in 0..12 {
+        let mut lan = Lan::new();
+        let alice = lan.node("alice");
+        let dead = lan.puppet(9);
+        let hello = Command::Hello(lan.hello_of(dead, "dead"));
+        let address = lan.address_of(dead);
+        let link = lan.puppet_dials(dead, alice);
+        lan.run_for(ms(10));
+        let config = Config {
+            name: Some(text("carol")),
+            ..Config::default()
+        };
+        lan.node_at(config, address);
+        lan.run_for(ms(delay));
+        lan.puppet_says(dead, link, 1, hello);
+        lan.puppet_closes(dead, link);
+        lan.run_for(ms(1_000));
+        assert_eq!(names(&lan.events(alice)), ["enter carol"], "{delay} ms");
+    }
+}
+
+#[test]
+fn what_waited_for_a_dead_peer_is_not_said_to_the_one_that_has_its_port() {
+    let (mut lan, alice, bob) = two();
+    let (address, id) = (lan.address_of(bob), lan.id(bob));
+    lan.kill(bob);
+    let config = Config {
+        name: Some(text("carol")),
+        beacons: false,
+        ..Config::default()
+    };
+    let carol = lan.node_at(config, address);
+    lan.run_for(ms(2));
+    lan.with(alice, |stack, now| {
+        stack.whisper(now, id, frames("for bob")).unwrap();
+    });
+    lan.run_for(ms(1_000));
+    lan.reset_dialled(alice, carol);
+    lan.run_for(ms(3_000));
+    let heard = names(&lan.events(carol));
+    assert!(!heard.iter().any(|it| it.contains("for bob")), "{heard:?}");
+    lan.events(alice);
+    still_talk(&mut lan, alice, carol);
+}
+
 // ---- endpoints
 
 #[test]

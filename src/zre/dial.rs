@@ -67,6 +67,8 @@ pub(super) struct Dial {
     pub(super) owner: Owner,
     /// Who should be there: from a beacon, or proved by the mailbox's own Identity.
     pub(super) expect: Option<PeerId>,
+    /// Who is there, as the mailbox itself says on the link that is up.
+    pub(super) proved: Option<PeerId>,
     /// Where the hint came from; hints are limited per source.
     pub(super) source: IpAddr,
     /// The application asked for it: it is tried for ever.
@@ -108,6 +110,7 @@ impl Dial {
             state: State::Waiting,
             owner: Owner::Nobody,
             expect: None,
+            proved: None,
             source,
             persistent: false,
             target: None,
@@ -226,6 +229,15 @@ impl Dial {
         self.pings.clear();
         self.queued_octets = 0;
         self.queued_messages = 0;
+    }
+
+    /// The peer is gone: what was to be said to it is not for whoever is met next at its address.
+    pub(super) fn drop_held(&mut self) {
+        if !self.held.is_empty() {
+            self.held.clear();
+            self.queued_octets = 0;
+            self.queued_messages = 0;
+        }
     }
 
     /// How long to wait before the next try, without jitter.

@@ -70,6 +70,7 @@ impl Node {
         if let Some(dial) = self.dials.get_mut(&address) {
             dial.state = State::Dialling(link);
             dial.local = None;
+            dial.proved = None;
             self.links.insert(link, Role::Outbound(address));
             self.actions.push_back(Action::Dial { link, address });
             self.timers.set(Due::Dial(address), now + DIAL_DEADLINE);
@@ -164,6 +165,9 @@ impl Node {
             _ => {}
         }
         self.expect(address, id);
+        if let Some(dial) = self.dials.get_mut(&address) {
+            dial.proved = Some(id);
+        }
         true
     }
 

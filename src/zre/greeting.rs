@@ -323,7 +323,14 @@ impl Node {
                 debug!(%link, %address, "somebody else just named this endpoint");
                 return self.close(link);
             }
-            Some(Owner::Nobody) => {}
+            Some(Owner::Nobody) => {
+                let proved = self.dials.get(&address).and_then(|dial| dial.proved);
+                if let Some(another) = proved.filter(|proved| *proved != id) {
+                    // ZRE-16. Perhaps the last words of one whose port another has now.
+                    debug!(%link, %id, %another, "somebody else is there");
+                    return self.close(link);
+                }
+            }
             None => {
                 if !self.add_dial(now, address, Dial::new(remote.ip())) {
                     return self.close(link);

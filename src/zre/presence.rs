@@ -395,6 +395,9 @@ impl Node {
         self.past.bury(now, id, record.address, tombstone, early);
         self.past.spoke_on(id, record.newest);
         self.own(record.address, Owner::Nobody);
+        if let Some(dial) = self.dials.get_mut(&record.address) {
+            dial.drop_held();
+        }
         self.counters.exits += 1;
         self.inbox.push(Event::Exit {
             peer: record.card,
