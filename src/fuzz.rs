@@ -3,8 +3,10 @@
 //! A body takes any octets and panics when a promise is broken. It also runs under `cargo test`.
 #![allow(clippy::panic, clippy::indexing_slicing)] // a panic is how a fuzzer is told
 
+mod node;
 mod zmtp;
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
@@ -15,6 +17,7 @@ use crate::wire::zre::{Command, Limits, Message, UnknownCommand};
 use crate::wire::{Beacon, Frames, Headers, LongText, Text};
 use crate::{Instant, PeerId};
 
+pub use node::node;
 pub use zmtp::{zmtp_connection, zmtp_grammar, zmtp_pair, zmtp_steps};
 
 /// A datagram: what decodes is, octet by octet, what its value encodes to.
@@ -72,6 +75,21 @@ pub fn zre(frame: &[u8]) {
             let written = Text::from(&endpoint);
             assert_eq!(Endpoint::try_from(&written), Ok(endpoint));
         }
+    }
+}
+
+/// An endpoint: what is read is written so that it reads the same, and fits the field of HELLO.
+pub fn endpoint(octets: &[u8]) {
+    let text = Text::try_from(octets);
+    let read = core::str::from_utf8(octets).map(str::parse::<Endpoint>);
+    if let (Ok(text), Ok(read)) = (&text, &read) {
+        assert_eq!(Endpoint::try_from(text), *read);
+    }
+    if let Ok(Ok(endpoint)) = read {
+        let written = endpoint.to_string();
+        assert_eq!(written.parse(), Ok(endpoint.clone()));
+        assert_eq!(Text::from(&endpoint), *written);
+        assert_ne!(endpoint.port, 0);
     }
 }
 
@@ -181,6 +199,17 @@ mod tests {
             frame[at] = octet;
             zre(&frame);
             zre(&frame[..at]);
+        }
+
+        #[test]
+        fn endpoints(text in "(tcp://)?[a-z0-9.:%\\[\\]_-]{0,40}(:[0-9]{1,6})?", octets in prop::collection::vec(any::<u8>(), 0..300)) {
+            endpoint(text.as_bytes());
+            endpoint(&octets);
+        }
+
+        #[test]
+        fn nodes(octets in prop::collection::vec(any::<u8>(), 0..2_000)) {
+            node(&octets);
         }
 
         #[test]

@@ -39,6 +39,12 @@ impl<K: Ord + Copy> Timers<K> {
         }
     }
 
+    /// What has a deadline.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(crate) fn keys(&self) -> impl Iterator<Item = K> {
+        self.by_key.keys().copied()
+    }
+
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<(Instant, K)> {
         self.by_time.first().copied()

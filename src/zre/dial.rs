@@ -79,6 +79,8 @@ pub(super) struct Dial {
     pub(super) failures: u32,
     /// Of these, how many were refusals of a link that had been up.
     pub(super) refusals: u32,
+    /// Since when the link is up, or was up last.
+    pub(super) up_since: Option<Instant>,
     /// Our own address on the link, once it is connected.
     pub(super) local: Option<IpAddr>,
     pub(super) sender: Sender,
@@ -116,6 +118,7 @@ impl Dial {
             target: None,
             failures: 0,
             refusals: 0,
+            up_since: None,
             local: None,
             sender: Sender::new(false),
             greeted_at: None,
@@ -231,13 +234,22 @@ impl Dial {
         self.queued_messages = 0;
     }
 
-    /// The peer is gone: what was to be said to it is not for whoever is met next at its address.
-    pub(super) fn drop_held(&mut self) {
+    /// The peer is gone: what was held for it is not for whoever comes next.
+    pub(super) fn lose_owner(&mut self) {
+        self.owner = Owner::Nobody;
+        self.full = false;
         if !self.held.is_empty() {
+            // Nothing is held while the link is up, and nothing but this waits while it is not.
             self.held.clear();
             self.queued_octets = 0;
             self.queued_messages = 0;
         }
+    }
+
+    /// Whether the link was up for so short a time that a new one may be of no more use: it is not dialled anew at once.
+    pub(super) fn was_brief(&self, now: Instant) -> bool {
+        self.up_since
+            .is_some_and(|since| now - since < REDIAL_PAUSE)
     }
 
     /// How long to wait before the next try, without jitter.

@@ -8,7 +8,7 @@ use super::Action;
 use super::dial::{DIAL_DEADLINE, Dial, Owner, REDIAL_PAUSE, State};
 use super::inbound::Role;
 use super::node::{Due, Node};
-use super::{Event, ExitReason, Lost};
+use super::{Event, ExitReason, Lost, Presence};
 use crate::net::{Cut, LinkId};
 use crate::wire::zre::Command;
 use crate::{Instant, PeerId};
@@ -120,6 +120,7 @@ impl Node {
             return;
         };
         dial.state = State::Up(link);
+        dial.up_since = Some(now);
         dial.refusals = 0;
         match dial.owner {
             Owner::Peer(id) => {
@@ -150,7 +151,18 @@ impl Node {
             // Ourselves by another way, or one whom we reach already: a second HELLO would look like a restart.
             debug!(%address, %id, "this is somebody we know");
             self.close(link);
-            self.remove_dial(now, address);
+            match self.dials.get(&address).map(|dial| dial.owner) {
+                Some(Owner::Peer(old)) => {
+                    self.exit(now, old, ExitReason::Lost(Lost::Displaced));
+                }
+                Some(Owner::Greeted { peer, link }) => {
+                    self.greeted.remove(&peer);
+                    self.own(address, Owner::Nobody);
+                    self.close(link);
+                    self.remove_dial(now, address);
+                }
+                Some(Owner::Nobody) | None => self.remove_dial(now, address),
+            }
             return false;
         }
         match self.dials.get(&address).map(|dial| dial.owner) {
@@ -184,14 +196,19 @@ impl Node {
             let reason = ExitReason::Lost(Lost::LinkCut { messages });
             self.exit_but_keep_dial(now, id, reason);
             self.greet_anew(now, address);
-            let deadline = now + self.config.limits.hello_deadline;
-            self.timers.set(Due::Dial(address), deadline);
+            let owner = self.dials.get(&address).map(|dial| dial.owner);
+            if owner == Some(Owner::Nobody) {
+                let deadline = now + self.config.limits.hello_deadline;
+                self.timers.set(Due::Dial(address), deadline);
+            }
             return;
         }
         if messages > 0 {
             debug!(%id, messages, "greeting anew after a cut");
             let peer = record.card.clone();
             record.answer_until = Some(now + ANSWER);
+            // Whoever enters is ready; if it is still silent that is told anew.
+            record.presence = Presence::Ready;
             let reason = ExitReason::Lost(Lost::LinkCut { messages });
             self.counters.exits += 1;
             self.counters.enters += 1;
@@ -266,9 +283,17 @@ impl Node {
                     self.past.note_early(now, id);
                 }
                 dial.cut();
-                dial.failures = 0;
                 dial.refusals = 0;
-                self.begin_dial(now, address);
+                if dial.was_brief(now) {
+                    // One that lets us in only to hang up, again and again, costs ever less.
+                    dial.failures += 1;
+                    let pause = dial.pause();
+                    let pause = self.jitter(pause);
+                    self.timers.set(Due::Dial(address), now + pause);
+                } else {
+                    dial.failures = 0;
+                    self.begin_dial(now, address);
+                }
             }
             Owner::Peer(id) => {
                 dial.state = State::Waiting;

@@ -34,12 +34,7 @@ impl Node {
         if self.is_stopping() {
             return None;
         }
-        if self.unproved.len() >= self.config.limits.unproved_links
-            && let Some(&oldest) = self.unproved.first()
-        {
-            self.counters.links_refused += 1;
-            self.close(oldest);
-        }
+        self.make_room_for_unproved();
         let link = self.new_link();
         trace!(%now, ?interface, %remote, "accepted");
         let inbound = Inbound {
@@ -52,6 +47,15 @@ impl Node {
         let deadline = now + self.config.limits.hello_deadline;
         self.timers.set(Due::Hello(link), deadline);
         Some(link)
+    }
+
+    fn make_room_for_unproved(&mut self) {
+        if self.unproved.len() >= self.config.limits.unproved_links
+            && let Some(&oldest) = self.unproved.first()
+        {
+            self.counters.links_refused += 1;
+            self.close(oldest);
+        }
     }
 
     /// The ZMTP handshake of a link is done; `identity` is what the other side stated.
@@ -258,6 +262,13 @@ impl Node {
 
     /// Weighs anew what was held, now that it is settled who is there.
     pub(super) fn reconsider(&mut self, now: Instant, link: LinkId) {
+        let Some(inbound) = self.inbound(link) else {
+            return;
+        };
+        if !matches!(inbound.stage, Stage::Held(..)) {
+            return;
+        }
+        self.make_room_for_unproved();
         let Some(inbound) = self.inbound(link) else {
             return;
         };
@@ -496,7 +507,7 @@ impl Node {
             (Command::Hello(hello), Some(record)) => hello.endpoint != record.card.endpoint,
             _ => false,
         };
-        self.exit_but_keep_dial(now, id, ExitReason::Replaced);
+        let waiting = self.end(now, id, ExitReason::Replaced);
         if moved
             && let Some(address) = address
             && self.dials.get(&address).map(|dial| dial.owner) == Some(Owner::Nobody)
@@ -508,9 +519,20 @@ impl Node {
             inbound.stage = Stage::Unproved(id);
         }
         self.greet(now, link, id, message);
-        let Some(address) = address else {
-            return;
-        };
+        if let Some(address) = address {
+            self.settle_dial(now, address);
+        }
+        // Only now: the newest HELLO of this identity counts, and who claims its endpoint has to ask anew.
+        if let Some(older) = waiting.takeover {
+            self.close(older);
+        }
+        if let Some(claimant) = waiting.claimant {
+            self.reconsider(now, claimant);
+        }
+    }
+
+    /// After a peer greeted anew: our link to where it was is of no use any more, or says HELLO again.
+    fn settle_dial(&mut self, now: Instant, address: SocketAddr) {
         let Some(dial) = self.dials.get(&address) else {
             return;
         };

@@ -69,6 +69,25 @@ impl Inbox {
         self.total
     }
 
+    /// Panics when the shares are not those of the events that wait.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(crate) fn check(&self) {
+        let mut shares = BTreeMap::<_, usize>::new();
+        for event in &self.events {
+            if let Some(id) = peer_of(event) {
+                *shares.entry(id).or_default() += cost(event);
+            }
+        }
+        assert_eq!(self.shares, shares, "shares");
+        assert_eq!(self.total, shares.values().sum(), "total");
+    }
+
+    /// What may wait beyond the limit: what each peer brings with one message, and what is told of it anyway.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(crate) fn slack(&self, peers: usize, groups: usize, message: usize) -> usize {
+        peers * (message + 1_024 * FRAME_OCTETS + (2 * groups + 64) * EVENT_OCTETS)
+    }
+
     fn share(&self, id: PeerId) -> usize {
         self.shares.get(&id).copied().unwrap_or_default()
     }

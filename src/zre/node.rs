@@ -1,5 +1,8 @@
 //! The node: what it holds, what the application asks of it, and what it gives back.
 
+#[cfg(any(test, feature = "fuzz"))]
+mod invariants;
+
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -417,21 +420,24 @@ impl Node {
         let id = InterfaceId(self.next_interface);
         self.next_interface += 1;
         debug!(%now, name = %interface.name, mailbox = %interface.mailbox(), "interface up");
+        if self.stopping {
+            return id;
+        }
         let endpoint = self.endpoint_on(&interface);
         self.inbox.push(Event::InterfaceUp {
             interface: interface.name.clone(),
             endpoint,
         });
         self.interfaces.insert(id, interface);
-        if !self.stopping {
-            self.broadcast_on(id, |interface| interface.port);
-        }
+        self.broadcast_on(id, |interface| interface.port);
         id
     }
 
     /// An interface went away, because of `detail`. Links that still live are kept.
     pub fn handle_interface_down(&mut self, now: Instant, interface: InterfaceId, detail: &str) {
-        if let Some(interface) = self.interfaces.remove(&interface) {
+        if let Some(interface) = self.interfaces.remove(&interface)
+            && !self.stopping
+        {
             debug!(%now, name = %interface.name, detail, "interface down");
             self.inbox.push(Event::InterfaceDown {
                 interface: interface.name,

@@ -130,6 +130,12 @@ impl Past {
         })
     }
 
+    /// Whether no more is remembered than may be.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.peers.len() <= REMEMBERED && self.shunned.len() <= REMEMBERED
+    }
+
     /// Whether the peer was seen to wrap its sequence 65534→0.
     pub(crate) fn wraps_early(&self, id: PeerId) -> bool {
         self.peers.get(&id).is_some_and(|memory| memory.wraps_early)

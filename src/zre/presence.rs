@@ -31,6 +31,15 @@ const TOMBSTONE: Duration = Duration::from_secs(3);
 /// A peer whose link ends this soon after somebody said goodbye in its name has left.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// Links on which somebody waited for the end of a peer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Waiting {
+    /// It carries the peer's identity.
+    pub(super) takeover: Option<LinkId>,
+    /// Its HELLO names the peer's endpoint.
+    pub(super) claimant: Option<LinkId>,
+}
+
 impl Node {
     /// A datagram came to the beacon port. What is no beacon is counted and left alone.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
@@ -365,18 +374,29 @@ impl Node {
         let Some(address) = self.peers.get(&id).map(|record| record.address) else {
             return;
         };
-        self.end(now, id, reason);
+        let waiting = self.end(now, id, reason);
         self.remove_dial(now, address);
+        // Only now, since they may need a link of ours to the same address.
+        self.reconsider_all(now, waiting);
     }
 
     /// A peer is gone; our link to where it was is kept for whoever is there now.
     pub(super) fn exit_but_keep_dial(&mut self, now: Instant, id: PeerId, reason: ExitReason) {
-        self.end(now, id, reason);
+        let waiting = self.end(now, id, reason);
+        self.reconsider_all(now, waiting);
     }
 
-    fn end(&mut self, now: Instant, id: PeerId, reason: ExitReason) {
+    fn reconsider_all(&mut self, now: Instant, waiting: Waiting) {
+        for link in [waiting.takeover, waiting.claimant].into_iter().flatten() {
+            self.reconsider(now, link);
+        }
+    }
+
+    /// Says who waited for the end of the peer; they are to be reconsidered or closed.
+    #[must_use]
+    pub(super) fn end(&mut self, now: Instant, id: PeerId, reason: ExitReason) -> Waiting {
         let Some(record) = self.peers.remove(&id) else {
-            return;
+            return Waiting::default();
         };
         let left = record.farewell.is_some_and(|said| now - said < FAREWELL);
         let reason = match reason {
@@ -394,9 +414,8 @@ impl Node {
         let early = record.receiver.wraps_early();
         self.past.bury(now, id, record.address, tombstone, early);
         self.past.spoke_on(id, record.newest);
-        self.own(record.address, Owner::Nobody);
         if let Some(dial) = self.dials.get_mut(&record.address) {
-            dial.drop_held();
+            dial.lose_owner();
         }
         self.counters.exits += 1;
         self.inbox.push(Event::Exit {
@@ -406,15 +425,13 @@ impl Node {
         if let Some(link) = record.inbound {
             self.close(link);
         }
-        if let Some(challenge) = record.challenge {
-            let claimant = match challenge.claim {
-                Some(Claim::Hello(link)) => Some(link),
-                _ => None,
-            };
-            for link in [challenge.takeover, claimant].into_iter().flatten() {
-                self.reconsider(now, link);
-            }
-        }
+        let challenge = record.challenge;
+        let takeover = challenge.and_then(|challenge| challenge.takeover);
+        let claimant = match challenge.and_then(|challenge| challenge.claim) {
+            Some(Claim::Hello(link)) => Some(link),
+            Some(Claim::Beacon(_)) | None => None,
+        };
+        Waiting { takeover, claimant }
     }
 
     /// Lets peers be read again for whom the application made room.

@@ -1,0 +1,253 @@
+//! What holds between any two calls, checked by the fuzzer and by tests.
+#![allow(clippy::panic)] // that is how they are told
+
+use alloc::collections::BTreeSet;
+
+use super::super::dial::{Dial, Owner, State};
+use super::super::inbound::{Role, Stage};
+use super::super::record::Claim;
+use super::{Due, Node};
+use crate::net::LinkId;
+
+impl Node {
+    /// Panics when the tables of the node contradict each other or go over their limits.
+    pub(crate) fn check_invariants(&self) {
+        self.check_dials();
+        self.check_links();
+        self.check_peers();
+        self.check_timers();
+        self.check_bounds();
+        self.inbox.check();
+    }
+
+    /// The links that the node knows.
+    pub(crate) fn link_ids(&self) -> impl Iterator<Item = LinkId> {
+        self.links.keys().copied()
+    }
+
+    /// Whether the node waits for room before the link is read again.
+    pub(crate) fn is_paused(&self, link: LinkId) -> bool {
+        self.paused.contains(&link)
+    }
+
+    /// Panics unless nobody is here, and nothing is kept but what the application asked for.
+    pub(crate) fn check_nobody_is_here(&self) {
+        assert!(self.peers.is_empty(), "{:?}", self.peers);
+        assert!(self.greeted.is_empty(), "{:?}", self.greeted);
+        assert!(self.members.is_empty(), "{:?}", self.members);
+        assert!(self.unproved.is_empty(), "{:?}", self.unproved);
+        assert!(self.links.is_empty(), "{:?}", self.links);
+        for (address, dial) in &self.dials {
+            assert!(
+                dial.persistent,
+                "nobody asked for {address}, and nobody is there"
+            );
+        }
+    }
+
+    fn check_dials(&self) {
+        for (address, dial) in &self.dials {
+            if let Some(link) = dial.link() {
+                assert!(
+                    matches!(self.links.get(&link), Some(Role::Outbound(to)) if to == address),
+                    "{link} of the dial to {address} leads elsewhere"
+                );
+            }
+            assert!(
+                dial.up().is_none() || dial.held.is_empty(),
+                "what is held for {address} is never said"
+            );
+            match dial.owner {
+                Owner::Nobody => {}
+                Owner::Greeted { peer, link } => {
+                    assert_eq!(self.greeted.get(&peer), Some(address), "{peer} greeted");
+                    assert!(
+                        matches!(
+                            self.links.get(&link),
+                            Some(Role::Inbound(inbound))
+                                if matches!(inbound.stage, Stage::Held(held, _) if held == peer)
+                        ),
+                        "{link}, on which {peer} greeted, is not held"
+                    );
+                }
+                Owner::Peer(peer) => {
+                    let there = self.peers.get(&peer).map(|record| record.address);
+                    assert_eq!(there, Some(*address), "{peer} lives elsewhere");
+                }
+            }
+        }
+        for (peer, address) in &self.greeted {
+            let owner = self.dials.get(address).map(|dial| dial.owner);
+            assert!(
+                matches!(owner, Some(Owner::Greeted { peer: by, .. }) if by == *peer),
+                "{peer} greeted, and the dial to {address} is {owner:?}"
+            );
+            assert!(!self.peers.contains_key(peer), "{peer} is here already");
+        }
+        for (peer, address) in &self.expected {
+            let expect = self.dials.get(address).and_then(|dial| dial.expect);
+            assert_eq!(expect, Some(*peer), "who is expected at {address}");
+        }
+    }
+
+    fn check_links(&self) {
+        for (link, role) in &self.links {
+            match role {
+                Role::Outbound(address) => {
+                    let ours = self.dials.get(address).and_then(Dial::link);
+                    assert_eq!(ours, Some(*link), "the dial to {address}");
+                }
+                Role::Inbound(inbound) => match &inbound.stage {
+                    Stage::New | Stage::Unproved(_) => {
+                        assert!(self.unproved.contains(link), "{link} got away");
+                    }
+                    Stage::Current(peer) => {
+                        let current = self.peers.get(peer).and_then(|record| record.inbound);
+                        assert_eq!(current, Some(*link), "{peer} speaks on it");
+                    }
+                    Stage::Held(peer, _) => {
+                        assert!(self.waits(*link), "{link} of {peer} is held for ever");
+                    }
+                },
+            }
+        }
+        for link in &self.unproved {
+            assert!(
+                matches!(
+                    self.links.get(link),
+                    Some(Role::Inbound(inbound))
+                        if matches!(inbound.stage, Stage::New | Stage::Unproved(_))
+                ),
+                "{link} is proved"
+            );
+        }
+        for link in &self.paused {
+            assert!(self.links.contains_key(link), "{link} is gone");
+        }
+    }
+
+    /// Whether something will come of a link that is held.
+    fn waits(&self, link: LinkId) -> bool {
+        let greeted = self
+            .dials
+            .values()
+            .any(|dial| matches!(dial.owner, Owner::Greeted { link: held, .. } if held == link));
+        greeted
+            || self
+                .peers
+                .values()
+                .filter_map(|record| record.challenge)
+                .any(|challenge| {
+                    challenge.takeover == Some(link) || challenge.claim == Some(Claim::Hello(link))
+                })
+    }
+
+    fn check_peers(&self) {
+        for (id, record) in &self.peers {
+            assert_eq!(*id, record.card.id);
+            let owner = self.dials.get(&record.address).map(|dial| dial.owner);
+            assert_eq!(owner, Some(Owner::Peer(*id)), "the way to {id}");
+            if let Some(link) = record.inbound {
+                assert!(
+                    matches!(
+                        self.links.get(&link),
+                        Some(Role::Inbound(inbound))
+                            if matches!(inbound.stage, Stage::Current(peer) if peer == *id)
+                    ),
+                    "{id} does not speak on {link}"
+                );
+            }
+            for group in &record.groups {
+                let member = self
+                    .members
+                    .get(group)
+                    .is_some_and(|peers| peers.contains(id));
+                assert!(member, "{id} is not found in {group}");
+            }
+        }
+        for (group, members) in &self.members {
+            assert!(!members.is_empty(), "{group} is empty");
+            for id in members {
+                let knows = self
+                    .peers
+                    .get(id)
+                    .is_some_and(|record| record.groups.contains(group));
+                assert!(knows, "{id} is not in {group}");
+            }
+        }
+    }
+
+    fn check_timers(&self) {
+        let set: BTreeSet<Due> = self.timers.keys().collect();
+        for due in &set {
+            let meant = match due {
+                Due::Beacon => self.config.beacons,
+                Due::Goodbye => self.stopping && !self.stopped,
+                Due::Presence(id) => self.peers.contains_key(id),
+                Due::Challenge(id) => self
+                    .peers
+                    .get(id)
+                    .is_some_and(|record| record.challenge.is_some()),
+                Due::Overrun(id) => self
+                    .peers
+                    .get(id)
+                    .and_then(|record| self.dials.get(&record.address))
+                    .is_some_and(|dial| dial.full),
+                Due::Dial(address) => self.dials.contains_key(address),
+                Due::Hello(link) => self.unproved.contains(link),
+                Due::Target(index) => self.targets.get(*index).is_some(),
+            };
+            assert!(meant, "{due:?} is for nothing");
+        }
+        for (id, record) in &self.peers {
+            assert!(set.contains(&Due::Presence(*id)), "{id} is never missed");
+            assert!(
+                record.challenge.is_none() || set.contains(&Due::Challenge(*id)),
+                "the doubt about {id} is never settled"
+            );
+        }
+        for (address, dial) in &self.dials {
+            let settled = matches!((dial.owner, dial.state), (Owner::Peer(_), State::Up(_)));
+            if let (Owner::Peer(id), true) = (dial.owner, dial.full) {
+                let watched = set.contains(&Due::Overrun(id));
+                assert!(watched, "nobody watches the full queue to {id}");
+            }
+            assert!(
+                !settled || !set.contains(&Due::Dial(*address)),
+                "the link to {address} is good and will be given up"
+            );
+            assert!(
+                settled || set.contains(&Due::Dial(*address)),
+                "nothing ever comes of the dial to {address}: {dial:?}"
+            );
+        }
+    }
+
+    fn check_bounds(&self) {
+        let limits = &self.config.limits;
+        assert!(self.peers.len() <= limits.peers, "peers");
+        assert!(
+            self.unproved.len() <= limits.unproved_links.max(1),
+            "links without HELLO"
+        );
+        let hints = self.dials.values().filter(|dial| !dial.persistent).count();
+        assert!(hints <= limits.contacts + limits.peers, "hints");
+        for (id, record) in &self.peers {
+            assert!(
+                record.groups.len() <= limits.groups_per_peer,
+                "groups of {id}"
+            );
+        }
+        assert!(self.past.is_bounded(), "memory of the past");
+        let groups = limits.groups_per_peer;
+        assert!(
+            self.inbox.total()
+                <= limits.receive_octets_total
+                    + self
+                        .inbox
+                        .slack(limits.peers, groups, limits.message_octets),
+            "{} octets of events wait",
+            self.inbox.total()
+        );
+    }
+}
