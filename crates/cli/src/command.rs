@@ -9,3 +9,4 @@ pub(crate) mod perf;
 pub(crate) mod ping;
 pub(crate) mod run;
 pub(crate) mod send;
+pub(crate) mod sim;

@@ -14,3 +14,4 @@ mod program;
 mod run;
 mod send;
 mod signals;
+mod sim;
