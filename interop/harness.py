@@ -25,11 +25,13 @@ KINDS = {
 # Ours, as a node that is driven and as one that only tells what it hears. They log to stderr.
 ATONCE = os.path.abspath(os.environ.get("ATONCE")
                          or os.path.join(HERE, "..", "target", "release", "atonce"))
-KINDS["atonce"] = [ATONCE, "run", "--json", "-v"]
-KINDS["listen"] = [ATONCE, "listen", "--json", "-v"]
+OURS = {
+    "atonce": [ATONCE, "run", "--json", "-v"],
+    "listen": [ATONCE, "listen", "--json", "-v"],
+}
 
 # The options of the drivers that have another name at ours.
-OURS = {"--evasive": "--evasive-timeout", "--expired": "--expired-timeout"}
+RENAMED = {"--evasive": "--evasive-timeout", "--expired": "--expired-timeout"}
 
 # Where the logs of the drivers go, a file each; None: to our own stderr.
 logs = None
@@ -48,12 +50,12 @@ class Peer:
         self.kind = kind
         self.name = name
         self.started = time.monotonic()
-        if kind in ("atonce", "listen"):
-            options = [OURS.get(option, option) for option in options]
+        if kind in OURS:
+            options = [RENAMED.get(option, option) for option in options]
         self.events = []          # every event so far, in order
         self.taken = 0            # expect() goes on behind this one
         self.incoming = queue.Queue()
-        argv = list(argv or KINDS[kind]) + (["--name", name, *options] if named else [])
+        argv = list(argv or KINDS.get(kind) or OURS[kind]) + (["--name", name, *options] if named else [])
         if host:
             # An option that stands here already is not to be overruled.
             own = [] if "--interface" in argv else ["--interface", host.device]
