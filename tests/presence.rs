@@ -839,6 +839,31 @@ fn a_wrap_costs_no_message_even_with_one_who_wraps_early() {
 }
 
 #[test]
+fn one_who_does_not_say_how_it_wraps_is_not_waited_for_when_its_queue_is_full() {
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    lan.the_puppet(puppet).answers_pings = false;
+    let id = lan.id(puppet);
+    let mut said = 0;
+    let full = |lan: &mut Lan| {
+        lan.with(alice, |stack, now| stack.whisper(now, id, frames("x")))
+            .is_err()
+    };
+    while !full(&mut lan) {
+        said += 1;
+    }
+    lan.run_for(ms(20));
+    assert!(lan.the_puppet(puppet).heard.len() < said);
+    lan.run_for(ms(10_500));
+    let whispers = lan.the_puppet(puppet).heard.iter();
+    let whispers = whispers.filter(|(_, m)| matches!(m.command, Command::Whisper { .. }));
+    assert_eq!(whispers.count(), said);
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["evasive puppet", "silent puppet"]
+    );
+}
+
+#[test]
 fn the_status_wraps_at_256() {
     let (mut lan, alice, puppet, _) = alice_and_puppet();
     for _ in 0..150 {

@@ -555,6 +555,13 @@ impl Node {
             dial.held.push_back(command);
             return;
         };
+        if dial.sender.is_unsure()
+            && let Some(record) = dial.peer().and_then(|id| self.peers.get(&id))
+            && abilities::has(&record.card, abilities::GOODBYE)
+        {
+            // As every atonce node does.
+            dial.sender.wrap_late();
+        }
         if dial.sender.is_unsure() {
             // A peer that wraps early ends the conversation at the number that comes now: that is not to cost a message.
             if !matches!(command, Command::Ping) {

@@ -367,6 +367,22 @@ impl Node {
         }
     }
 
+    /// The queue to a peer was full for long, and nothing was taken from it.
+    fn overrun_due(&mut self, now: Instant, id: PeerId) {
+        let Some(address) = self.peers.get(&id).map(|record| record.address) else {
+            return;
+        };
+        if let Some(dial) = self.dials.get_mut(&address)
+            && dial.asked.take().is_some()
+        {
+            // It was held back by a question that it reads too late (ZRE-70). It is to be judged by what it reads.
+            let deadline = now + self.config.limits.send_deadline;
+            self.timers.set(Due::Overrun(id), deadline);
+            return self.say_held(address);
+        }
+        self.exit(now, id, ExitReason::Overrun);
+    }
+
     // ---- the end
 
     /// A peer is gone, and our link to it with it.
@@ -496,7 +512,7 @@ impl Node {
                 }
                 Due::Presence(id) => self.presence_due(now, id),
                 Due::Challenge(id) => self.challenge_due(now, id),
-                Due::Overrun(id) => self.exit(now, id, ExitReason::Overrun),
+                Due::Overrun(id) => self.overrun_due(now, id),
                 Due::Dial(address) => self.dial_due(now, address),
                 Due::Hello(link) => self.hello_due(link),
                 Due::Target(index) => self.target_due(now, index),
