@@ -190,6 +190,7 @@ impl Node {
         let Some(record) = self.peers.get(&id) else {
             if matches!(message.command, Command::Hello(_)) {
                 self.greet(now, link, id, message);
+                self.ask_whether_known(now, id);
             }
             // ZRE-15: whatever precedes HELLO has no meaning.
             return;
@@ -452,7 +453,6 @@ impl Node {
             endpoint: hello.endpoint,
             headers: hello.headers,
         });
-        let is_atonce = abilities::has(&card, abilities::GOODBYE);
         debug!(%id, name = %card.name, %address, "enter");
         self.counters.enters += 1;
         self.inbox.push(Event::Enter { peer: card.clone() });
@@ -481,15 +481,19 @@ impl Node {
         self.timers.set(Due::Presence(id), at);
         self.actions.push_back(Action::Trust { link });
         self.resume(link);
-        let first = self
-            .dials
-            .get(&address)
-            .and_then(|dial| dial.greeted_at)
-            .is_some_and(|greeted| greeted < now);
-        if first && !is_atonce {
-            // Its HELLO may be no answer to ours: zyre.js, when it believes in an earlier one of us, takes ours for a
-            // mistake, forgets us, and greets at our next beacon as if we had said nothing. The sequence of a PING
-            // tells it so, and it greets once more; whoever knows us answers.
+    }
+
+    /// Asks one that just entered, unless it is an atonce node, when our HELLO came before its own (ZRE-17): that may be no
+    /// answer to ours. zyre.js, when it believes in an earlier one of us, takes our HELLO for a mistake, forgets us, and
+    /// greets at our next beacon as if we had said nothing. The sequence of a PING tells it so, and it greets once more;
+    /// whoever knows us answers.
+    fn ask_whether_known(&mut self, now: Instant, id: PeerId) {
+        let Some(record) = self.peers.get(&id) else {
+            return;
+        };
+        let address = record.address;
+        let greeted = self.dials.get(&address).and_then(|dial| dial.greeted_at);
+        if greeted.is_some_and(|at| at < now) && !abilities::has(&record.card, abilities::GOODBYE) {
             self.say(address, Command::Ping);
         }
     }
@@ -542,6 +546,8 @@ impl Node {
         }
         if dial.up().is_some() && dial.may_greet_again(now) {
             self.greet_anew(now, address);
+        } else if let Some(id) = dial.peer() {
+            self.ask_whether_known(now, id);
         }
     }
 
