@@ -104,14 +104,15 @@ impl Driver {
 
     fn run(mut self) -> Result<(), Box<dyn Error>> {
         loop {
-            let mut moved = self.write()?;
+            let mut moved = match self.write() {
+                Err(error) if is_gone(&error) => return self.end(),
+                result => result?,
+            };
             // When the other side does not take what we send, we do not read what it sends.
             if self.connection.queued_octets() < QUEUE {
                 match self.read() {
-                    Ok(0) => {}
-                    Ok(_) => moved = true,
-                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => return self.end(),
-                    Err(error) => return Err(error.into()),
+                    Err(error) if is_gone(&error) => return self.end(),
+                    result => moved |= result? > 0,
                 }
             }
             while let Some(event) = self.connection.poll_event() {
@@ -270,6 +271,14 @@ impl Driver {
         frames.push(rest);
         frames
     }
+}
+
+/// The other side hung up. TCP calls it a reset when something of ours was under way, as a heartbeat may be at any time.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+    )
 }
 
 fn would_block(error: &io::Error) -> bool {
