@@ -91,6 +91,7 @@ pub(crate) enum Kind {
     Mended,
     Reset,
     Blackhole,
+    Swallowed,
     GaveUp,
     /// Words of an address that belongs to the line before.
     Address,
@@ -457,6 +458,7 @@ impl fmt::Display for Shown<'_> {
             Kind::Mended => write!(f, "host {a} reaches host {b} again"),
             Kind::Reset => write!(f, "its link {a} is reset on the way"),
             Kind::Blackhole => write!(f, "its link {a} is forgotten on the way"),
+            Kind::Swallowed => write!(f, "link {a}: {b} octets are swallowed on the way"),
             Kind::GaveUp => write!(f, "link {a}: nobody acknowledges"),
             Kind::Address => write!(f, "  at {}", address_of(words)),
         }

@@ -119,6 +119,19 @@ fn a_reset_is_told_and_they_meet_again() {
 }
 
 #[test]
+fn a_message_that_is_swallowed_is_missed_by_its_sequence() {
+    let (mut sim, _, _, [a, b]) = met();
+    sim.swallow(a, 1);
+    assert!(whisper(&mut sim, a, b, "lost".into()));
+    sim.run_for(s(1));
+    assert!(whisper(&mut sim, a, b, "found".into()));
+    sim.run_for(s(3));
+    for node in [a, b] {
+        assert_eq!(told(&sim, node), ["exit lost", "enter"]);
+    }
+}
+
+#[test]
 fn who_does_not_read_holds_the_writer_back() {
     let (mut sim, _, _, [a, b]) = met();
     sim.set_stalled(b, true);

@@ -25,7 +25,7 @@ each is told the truth about all others, in order and once. After that it is qui
 exactly those that are there. The same seed gives the same run, to the octet.
 
 Faults: partition, one-way, reset, blackhole, kill, power-off, port-reuse, same-identity, deaf, stall, suspend, address-change,
-clock-jump, short-io; or all.
+clock-jump, short-io, swallow; or all.
 
 Examples:
   atonce sim --nodes 100 --for 1h --seed 1

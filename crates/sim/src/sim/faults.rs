@@ -251,6 +251,14 @@ impl<A: Application, O: Observer> Sim<A, O> {
         }
     }
 
+    /// Something on the way that takes connections apart, a faulty proxy say, swallows the next so many messages that the
+    /// node sends. TCP never does that; it is how a gap in the sequence comes about.
+    pub fn swallow(&mut self, node: NodeId, messages: u32) {
+        if let Some(running) = self.running_mut(node) {
+            running.swallowed = messages;
+        }
+    }
+
     /// How many connections a node has.
     pub fn connections_of(&self, node: NodeId) -> usize {
         self.running(node).map_or(0, |running| running.links.len())

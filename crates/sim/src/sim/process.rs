@@ -41,6 +41,8 @@ pub(super) struct Running {
     pub(super) stalled: bool,
     /// The application takes no events.
     pub(super) deaf: bool,
+    /// How many of the messages that it sends next are swallowed on the way.
+    pub(super) swallowed: u32,
 }
 
 impl Running {
@@ -59,6 +61,7 @@ impl Running {
             suspended: false,
             stalled: false,
             deaf: false,
+            swallowed: 0,
         }
     }
 

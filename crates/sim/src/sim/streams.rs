@@ -317,10 +317,27 @@ impl<A: Application, O: Observer> Sim<A, O> {
             };
             self.observer.on_octets(world.now, wire, &octets);
         }
-        world.push(key, side, What::Octets(octets), length);
+        if self.is_swallowed(node, side, &octets) {
+            self.world.say(node, Kind::Swallowed, words);
+            self.world.spare(octets);
+        } else {
+            self.world.push(key, side, What::Octets(octets), length);
+        }
         self.input(node, |stack, now| {
             stack.handle_transmitted(now, link, length);
         });
+    }
+
+    /// Whether these octets are whole ZRE messages, and something on the way swallows them.
+    fn is_swallowed(&mut self, node: NodeId, side: Side, octets: &[u8]) -> bool {
+        let Some(running) = self.running_mut(node).filter(|it| it.swallowed > 0) else {
+            return false;
+        };
+        // A short frame that begins with the signature; what is smaller than a piece ends where a message ends.
+        let message = matches!(octets, [0 | 1, _, 0xaa, 0xa1, ..]) && octets.len() < 256;
+        let swallowed = message && side == Side::Dialler;
+        running.swallowed -= u32::from(swallowed);
+        swallowed
     }
 
     /// What this side sent arrives, as far as it is time and nothing is in the way.

@@ -104,11 +104,13 @@ pub enum Fault {
     ClockJump,
     /// Kernels take and give octets in small portions.
     ShortIo,
+    /// Something on the way swallows a message: the sequence has a gap.
+    Swallow,
 }
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Partition,
         Self::OneWay,
         Self::Reset,
@@ -123,10 +125,11 @@ impl Fault {
         Self::AddressChange,
         Self::ClockJump,
         Self::ShortIo,
+        Self::Swallow,
     ];
 
     /// Its name: `partition`, `one-way`, `reset`, `blackhole`, `kill`, `power-off`, `port-reuse`, `same-identity`, `deaf`,
-    /// `stall`, `suspend`, `address-change`, `clock-jump` or `short-io`.
+    /// `stall`, `suspend`, `address-change`, `clock-jump`, `short-io` or `swallow`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Partition => "partition",
@@ -143,6 +146,7 @@ impl Fault {
             Self::AddressChange => "address-change",
             Self::ClockJump => "clock-jump",
             Self::ShortIo => "short-io",
+            Self::Swallow => "swallow",
         }
     }
 }
@@ -184,7 +188,7 @@ pub struct Faults(BTreeSet<Fault>);
 
 impl Faults {
     const ALL_NAMES: &str = "partition, one-way, reset, blackhole, kill, power-off, port-reuse, same-identity, deaf, stall, \
-                             suspend, address-change, clock-jump and short-io";
+                             suspend, address-change, clock-jump, short-io and swallow";
 
     /// Everything.
     pub fn all() -> Self {

@@ -495,6 +495,7 @@ impl Tester {
                 self.sim.advance_clock(host, by);
             }
             Fault::ShortIo => {}
+            Fault::Swallow => self.sim.swallow(node, 1),
         }
     }
 
