@@ -185,6 +185,34 @@ fn the_last_words_of_a_dead_process_do_not_make_a_peer_of_the_one_that_has_its_p
 }
 
 #[test]
+fn a_hello_that_waited_for_the_end_of_another_is_weighed_by_who_is_there() {
+    // ZRE-16. Three processes have the port one after the other; of the first one only our own link is known to be dead.
+    let (mut lan, alice, first, _) = alice_and_puppet();
+    lan.the_puppet(first).answers_pings = false;
+    let address = lan.address_of(first);
+    let second = lan.puppet_at(8, address);
+    let link = lan.puppet_dials(second, alice);
+    let hello = Command::Hello(lan.hello_of(second, "second"));
+    lan.puppet_says(second, link, 1, hello);
+    lan.run_for(ms(10));
+    let config = Config {
+        name: Some(text("carol")),
+        beacons: false,
+        ..Config::default()
+    };
+    lan.node_at(config, address);
+    lan.reset_dialled(alice, first);
+    lan.run_for(ms(100));
+    assert_eq!(
+        names(&lan.events(alice)),
+        [
+            "exit puppet lost: another node took its endpoint",
+            "enter carol"
+        ]
+    );
+}
+
+#[test]
 fn what_waited_for_a_dead_peer_is_not_said_to_the_one_that_has_its_port() {
     let (mut lan, alice, bob) = two();
     let (address, id) = (lan.address_of(bob), lan.id(bob));

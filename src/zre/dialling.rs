@@ -165,6 +165,10 @@ impl Node {
             }
             return false;
         }
+        // Before anybody exits: a HELLO that waited for that is weighed by who is there.
+        if let Some(dial) = self.dials.get_mut(&address) {
+            dial.proved = Some(id);
+        }
         match self.dials.get(&address).map(|dial| dial.owner) {
             Some(Owner::Peer(old)) if old != id => {
                 self.exit_but_keep_dial(now, old, ExitReason::Lost(Lost::Displaced));
@@ -177,9 +181,6 @@ impl Node {
             _ => {}
         }
         self.expect(address, id);
-        if let Some(dial) = self.dials.get_mut(&address) {
-            dial.proved = Some(id);
-        }
         true
     }
 

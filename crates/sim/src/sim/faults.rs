@@ -252,7 +252,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
     }
 
     /// Something on the way that takes connections apart, a faulty proxy say, swallows the next so many messages that the
-    /// node sends. TCP never does that; it is how a gap in the sequence comes about.
+    /// node sends, but no HELLO. TCP never does that; it is how a gap in the sequence comes about.
     pub fn swallow(&mut self, node: NodeId, messages: u32) {
         if let Some(running) = self.running_mut(node) {
             running.swallowed = messages;

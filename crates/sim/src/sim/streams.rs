@@ -21,6 +21,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How long a host asks its segment who has an address.
 const WHO_HAS: Duration = Duration::from_secs(3);
 
+/// The number of HELLO in ZRE.
+const HELLO: u8 = 1;
+
 /// How long a kernel that took only a part of a write has no room.
 const MOMENT: Duration = Duration::from_micros(300);
 
@@ -328,13 +331,15 @@ impl<A: Application, O: Observer> Sim<A, O> {
         });
     }
 
-    /// Whether these octets are whole ZRE messages, and something on the way swallows them.
+    /// Whether these octets are whole ZRE messages, and something on the way swallows them. Not a HELLO: that one was swallowed
+    /// could only be guessed.
     fn is_swallowed(&mut self, node: NodeId, side: Side, octets: &[u8]) -> bool {
         let Some(running) = self.running_mut(node).filter(|it| it.swallowed > 0) else {
             return false;
         };
         // A short frame that begins with the signature; what is smaller than a piece ends where a message ends.
-        let message = matches!(octets, [0 | 1, _, 0xaa, 0xa1, ..]) && octets.len() < 256;
+        let message = matches!(octets, [0 | 1, _, 0xaa, 0xa1, command, ..] if *command != HELLO)
+            && octets.len() < 256;
         let swallowed = message && side == Side::Dialler;
         running.swallowed -= u32::from(swallowed);
         swallowed
