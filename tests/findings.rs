@@ -56,7 +56,11 @@ fn connection(socket_type: SocketType, identity: Option<PeerId>) -> Connection {
 
 impl Table {
     fn new() -> Self {
-        let mut stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
+        let mut stack = Stack::new(Instant::ZERO, [7; 32], config);
         let interface = stack.handle_interface_up(
             Instant::ZERO,
             Interface {
@@ -412,4 +416,63 @@ fn what_was_held_for_a_peer_is_not_said_to_who_comes_next() {
         .iter()
         .filter(|(_, message)| matches!(message.command, Command::Whisper { .. }));
     assert_eq!(whispers.count(), 0);
+}
+
+#[test]
+fn those_who_come_and_go_while_the_application_takes_nothing_are_bounded() {
+    let mut config = Config::default();
+    config.limits.receive_octets_total = 100_000;
+    let mut table = Table::with(config);
+    for n in 0..200_u8 {
+        let from = SocketAddr::from(([10, 0, 1, n], 49152));
+        let speaks = table.accept(id(n.wrapping_add(10)), from);
+        let Command::Hello(mut hello) = hello("guest", from) else {
+            panic!("HELLO");
+        };
+        let value = vec![b'x'; 5_000];
+        hello.headers.insert(
+            Text::try_from("X-LARGE").unwrap(),
+            value.as_slice().try_into().unwrap(),
+        );
+        table.say(speaks, 1, Command::Hello(hello));
+        if !table.dialled.is_empty() {
+            table.answer(None);
+            // It leaves at once.
+            table.say(speaks, 99, Command::Ping);
+        }
+        if table.far.contains_key(&speaks) {
+            table.end(speaks);
+        }
+    }
+    assert!(
+        table.stack.counters().enters < 25,
+        "{:?}",
+        table.stack.counters()
+    );
+    // The application takes what waits: the next one is met.
+    let events = table.events();
+    assert_eq!(events.len() as u64, 2 * table.stack.counters().enters);
+    while let Some((link, _)) = table.dialled.pop() {
+        table.end(link);
+    }
+    table.meet(2);
+    assert_eq!(table.events(), ["enter peer2"]);
+}
+
+#[test]
+fn one_who_greets_while_the_application_takes_nothing_is_met_later() {
+    let mut config = Config::default();
+    config.limits.receive_octets_total = 10_000;
+    let mut table = Table::with(config);
+    let (speaks, _) = table.meet(2);
+    let content = Frames::from(vec![b'x'; 20_000]);
+    table.say(speaks, 2, Command::Whisper { content });
+    let late = table.accept(id(3), address(3));
+    table.say(late, 1, hello("late", address(3)));
+    assert!(table.dialled.is_empty());
+    table.actions.clear();
+    assert_eq!(table.events().len(), 2);
+    assert!(table.actions.contains(&Action::Resume { link: late }));
+    table.answer(None);
+    assert_eq!(table.events(), ["enter late"]);
 }

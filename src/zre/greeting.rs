@@ -105,7 +105,9 @@ impl Node {
             Some(Role::Inbound(inbound)) => match inbound.stage {
                 Stage::Held(..) => false,
                 Stage::Current(id) => !self.inbox.is_full(id, &self.config.limits),
-                Stage::New | Stage::Unproved(_) => true,
+                // Those who come and go while the application takes nothing are events as well.
+                Stage::Unproved(_) => !self.inbox.is_full_of_all(&self.config.limits),
+                Stage::New => true,
             },
             Some(Role::Outbound(_)) | None => true,
         }

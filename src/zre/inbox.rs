@@ -55,7 +55,12 @@ impl Inbox {
 
     /// Whether the peer, or all of them together, have as much waiting as they may.
     pub(crate) fn is_full(&self, id: PeerId, limits: &Limits) -> bool {
-        self.share(id) >= limits.receive_octets || self.total >= limits.receive_octets_total
+        self.share(id) >= limits.receive_octets || self.is_full_of_all(limits)
+    }
+
+    /// Whether all together have as much waiting as they may.
+    pub(crate) fn is_full_of_all(&self, limits: &Limits) -> bool {
+        self.total >= limits.receive_octets_total
     }
 
     /// Whether enough was taken for a paused peer to be read again: half, so that it does not stop and go with
@@ -82,10 +87,16 @@ impl Inbox {
         assert_eq!(self.total, shares.values().sum(), "total");
     }
 
-    /// What may wait beyond the limit: what each peer brings with one message, and what is told of it anyway.
+    /// What may wait beyond the limit: what each peer brings with one message, and what is told of it anyway, each time
+    /// that our link to it was cut and made again. These are few in a time, so that this is no limit of a run that is
+    /// longer than those of the fuzzer.
     #[cfg(any(test, feature = "fuzz"))]
-    pub(crate) fn slack(&self, peers: usize, groups: usize, message: usize) -> usize {
-        peers * (message + 1_024 * FRAME_OCTETS + (2 * groups + 64) * EVENT_OCTETS)
+    pub(crate) fn slack(limits: &Limits) -> usize {
+        const CUTS: usize = 400;
+        let hello = limits.unproved_octets + limits.headers_per_peer * FRAME_OCTETS;
+        let told = hello + (2 + limits.groups_per_peer) * EVENT_OCTETS;
+        let message = limits.message_octets + limits.message_frames * FRAME_OCTETS;
+        limits.peers * message + CUTS * told
     }
 
     fn share(&self, id: PeerId) -> usize {
@@ -113,6 +124,13 @@ fn cost(event: &Event) -> usize {
         Event::Whisper { content, .. } | Event::Shout { content, .. } => {
             content.octets() + content.len() * FRAME_OCTETS
         }
+        // The card stays in memory as long as the last event that has it.
+        Event::Enter { peer } => {
+            let headers = peer.headers.iter();
+            let headers = headers.map(|(name, value)| name.len() + value.len() + FRAME_OCTETS);
+            peer.name.len() + peer.endpoint.len() + headers.sum::<usize>()
+        }
+        Event::Join { group, .. } | Event::Leave { group, .. } => group.len(),
         _ => 0,
     };
     EVENT_OCTETS + content

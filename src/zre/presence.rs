@@ -461,15 +461,16 @@ impl Node {
                 Some(Role::Inbound(inbound)) => match inbound.stage {
                     Stage::Current(id) => {
                         let asked = all || taken_from == Some(id);
-                        (asked && self.inbox.has_room(id, limits)).then_some((link, id))
+                        (asked && self.inbox.has_room(id, limits)).then_some((link, Some(id)))
                     }
-                    _ => None,
+                    Stage::Unproved(_) => all.then_some((link, None)),
+                    Stage::New | Stage::Held(..) => None,
                 },
-                _ => None,
+                Some(Role::Outbound(_)) | None => None,
             })
             .collect();
-        for (link, id) in readable {
-            if let Some(record) = self.peers.get_mut(&id) {
+        for (link, current) in readable {
+            if let Some(record) = current.and_then(|id| self.peers.get_mut(&id)) {
                 record.heard = now;
             }
             self.resume(link);

@@ -5,6 +5,7 @@ use alloc::collections::BTreeSet;
 
 use super::super::dial::{Dial, Owner, State};
 use super::super::inbound::{Role, Stage};
+use super::super::inbox::Inbox;
 use super::super::record::Claim;
 use super::{Due, Node};
 use crate::net::LinkId;
@@ -239,13 +240,8 @@ impl Node {
             );
         }
         assert!(self.past.is_bounded(), "memory of the past");
-        let groups = limits.groups_per_peer;
         assert!(
-            self.inbox.total()
-                <= limits.receive_octets_total
-                    + self
-                        .inbox
-                        .slack(limits.peers, groups, limits.message_octets),
+            self.inbox.total() <= limits.receive_octets_total + Inbox::slack(limits),
             "{} octets of events wait",
             self.inbox.total()
         );
