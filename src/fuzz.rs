@@ -3,6 +3,8 @@
 //! A body takes any octets and panics when a promise is broken. It also runs under `cargo test`.
 #![allow(clippy::panic, clippy::indexing_slicing)] // a panic is how a fuzzer is told
 
+#[cfg(test)]
+mod corpora;
 mod node;
 mod zmtp;
 
