@@ -185,6 +185,49 @@ fn the_last_words_of_a_dead_process_do_not_make_a_peer_of_the_one_that_has_its_p
 }
 
 #[test]
+fn an_endpoint_that_is_left_alone_is_tried_once_when_it_greets() {
+    // ZRE-11
+    let (mut lan, alice) = {
+        let mut lan = Lan::new();
+        let alice = lan.node("alice");
+        (lan, alice)
+    };
+    let dead = lan.puppet(9);
+    let source = lan.address_of(dead);
+    let beacon = atonce::wire::Beacon {
+        uuid: lan.id(dead),
+        port: source.port(),
+        key: None,
+    };
+    lan.kill(dead);
+    let mut dials = 0;
+    for second in 0..200 {
+        lan.broadcast(dead, source, &beacon.encode());
+        lan.run_for(ms(1_000));
+        if lan.dials(alice) > dials {
+            assert!(second < 150, "it never gives up");
+            dials = lan.dials(alice);
+        }
+        if dials == 10 {
+            break;
+        }
+    }
+    assert_eq!(dials, 10);
+    lan.run_for(ms(1_000));
+    let bob = lan.node_at(
+        Config {
+            name: Some(text("bob")),
+            ..Config::default()
+        },
+        source,
+    );
+    lan.run_for(ms(2_000));
+    assert_eq!(names(&lan.events(alice)), ["enter bob"]);
+    assert_eq!(names(&lan.events(bob)), ["enter alice"]);
+    assert_eq!(lan.dials(alice), 11);
+}
+
+#[test]
 fn a_hello_that_waited_for_the_end_of_another_is_weighed_by_who_is_there() {
     // ZRE-16. Three processes have the port one after the other; of the first one only our own link is known to be dead.
     let (mut lan, alice, first, _) = alice_and_puppet();

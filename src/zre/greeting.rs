@@ -307,9 +307,11 @@ impl Node {
             return self.close(link);
         };
         let first = message.sequence == FIRST;
+        // ZRE-11. One who greets from the very machine is worth one try: two nodes that shun each other by turns never meet.
+        let shunned = self.past.is_shunned(now, address);
         if !first
             || self.is_own(address)
-            || self.past.is_shunned(now, address)
+            || (shunned && address.ip() != remote.ip())
             || self.past.is_storming(now, id)
         {
             debug!(%link, %id, "HELLO refused");
@@ -346,7 +348,11 @@ impl Node {
                 }
             }
             None => {
-                if !self.add_dial(now, address, Dial::new(remote.ip())) {
+                let mut dial = Dial::new(remote.ip());
+                if shunned {
+                    dial.failures = self.config.limits.dial_attempts.saturating_sub(1);
+                }
+                if !self.add_dial(now, address, dial) {
                     return self.close(link);
                 }
             }
@@ -443,6 +449,7 @@ impl Node {
             return self.close(link);
         };
         self.own(address, Owner::Peer(id));
+        self.past.answered(address);
         if let Some(target) = self.dials.get_mut(&address).and_then(|dial| {
             dial.failures = 0;
             dial.target

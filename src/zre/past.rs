@@ -104,6 +104,11 @@ impl Past {
         }
     }
 
+    /// An endpoint answered after all.
+    pub(crate) fn answered(&mut self, address: SocketAddr) {
+        self.shunned.remove(&address);
+    }
+
     /// Whether an endpoint never answered, not long ago.
     pub(crate) fn is_shunned(&self, now: Instant, address: SocketAddr) -> bool {
         self.shunned.get(&address).is_some_and(|until| now < *until)
