@@ -343,6 +343,20 @@ fn several_nodes_live_on_one_host() {
 }
 
 #[test]
+fn one_who_is_refused_is_told() {
+    let mut sim: Net = Sim::new(1);
+    let lan = sim.segment();
+    let hosts = [1, 2].map(|n| sim.host(lan, [10, 0, 0, n]));
+    let mut config = Config::default();
+    config.limits.unproved_links = 0;
+    // Every connection that comes next ends the one before: they go on trying, and meet.
+    sim.start(hosts[0], config, Vec::new());
+    let nodes = [(); 6].map(|()| sim.start_named(hosts[1], "node", Vec::new()));
+    let met = sim.run_until_true(s(4), |sim| nodes.iter().all(|node| peers(sim, *node) == 6));
+    assert!(met.is_some());
+}
+
+#[test]
 fn a_node_that_stops_says_goodbye_and_its_process_ends() {
     let (mut sim, _, _, [a, b]) = met();
     sim.with(b, |_, context| context.stop());

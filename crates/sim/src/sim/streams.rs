@@ -706,10 +706,11 @@ impl World {
         let Some(stream) = self.stream(key) else {
             return;
         };
+        // Whether the other side knows of it.
+        let asked = stream.end(Side::Acceptor).socket.is_some() || stream.open;
         if stream.end_mut(side).socket.take().is_none() {
             return;
         }
-        let asked = stream.end(Side::Acceptor).socket.is_some() || stream.open;
         let incoming = stream.pipe(side.other());
         let unread = incoming.unread > 0;
         for _ in 0..incoming.arrived {
