@@ -11,6 +11,9 @@ const EVENT_OCTETS: usize = 128;
 /// What a frame costs beside its octets.
 const FRAME_OCTETS: usize = 64;
 
+/// An empty queue keeps the memory for so many events.
+const KEPT_EVENTS: usize = 1_024;
+
 /// The events of all peers in the order in which they happened, with each peer's share counted.
 ///
 /// A peer whose share is full is not read any more; nothing is dropped. Events about peers count as well, so that a
@@ -35,6 +38,10 @@ impl Inbox {
     /// Takes the next event; says whose share shrank.
     pub(crate) fn pop(&mut self) -> Option<(Event, Option<PeerId>)> {
         let event = self.events.pop_front()?;
+        if self.events.is_empty() && self.events.capacity() > KEPT_EVENTS {
+            // A flood is over: the memory for it is not kept for the next.
+            self.events = VecDeque::new();
+        }
         let id = peer_of(&event);
         if let Some(id) = id {
             let cost = cost(&event);
@@ -134,4 +141,23 @@ fn cost(event: &Event) -> usize {
         _ => 0,
     };
     EVENT_OCTETS + content
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_for_a_flood_is_not_kept() {
+        let mut inbox = Inbox::default();
+        let event = Event::InterfaceDown {
+            interface: "lo".into(),
+            detail: "gone".into(),
+        };
+        for _ in 0..10 * KEPT_EVENTS {
+            inbox.push(event.clone());
+        }
+        while inbox.pop().is_some() {}
+        assert!(inbox.events.capacity() <= KEPT_EVENTS);
+    }
 }
