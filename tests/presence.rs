@@ -442,6 +442,77 @@ fn an_endpoint_that_never_answers_is_left_alone_after_ten_tries() {
     assert!((8..=20).contains(&dials), "{dials} tries in two minutes");
 }
 
+#[test]
+fn a_new_name_for_an_endpoint_wins_no_tries() {
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    let id = PeerId::from_bytes([66; 16]);
+    for n in 0..300 {
+        // Two ports in turn, and goodbyes between them, make each hint give way to the next.
+        lan.puppet_beacons(puppet, id, 7 + n % 2);
+        lan.run_for(ms(100));
+        lan.puppet_beacons(puppet, id, 0);
+        lan.puppet_beacons(puppet, PeerId::from_bytes([67; 16]), 7 + (n + 1) % 2);
+        lan.run_for(ms(100));
+    }
+    let dials = lan.dials(alice);
+    assert!(
+        dials <= 2 * 12,
+        "{dials} tries at two endpoints in a minute"
+    );
+}
+
+#[test]
+fn the_endpoint_of_another_machine_named_in_greetings_wins_no_tries() {
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    for n in 0..150_u32 {
+        let mut hello = lan.hello_of(puppet, "puppet");
+        hello.endpoint = text(&format!("tcp://10.0.0.200:{}", 7 + n % 2));
+        let link = lan.puppet_dials(puppet, alice);
+        lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+        lan.run_for(ms(200));
+    }
+    let dials = lan.dials(alice);
+    assert!(dials <= 2 * 12, "{dials} tries at two endpoints in 30 s");
+}
+
+#[test]
+fn who_greets_from_its_own_endpoint_is_dialled_at_once_whatever_was_rumoured() {
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    // Nobody is there yet, and somebody else said so until nobody believes it.
+    lan.host(puppet).refuses = true;
+    let port = lan.address_of(puppet).port();
+    for n in 0..200_u8 {
+        lan.puppet_beacons(puppet, PeerId::from_bytes([n | 128; 16]), port);
+        lan.run_for(ms(500));
+    }
+    lan.host(puppet).refuses = false;
+    lan.puppet_greets(puppet, alice);
+    lan.run_for(ms(100));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+}
+
+#[test]
+fn a_greeting_that_leads_nowhere_is_not_held_for_long() {
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    let mut hello = lan.hello_of(puppet, "puppet");
+    hello.endpoint = text("tcp://10.0.0.200:7");
+    let link = lan.puppet_dials(puppet, alice);
+    lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+    lan.run_for(ms(9_000));
+    assert!(!lan.the_puppet(puppet).closed.contains(&link));
+    lan.run_for(ms(1_500));
+    assert!(lan.the_puppet(puppet).closed.contains(&link));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    // It is nobody's fault but that greeting's.
+    lan.puppet_greets(puppet, alice);
+    lan.run_for(ms(100));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+}
+
 // ---- who may speak for an identity
 
 #[test]
@@ -1039,6 +1110,38 @@ fn a_flood_of_beacons_is_capped() {
     lan.run_for(ms(100));
     assert_eq!(names(&lan.events(alice)), ["enter carol"]);
     assert_eq!(names(&lan.events(carol)).len(), 2);
+}
+
+#[test]
+fn a_flood_of_hints_keeps_no_newcomer_out() {
+    let mut lan = Lan::new();
+    let mut config = Config {
+        name: Some(text("alice")),
+        ..Config::default()
+    };
+    config.limits.contacts = 64;
+    let (alice, puppet) = (lan.node_with(config), lan.puppet(9));
+    let flood = |lan: &mut Lan, round: u8| {
+        for n in 0..200_u8 {
+            let mut octets = [round; 16];
+            octets[0] = n;
+            lan.puppet_beacons(puppet, PeerId::from_bytes(octets), 1_000 + u16::from(n));
+        }
+    };
+    flood(&mut lan, 1);
+    lan.run_for(ms(100));
+    assert!(lan.stack(alice).counters().hints_refused > 0);
+    let bob = lan.node("bob");
+    lan.run_for(ms(100));
+    assert_eq!(names(&lan.events(alice)), ["enter bob"]);
+    assert_eq!(names(&lan.events(bob)), ["enter alice"]);
+    // Also one on the very machine from which the flood comes, or seems to come.
+    flood(&mut lan, 2);
+    lan.run_for(ms(3_000));
+    lan.puppet_greets(puppet, alice);
+    lan.run_for(ms(100));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+    still_talk(&mut lan, alice, bob);
 }
 
 #[test]

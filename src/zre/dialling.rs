@@ -1,6 +1,7 @@
 //! Our links to the mailboxes of others: hints, tries, cuts (ZRE-10 to ZRE-16 and ZRE-60 to ZRE-63 of `spec/zre.md`).
 
-use core::net::SocketAddr;
+use alloc::collections::BTreeMap;
+use core::net::{IpAddr, SocketAddr};
 
 use tracing::debug;
 
@@ -18,29 +19,89 @@ const ANSWER: core::time::Duration = core::time::Duration::from_secs(3);
 
 impl Node {
     /// ZRE-11. Notes a hint: somebody may be at this address. `false` when there are too many of them.
-    pub(super) fn add_dial(&mut self, now: Instant, address: SocketAddr, dial: Dial) -> bool {
-        let limits = &self.config.limits;
+    pub(super) fn add_dial(&mut self, now: Instant, address: SocketAddr, mut dial: Dial) -> bool {
+        let mut pause = None;
         if !dial.persistent {
-            let unconfirmed = self
-                .dials
-                .values()
-                .filter(|dial| !matches!(dial.owner, Owner::Peer(_)) && !dial.persistent);
-            let (mut all, mut same) = (0, 0);
-            for other in unconfirmed {
-                all += 1;
-                same += usize::from(other.source == dial.source);
-            }
-            if all >= limits.contacts || same >= limits.contacts_per_address {
+            // One who greets and is to be dialled where it speaks from is no rumour.
+            let proved = dial.expect.is_none() && address.ip() == dial.source;
+            if !self.make_room(now, dial.source, proved) {
                 self.counters.hints_refused += 1;
                 return false;
+            }
+            if !proved {
+                dial.failures = self.past.failures(now, address);
+                pause = (dial.failures > 0).then(|| dial.pause());
             }
         }
         if let Some(id) = dial.expect {
             self.expected.insert(id, address);
         }
         self.dials.insert(address, dial);
-        self.begin_dial(now, address);
+        match pause {
+            Some(pause) => {
+                let pause = self.jitter(pause);
+                self.timers.set(Due::Dial(address), now + pause);
+            }
+            None => self.begin_dial(now, address),
+        }
         true
+    }
+
+    /// ZRE-11. Whether there is room for a hint from this source. When there are too many hints, one of the source that
+    /// has most gives way to a source that has fewer; when the source itself has too many, only one that failed, and only
+    /// to one who greets.
+    fn make_room(&mut self, now: Instant, source: IpAddr, proved: bool) -> bool {
+        let limits = &self.config.limits;
+        let mut sources = BTreeMap::<IpAddr, usize>::new();
+        let hints = || {
+            let dials = self.dials.iter();
+            dials.filter(|(_, dial)| !matches!(dial.owner, Owner::Peer(_)) && !dial.persistent)
+        };
+        for (_, dial) in hints() {
+            *sources.entry(dial.source).or_default() += 1;
+        }
+        let all: usize = sources.values().sum();
+        let same = sources.get(&source).copied().unwrap_or_default();
+        let crowded = same >= limits.contacts_per_address;
+        if !crowded && all < limits.contacts {
+            return true;
+        }
+        let largest = sources.iter().max_by_key(|(_, count)| **count);
+        let from = match largest {
+            Some((&largest, &count)) if !crowded && count > same => largest,
+            _ if proved => source,
+            _ => return false,
+        };
+        let rank = |dial: &Dial| {
+            let waiting = dial.state == State::Waiting;
+            (dial.owner == Owner::Nobody, waiting, dial.failures)
+        };
+        let worst = hints()
+            .filter(|(_, dial)| dial.source == from)
+            .filter(|(_, dial)| from != source || rank(dial) > (true, true, 0))
+            .max_by_key(|(_, dial)| rank(dial))
+            .map(|(&address, _)| address);
+        if let Some(worst) = worst {
+            debug!(address = %worst, "gives way to another hint");
+            self.give_up_dial(now, worst);
+        }
+        worst.is_some()
+    }
+
+    /// Lets a hint go that led nowhere so far, and with it who greeted us from there. How often it was tried is remembered.
+    pub(super) fn give_up_dial(&mut self, now: Instant, address: SocketAddr) {
+        let Some(dial) = self.dials.get(&address) else {
+            return;
+        };
+        let (owner, failures, persistent) = (dial.owner, dial.failures, dial.persistent);
+        if let Owner::Greeted { peer, link } = owner {
+            self.greeted.remove(&peer);
+            self.close(link);
+        }
+        if failures > 0 && !persistent {
+            self.past.note_failures(now, address, failures);
+        }
+        self.remove_dial(now, address);
     }
 
     /// Dials what the application asked for.
@@ -74,6 +135,13 @@ impl Node {
             self.links.insert(link, Role::Outbound(address));
             self.actions.push_back(Action::Dial { link, address });
             self.timers.set(Due::Dial(address), now + DIAL_DEADLINE);
+        }
+    }
+
+    /// Does not wait any longer with the next try.
+    pub(super) fn hurry_dial(&mut self, now: Instant, address: SocketAddr) {
+        if self.dials.get(&address).map(|dial| dial.state) == Some(State::Waiting) {
+            self.begin_dial(now, address);
         }
     }
 

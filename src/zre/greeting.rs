@@ -307,12 +307,11 @@ impl Node {
             return self.close(link);
         };
         let first = message.sequence == FIRST;
-        // ZRE-11. One who greets from the very machine is worth one try: two nodes that shun each other by turns never meet.
+        // ZRE-11. Whoever greets from the address where it is to be dialled is there, whatever was rumoured before: it is worth
+        // a try. Two nodes that shun each other by turns would never meet.
+        let proved = address.ip() == remote.ip();
         let shunned = self.past.is_shunned(now, address);
-        if !first
-            || self.is_own(address)
-            || (shunned && address.ip() != remote.ip())
-            || self.past.is_storming(now, id)
+        if !first || self.is_own(address) || (shunned && !proved) || self.past.is_storming(now, id)
         {
             debug!(%link, %id, "HELLO refused");
             return self.close(link);
@@ -326,7 +325,7 @@ impl Node {
             }
             self.own(before, Owner::Nobody);
             if before != address {
-                self.remove_dial(now, before);
+                self.give_up_dial(now, before);
             }
         }
         let address = self.known_way(now, id, address, remote);
@@ -361,6 +360,9 @@ impl Node {
         self.own(address, Owner::Greeted { peer: id, link });
         self.greeted.insert(id, address);
         self.hold(link, id, message);
+        // What is held is not read, so that nobody would notice its end.
+        let deadline = now + self.config.limits.hello_deadline;
+        self.timers.set(Due::Hello(link), deadline);
         let up = self
             .dials
             .get(&address)
@@ -368,6 +370,8 @@ impl Node {
         if up {
             self.timers.cancel(Due::Dial(address));
             self.enter(now, id, link);
+        } else if proved {
+            self.hurry_dial(now, address);
         }
     }
 
@@ -393,7 +397,7 @@ impl Node {
             Some(elsewhere) => {
                 let owner = self.dials.get(&elsewhere).map(|dial| dial.owner);
                 if owner == Some(Owner::Nobody) {
-                    self.remove_dial(now, elsewhere);
+                    self.give_up_dial(now, elsewhere);
                 }
                 address
             }
@@ -485,7 +489,7 @@ impl Node {
         for group in hello.groups {
             self.peer_joined(now, id, group);
         }
-        self.unproved.remove(&link);
+        self.forget_deadline(link);
         let at = now + self.quiet_time();
         self.timers.set(Due::Presence(id), at);
         self.actions.push_back(Action::Trust { link });
@@ -772,21 +776,36 @@ impl Node {
                 }
             }
             Stage::Held(id, _) => {
-                if let Some(&address) = self.greeted.get(&id)
-                    && self.dials.get(&address).map(|dial| dial.owner)
-                        == Some(Owner::Greeted { peer: id, link })
-                {
-                    self.greeted.remove(&id);
-                    self.own(address, Owner::Nobody);
-                }
+                self.forget_greeting(link, id);
             }
             Stage::New | Stage::Unproved(_) => {}
         }
     }
 
-    /// A link that did not prove to be a peer's in time.
+    /// A link on which somebody greeted us is of no use any more: they do not enter by it. `false` when it was held for
+    /// another reason.
+    fn forget_greeting(&mut self, link: LinkId, id: PeerId) -> bool {
+        if let Some(&address) = self.greeted.get(&id)
+            && self.dials.get(&address).map(|dial| dial.owner)
+                == Some(Owner::Greeted { peer: id, link })
+        {
+            self.greeted.remove(&id);
+            self.own(address, Owner::Nobody);
+            return true;
+        }
+        false
+    }
+
+    /// A link that did not prove to be a peer's in time, or whose peer could not be reached in time.
     pub(super) fn hello_due(&mut self, link: LinkId) {
-        debug!(%link, "no HELLO in time");
+        debug!(%link, "no peer in time");
+        if let Some(Role::Inbound(inbound)) = self.links.get(&link)
+            && let Stage::Held(id, _) = inbound.stage
+            && !self.forget_greeting(link, id)
+        {
+            // It waits for the answer to a doubt, which has a deadline of its own.
+            return;
+        }
         self.close(link);
     }
 

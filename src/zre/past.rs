@@ -41,6 +41,8 @@ pub(crate) struct Past {
     peers: BTreeMap<PeerId, Memory>,
     /// Endpoints that never answered, and until when they are not dialled.
     shunned: BTreeMap<SocketAddr, Instant>,
+    /// Endpoints that were given up before they answered: how often they were tried, and until when that counts.
+    failures: BTreeMap<SocketAddr, (u32, Instant)>,
 }
 
 impl Past {
@@ -107,11 +109,29 @@ impl Past {
     /// An endpoint answered after all.
     pub(crate) fn answered(&mut self, address: SocketAddr) {
         self.shunned.remove(&address);
+        self.failures.remove(&address);
     }
 
     /// Whether an endpoint never answered, not long ago.
     pub(crate) fn is_shunned(&self, now: Instant, address: SocketAddr) -> bool {
         self.shunned.get(&address).is_some_and(|until| now < *until)
+    }
+
+    /// Remembers how often an endpoint was tried in vain, so that who names it again, or another and then it again, does
+    /// not begin anew.
+    pub(crate) fn note_failures(&mut self, now: Instant, address: SocketAddr, failures: u32) {
+        self.failures.retain(|_, (_, until)| now < *until);
+        if self.failures.len() < REMEMBERED {
+            self.failures.insert(address, (failures, now + SHUN));
+        }
+    }
+
+    /// How often an endpoint was tried in vain before it was given up, not long ago.
+    pub(crate) fn failures(&self, now: Instant, address: SocketAddr) -> u32 {
+        self.failures
+            .get(&address)
+            .filter(|(_, until)| now < *until)
+            .map_or(0, |(failures, _)| *failures)
     }
 
     /// Whether a hint about the peer at this address is to be followed.

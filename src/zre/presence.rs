@@ -102,7 +102,7 @@ impl Node {
             if !gives_way {
                 return;
             }
-            self.remove_dial(now, other);
+            self.give_up_dial(now, other);
         }
         match self.dials.get(&address).map(|dial| dial.owner) {
             Some(Owner::Peer(holder)) => self.challenge_claim(now, holder, Claim::Beacon(uuid)),
@@ -126,7 +126,7 @@ impl Node {
             && address.ip() == source.ip()
             && self.dials.get(&address).map(|dial| dial.owner) == Some(Owner::Nobody)
         {
-            self.remove_dial(now, address);
+            self.give_up_dial(now, address);
             self.past.bury(now, uuid, address, Some(TOMBSTONE), false);
         }
     }

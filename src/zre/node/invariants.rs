@@ -195,7 +195,10 @@ impl Node {
                     .and_then(|record| self.dials.get(&record.address))
                     .is_some_and(|dial| dial.full),
                 Due::Dial(address) => self.dials.contains_key(address),
-                Due::Hello(link) => self.unproved.contains(link),
+                Due::Hello(link) => {
+                    let greeted = |dial: &Dial| matches!(dial.owner, Owner::Greeted { link: held, .. } if held == *link);
+                    self.unproved.contains(link) || self.dials.values().any(greeted)
+                }
                 Due::Target(index) => self.targets.get(*index).is_some(),
             };
             assert!(meant, "{due:?} is for nothing");
@@ -209,6 +212,10 @@ impl Node {
         }
         for (address, dial) in &self.dials {
             let settled = matches!((dial.owner, dial.state), (Owner::Peer(_), State::Up(_)));
+            if let Owner::Greeted { link, .. } = dial.owner {
+                let ends = set.contains(&Due::Hello(link));
+                assert!(ends, "what is held of {link} is held for ever");
+            }
             if let (Owner::Peer(id), true) = (dial.owner, dial.full) {
                 let watched = set.contains(&Due::Overrun(id));
                 assert!(watched, "nobody watches the full queue to {id}");
