@@ -607,8 +607,9 @@ impl Stack {
                 }
                 Some(zmtp::Event::Closed(error)) => {
                     debug!(%link, %error, "closed");
-                    self.begin_close(now, link);
+                    // First what it means: that the link is closed, by us, means nothing.
                     self.node.handle_garbled(now, link);
+                    self.begin_close(now, link);
                     return;
                 }
                 // No business of a ROUTER or DEALER.

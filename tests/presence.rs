@@ -734,6 +734,27 @@ fn a_malformed_message_costs_only_its_sender() {
 }
 
 #[test]
+fn a_link_that_breaks_the_rules_of_zmtp_costs_its_peer_only() {
+    for octets in [
+        &b"\x08\x01x"[..],
+        b"\x04\x05\x04PING",
+        b"\x02\xff\xff\xff\xff\xff\xff\xff\xff",
+    ] {
+        let (mut lan, alice, puppet, link) = alice_and_puppet();
+        let bob = lan.node("bob");
+        lan.run_for(ms(100));
+        lan.events(alice);
+        lan.events(bob);
+        lan.puppet_sends_octets(puppet, link, octets);
+        lan.run_for(ms(50));
+        let lost = ["exit puppet lost: its link broke the rules of ZMTP"];
+        assert_eq!(names(&lan.events(alice)), lost, "{octets:02x?}");
+        assert!(lan.the_puppet(puppet).closed.contains(&link));
+        still_talk(&mut lan, alice, bob);
+    }
+}
+
+#[test]
 fn what_is_no_zre_message_is_discarded_without_a_word() {
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     for junk in [

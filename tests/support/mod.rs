@@ -297,6 +297,16 @@ impl Lan {
         self.drain(puppet);
     }
 
+    /// The puppet sends octets over one of its links that are no ZMTP of its own.
+    pub(crate) fn puppet_sends_octets(&mut self, puppet: usize, link: u64, octets: &[u8]) {
+        let to = self.wires[&End {
+            host: puppet,
+            key: link,
+        }];
+        let octets = octets.to_vec();
+        self.push(Delivery::Octets { to, octets });
+    }
+
     pub(crate) fn puppet_says(
         &mut self,
         puppet: usize,
