@@ -57,8 +57,8 @@ impl Listen {
             if let Event::Whisper { peer, content } = &event
                 && self.echo
             {
-                // A peer that is gone gets no answer; that it is gone is the next event.
-                let _ = session.whisper(peer, content);
+                // One that is gone gets no answer, nor one that does not read its answers: nobody else is to wait for it.
+                let _ = session.node.whisper(peer.id, content.clone());
             }
             if of_a_peer(&event) {
                 seen += 1;
