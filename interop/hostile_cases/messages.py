@@ -1,0 +1,206 @@
+"""ZRE messages that lie, end too early, count too much, or come in the wrong frames."""
+
+import time
+
+import raw
+
+from . import case, of_attackers
+from .attacker import hello, join
+
+REFUSED_WITHIN = 0.1
+E = "tcp://10.77.0.3:41003"
+
+
+def refused(b, wire, since, what):
+    took = wire.closed_after(since)
+    if b.check(took is not None, f"{what}: not refused"):
+        b.check(took <= REFUSED_WITHIN, f"{what}: refused after {took * 1000:.0f} ms")
+        return took
+    return 0
+
+
+@case("1", "JOIN and LEAVE with a wrong status",
+      of_attackers(**{"join atk M": 1, "leave atk M": 1, "whisper atk": 1}))
+def status_lie(b):
+    atk = b.attacker().enter()
+    atk.say(raw.JOIN, join("M", 0x4D))
+    atk.say(raw.LEAVE, join("M", 0x00))
+    atk.say(raw.LEAVE, join("nobody", 0xFF))
+    atk.say(raw.WHISPER, b"", b"still here")
+    b.node.expect(event="whisper", peer=atk.hex)
+
+
+@case("2a", "HELLO cut at every octet, and one in its groups")
+def cut_hello(b):
+    atk = b.attacker()
+    whole = hello(endpoint=E, headers={"K": "V"})
+    cuts = [whole[:n] for n in range(len(whole))] + [raw.zre(raw.HELLO, 1, raw.string(E) + b"\0"), whole + b"\0"]
+    for octets in cuts:
+        wire = atk.dial()
+        wire.message(octets)
+    time.sleep(1)
+    b.check(atk.accepted == 0, f"dialled {atk.accepted} times")
+    b.note(f"{len(cuts)} shapes")
+
+
+def every_command():
+    return [
+        (raw.WHISPER, b""), (raw.SHOUT, raw.string("G")), (raw.JOIN, join("M", 2)), (raw.LEAVE, join("G", 2)),
+        (raw.PING, b""), (raw.PING_OK, b""), (raw.ELECT, raw.string("G") + raw.string("A" * 32)),
+        (raw.LEADER, raw.string("G") + raw.string("A" * 32)), (raw.GOODBYE, b""),
+    ]
+
+
+@case("2b", "every other command cut at every octet, by peers",
+      of_attackers(83))
+def cut_commands(b):
+    port, shapes = 42000, 0
+    for kind, body in every_command():
+        whole = raw.zre(kind, 2, body)
+        # A cut within the prefix is no ZRE message and changes nothing: one peer takes them all.
+        cuts = [whole[:n] for n in range(7, len(whole))] + [whole + b"\0"]
+        for octets in cuts:
+            atk = b.attacker(port=port).enter()
+            atk.wire.message(octets)
+            b.check(b.exited(atk)["reason"] == "lost", "an exit for another reason")
+            port, shapes = port + 1, shapes + 1
+    atk = b.attacker(port=port).enter()
+    for kind, body in every_command():
+        for n in range(6):
+            atk.wire.message(raw.zre(kind, 2, body)[:n])
+            shapes += 1
+    b.check(not atk.wire.is_closed(0.5), "a stray message cost the peer its place")
+    b.note(f"{shapes} shapes")
+
+
+@case("3a", "HELLO that counts 2^32-1 groups or headers, with and without 16 MiB behind it")
+def count_bombs(b):
+    atk = b.attacker()
+    before = raw.zre(raw.HELLO, 1, raw.string(E))
+    groups = before + b"\xff\xff\xff\xff"
+    headers = before + bytes(4) + b"\0" + raw.string("atk") + b"\xff\xff\xff\xff"
+    worst = 0
+    for what, octets in (("groups", groups), ("headers", headers)):
+        for tail in (0, 900_000):
+            wire = atk.dial()
+            wire.read(0.05)
+            bomb = raw.frame(octets + bytes(tail))
+            since = time.monotonic()
+            wire.put(bomb)
+            worst = max(worst, refused(b, wire, since, f"{what}, {tail} octets"))
+        wire = atk.dial()
+        wire.read(0.05)
+        bomb = raw.frame(octets + bytes(16 << 20))
+        since = time.monotonic()
+        wire.put(bomb)
+        worst = max(worst, refused(b, wire, since, f"{what}, 16 MiB"))
+    b.check(atk.accepted == 0, f"dialled {atk.accepted} times")
+    b.note(f"refused within {worst * 1000:.0f} ms")
+
+
+@case("3b", "20,000 groups in one HELLO")
+def many_groups(b):
+    bomb = raw.frame(hello(groups=[f"group{n}" for n in range(20_000)], status=0))
+    wire = b.attacker().dial()
+    wire.read(0.05)
+    since = time.monotonic()
+    wire.put(bomb)
+    took = refused(b, wire, since, "HELLO")
+    b.note(f"refused within {took * 1000:.0f} ms")
+
+
+@case("3c", "20,000 groups by JOIN",
+      {"enter atk": 1, "join atk G": 1, "join atk *": (1, 1023), "exit atk lost": 1})
+def many_joins(b):
+    atk = b.attacker().enter()
+    with atk.lock:
+        octets = b"".join(raw.frame(raw.zre(raw.JOIN, 2 + n, join(f"group{n}", n & 255))) for n in range(20_000))
+    atk.wire.put(octets)
+    b.exited(atk)
+
+
+@case("3d", "20,000 JOINs and LEAVEs of one group",
+      of_attackers(**{"join atk M": 20_000, "leave atk M": 20_000}))
+def flapping_group(b):
+    atk = b.attacker().enter()
+    octets = b"".join(
+        raw.frame(raw.zre(raw.JOIN if n % 2 == 0 else raw.LEAVE, 2 + n, join("M", n & 255))) for n in range(40_000))
+    atk.wire.put(octets)
+    atk.sequence = 40_001
+    b.node.expect(15, event="leave", count=20_000)
+
+
+@case("6a", "surplus frames that look like messages: another's identity, HELLO",
+      of_attackers(**{"whisper atk": 1}))
+def smuggling(b):
+    atk = b.attacker().enter()
+    h = b"\x01" + bytes.fromhex(b.healthy_uuid)
+    atk.say(raw.PING_OK, b"", h, raw.zre(raw.WHISPER, 0x270F))
+    atk.say(raw.PING, b"", h, hello(endpoint="tcp://10.77.0.3:9"))
+    atk.say(raw.JOIN, join("G", 1), h, raw.zre(raw.GOODBYE, 2))
+    atk.say(raw.WHISPER, b"", b"content", h, raw.zre(raw.GOODBYE, 0x270F))
+    event = b.node.expect(event="whisper", peer=atk.hex)
+    b.check(len(event["content"]) == 3, "the content is not what was sent")
+
+
+@case("6b", "1,000 and 2,000 HELLOs in one message",
+      of_attackers())
+def many_hellos(b):
+    atk = b.attacker()
+    atk.wire = atk.dial()
+    atk.wire.message(*[hello(name=f"atk{n or ''}") for n in range(1_000)])
+    atk.sequence = 1
+    b.entered(atk)
+    b.check(b.node.find(event="enter", peer=atk.hex)[0]["name"] == "atk", "a later HELLO was taken")
+    other = b.attacker(port=41004)
+    wire = other.dial()
+    wire.read(0.05)
+    since = time.monotonic()
+    wire.message(*[hello(name=f"atk{n}") for n in range(2_000)])
+    refused(b, wire, since, "2,000 frames")
+
+
+@case("6c", "a surplus frame, 20,000 times", of_attackers())
+def surplus(b):
+    atk = b.attacker().enter()
+    octets = b"".join(raw.frame(raw.zre(raw.PING, 2 + n), more=True) + raw.frame(b"surplus" * 10)
+                      for n in range(20_000))
+    before = b.node.rss()
+    atk.wire.put(octets)
+    atk.sequence = 20_001
+    deadline = time.monotonic() + 10
+    while sum(kind == raw.PING_OK for kind, _ in atk.heard) < 20_000 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    answers = sum(kind == raw.PING_OK for kind, _ in atk.heard)
+    b.check(answers == 20_000, f"{answers} PING-OKs")
+    grown = b.node.rss() - before
+    b.check(grown < 8 << 20, f"{grown / (1 << 20):.1f} MiB of growth")
+
+
+@case("8", "WHISPER and SHOUT without content, 500 each",
+      of_attackers(**{"whisper atk nothing": 500, "shout atk G nothing": 500, "whisper atk": 1}))
+def no_content(b):
+    atk = b.attacker().enter()
+    for _ in range(500):
+        atk.say(raw.WHISPER)
+        atk.say(raw.SHOUT, raw.string("G"))
+    atk.say(raw.WHISPER, b"", b"last")
+    b.node.expect(event="whisper", peer=atk.hex, content=["last"])
+
+
+@case("12", "ELECT and LEADER with garbage, unknown ids, from a peer that is then evicted",
+      of_attackers(2, **{"whisper atk": 1}))
+def elections(b):
+    atk = b.attacker().enter()
+    loser = b.attacker(port=41004).enter()
+    for peer in (atk, loser):
+        for group in ("G", "nobody", ""):
+            for challenger in ("", "x", "0" * 31, "Z" * 32, "A" * 32, b.healthy_uuid, b.uuid, "9" * 255):
+                peer.say(raw.ELECT, raw.string(group) + raw.string(challenger))
+                peer.say(raw.LEADER, raw.string(group) + raw.string(challenger))
+    for unknown in (0, *range(11, 256)):
+        atk.say(unknown, b"anything")
+    loser.say(raw.ELECT, b"\x01G\xff")
+    b.exited(loser)
+    atk.say(raw.WHISPER, b"", b"still here")
+    b.node.expect(event="whisper", peer=atk.hex)
