@@ -19,7 +19,7 @@ pub struct Options {
     /// What decides everything: 1.
     pub seed: u64,
     /// Whether nodes start and stop: one every half to one second, so that half of them are alive on average. Otherwise all
-    /// are started within the first second and stay.
+    /// are started within the first second (a large crowd within 10 ms for each) and stay.
     pub toggle: bool,
     /// Whether they talk, join and leave.
     pub chatter: bool,

@@ -89,6 +89,9 @@ enum Coming {
 
 const MS: Duration = Duration::from_millis(1);
 
+/// How long it takes on average until the next of those who are there from the beginning starts.
+const EACH: Duration = Duration::from_millis(10);
+
 /// How often it is looked whether everybody sees the truth.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -135,10 +138,12 @@ impl Tester {
         if options.toggle {
             coming.push(Instant::from_millis(1), Coming::Toggle);
         }
+        // A crowd of a thousand that came in one second would spend it on refusing each other.
+        let first = (EACH * u32::try_from(options.nodes).unwrap_or(u32::MAX)).max(1_000 * MS);
         for place in 0..options.nodes {
             // Half of them are there from the beginning.
             if !options.toggle || chance.happens(Odds::percent(50)) {
-                let at = Instant::ZERO + chance.between(Duration::ZERO, 1_000 * MS);
+                let at = Instant::ZERO + chance.between(Duration::ZERO, first);
                 coming.push(at, Coming::Start(place));
             }
         }
