@@ -12,6 +12,8 @@ use crate::Instant;
 pub(crate) struct Timers<K> {
     by_key: BTreeMap<K, Instant>,
     by_time: BTreeSet<(Instant, K)>,
+    /// The first of `by_time`: it is asked for after every input, and changes seldom.
+    first: Option<(Instant, K)>,
 }
 
 impl<K: Ord + Copy> Timers<K> {
@@ -19,6 +21,7 @@ impl<K: Ord + Copy> Timers<K> {
         Self {
             by_key: BTreeMap::new(),
             by_time: BTreeSet::new(),
+            first: None,
         }
     }
 
@@ -28,14 +31,24 @@ impl<K: Ord + Copy> Timers<K> {
             if before == at {
                 return;
             }
-            self.by_time.remove(&(before, key));
+            self.forget(before, key);
         }
         self.by_time.insert((at, key));
+        if self.first.is_none_or(|first| (at, key) < first) {
+            self.first = Some((at, key));
+        }
     }
 
     pub(crate) fn cancel(&mut self, key: K) {
         if let Some(at) = self.by_key.remove(&key) {
-            self.by_time.remove(&(at, key));
+            self.forget(at, key);
+        }
+    }
+
+    fn forget(&mut self, at: Instant, key: K) {
+        self.by_time.remove(&(at, key));
+        if self.first == Some((at, key)) {
+            self.first = self.by_time.first().copied();
         }
     }
 
@@ -46,8 +59,8 @@ impl<K: Ord + Copy> Timers<K> {
     }
 
     /// The earliest deadline.
-    pub(crate) fn next(&self) -> Option<(Instant, K)> {
-        self.by_time.first().copied()
+    pub(crate) const fn next(&self) -> Option<(Instant, K)> {
+        self.first
     }
 
     /// Puts some deadlines off.
@@ -56,6 +69,7 @@ impl<K: Ord + Copy> Timers<K> {
             *at += by;
         }
         self.by_time = self.by_key.iter().map(|(&key, &at)| (at, key)).collect();
+        self.first = self.by_time.first().copied();
     }
 
     /// Takes off one key whose deadline has come.
@@ -108,5 +122,27 @@ mod tests {
         timers.cancel(1);
         timers.cancel(2);
         assert_eq!(timers.pop_due(Instant::from_millis(1)), None);
+    }
+
+    #[test]
+    fn the_earliest_is_known_after_every_change() {
+        let mut timers = Timers::new();
+        let mut random = 7_u64;
+        for _ in 0..5_000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let (key, at) = (
+                (random >> 33) % 8,
+                Instant::from_millis((random >> 40) % 32),
+            );
+            match (random >> 60) % 4 {
+                0 => timers.cancel(key),
+                1 => drop(timers.pop_due(at)),
+                2 => timers.delay(core::time::Duration::from_millis(1), |other| other > key),
+                _ => timers.set(key, at),
+            }
+            assert_eq!(timers.next(), timers.by_time.first().copied());
+        }
     }
 }

@@ -76,8 +76,8 @@ impl Node {
             return self.close(link);
         };
         let (mut candidates, mut oldest) = (0, None);
-        for (&other, role) in &self.links {
-            if let Role::Inbound(inbound) = role
+        for &other in &self.unproved {
+            if let Some(Role::Inbound(inbound)) = self.links.get(&other)
                 && matches!(inbound.stage, Stage::Unproved(other) if other == id)
             {
                 candidates += 1;
