@@ -135,6 +135,7 @@ pub mod endpoint;
 pub mod fuzz;
 mod id;
 mod net;
+mod queue;
 mod stack;
 mod time;
 mod timers;

@@ -1,9 +1,8 @@
 //! What a connection tells the embedder.
 
-use alloc::collections::VecDeque;
-
 use super::Error;
 use crate::Bytes;
+use crate::queue::Queue;
 use crate::wire::Frames;
 use crate::wire::zmtp::{Identity, Metadata, SocketType, Version};
 
@@ -48,7 +47,7 @@ pub enum Event {
 /// The events that wait to be taken. Bounded by what one input brings, when they are taken after each.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    queue: VecDeque<Event>,
+    queue: Queue<Event>,
     /// How many in `queue` are messages.
     messages: usize,
     /// The octets of these.
@@ -69,10 +68,6 @@ impl Events {
         if let Event::Message(frames) = &event {
             self.messages -= 1;
             self.octets -= frames.octets();
-        }
-        if self.queue.is_empty() {
-            // A quiet connection owns no memory.
-            self.queue = VecDeque::new();
         }
         Some(event)
     }

@@ -1,9 +1,11 @@
 //! What waits to be sent: few slices, each octet copied at most once.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 
+use crate::queue::Queue;
 use crate::wire::zmtp::{Command, FrameHeader, FrameKind};
 
 /// A body of at most this many octets is copied behind its header: 1 KiB. So a hundred small messages are one slice,
@@ -11,26 +13,34 @@ use crate::wire::zmtp::{Command, FrameHeader, FrameKind};
 /// Larger bodies are shared: a message to many peers is in memory once.
 const COPIED_UP_TO: usize = 1 << 10;
 
+/// Octets that were sent stay in front of those that were not until there are so many of them and as many as of those:
+/// moving the rest costs no more than it cost to put it there.
+const MOVED_FROM: usize = 1 << 10;
+
 /// The octets that wait to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    /// What was copied: headers, small bodies, commands. The sum of all `Run::Copied`.
-    copied: BytesMut,
-    /// In the order of the wire. No run is of 0 octets.
-    runs: VecDeque<Run>,
-    /// Octets in `runs`.
+    /// What was copied: headers, small bodies, commands. The first `gone` octets were sent.
+    copied: Vec<u8>,
+    gone: usize,
+    /// Bodies that are shared, in the order of the wire.
+    shared: VecDeque<Shared>,
+    /// Octets of `copied` that come behind the last of `shared`.
+    behind: usize,
+    /// Octets that wait, of both kinds.
     octets: usize,
     /// Octets that were sent since the beginning.
     sent: u64,
     /// Where, counted since the beginning, each message that is not wholly sent ends.
-    ends: VecDeque<u64>,
+    ends: Queue<u64>,
 }
 
+/// A large body. It has octets: none is empty.
 #[derive(Debug)]
-enum Run {
-    /// The next so many octets of `copied`.
-    Copied(usize),
-    Shared(Bytes),
+struct Shared {
+    /// Octets of `copied` between it and the one before it.
+    before: usize,
+    body: Bytes,
 }
 
 impl Outbox {
@@ -48,7 +58,10 @@ impl Outbox {
         } else {
             self.push_header(FrameHeader::of(kind, body));
             self.octets += body.len();
-            self.runs.push_back(Run::Shared(body.clone()));
+            self.shared.push_back(Shared {
+                before: core::mem::take(&mut self.behind),
+                body: body.clone(),
+            });
         }
     }
 
@@ -75,15 +88,14 @@ impl Outbox {
         self.note_copied(header.encoded_len());
     }
 
+    #[inline]
     fn note_copied(&mut self, octets: usize) {
         self.octets += octets;
-        match self.runs.back_mut() {
-            Some(Run::Copied(run)) => *run += octets,
-            _ => self.runs.push_back(Run::Copied(octets)),
-        }
+        self.behind += octets;
     }
 
     /// What was appended up to here is a message.
+    #[inline]
     pub(super) fn end_message(&mut self) {
         self.ends.push_back(self.end());
     }
@@ -101,15 +113,29 @@ impl Outbox {
 
     /// What is to be sent, in order.
     pub(super) fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        let mut copied: &[u8] = &self.copied;
-        self.runs.iter().map(move |run| match run {
-            Run::Copied(octets) => {
-                let (slice, rest) = copied.split_at_checked(*octets).unwrap_or((copied, &[]));
-                copied = rest;
-                slice
+        let mut copied = self.copied.get(self.gone..).unwrap_or_default();
+        let mut next = move |octets: usize| {
+            let (slice, rest) = copied.split_at_checked(octets).unwrap_or((copied, &[]));
+            copied = rest;
+            slice
+        };
+        let last = self.behind;
+        let shared = self.shared.iter();
+        let mut pending: Option<&[u8]> = None;
+        let mut shared = shared.map(Some).chain(core::iter::once(None));
+        core::iter::from_fn(move || {
+            if let Some(body) = pending.take() {
+                return Some(body);
             }
-            Run::Shared(octets) => octets,
+            match shared.next()? {
+                Some(Shared { before, body }) => {
+                    pending = Some(body);
+                    Some(next(*before))
+                }
+                None => Some(next(last)),
+            }
         })
+        .filter(|slice| !slice.is_empty())
     }
 
     /// The first `octets` octets were sent. More than there are counts as all.
@@ -117,31 +143,36 @@ impl Outbox {
         let mut left = octets.min(self.octets);
         self.octets -= left;
         self.sent = self.sent.wrapping_add(crate::wire::primitive::wide(left));
-        while left > 0
-            && let Some(run) = self.runs.front_mut()
-        {
-            let len = match run {
-                Run::Copied(len) => *len,
-                Run::Shared(octets) => octets.len(),
-            };
-            let taken = left.min(len);
-            left -= taken;
-            match run {
-                Run::Copied(len) => {
-                    *len -= taken;
-                    self.copied.advance(taken);
-                }
-                Run::Shared(octets) => octets.advance(taken),
-            }
-            if taken == len {
-                self.runs.pop_front();
-            }
-        }
         while self.ends.front().is_some_and(|end| *end <= self.sent) {
             self.ends.pop_front();
         }
         if self.octets == 0 {
-            self.clear();
+            return self.clear();
+        }
+        while let Some(Shared { before, body }) = self.shared.front_mut() {
+            let copied = left.min(*before);
+            *before -= copied;
+            self.gone += copied;
+            left -= copied;
+            let taken = left.min(body.len());
+            body.advance(taken);
+            left -= taken;
+            if !body.is_empty() {
+                return self.tidy();
+            }
+            self.shared.pop_front();
+        }
+        let copied = left.min(self.behind);
+        self.behind -= copied;
+        self.gone += copied;
+        self.tidy();
+    }
+
+    /// Gives the room of what was sent to what comes.
+    fn tidy(&mut self) {
+        if self.gone >= MOVED_FROM && self.gone >= self.copied.len() / 2 {
+            self.copied.drain(..self.gone);
+            self.gone = 0;
         }
     }
 

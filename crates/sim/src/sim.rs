@@ -46,11 +46,15 @@ pub(crate) enum Coming {
     /// There is room again for what this side sends.
     Room(StreamKey, Side),
     /// A name was looked up.
-    Resolved {
-        node: NodeId,
-        query: u64,
-        address: Option<SocketAddr>,
-    },
+    Resolved(Box<Resolved>),
+}
+
+/// What came of a look-up. Boxed: it is rare, and the schedule moves what is to happen around a lot.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) node: NodeId,
+    pub(crate) query: u64,
+    pub(crate) address: Option<SocketAddr>,
 }
 
 /// A datagram on its way.
@@ -370,11 +374,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
             Coming::Failed(key, cut) => self.failed(key, cut),
             Coming::Arrival(key, side) => self.arrival(key, side),
             Coming::Room(key, side) => self.room(key, side),
-            Coming::Resolved {
-                node,
-                query,
-                address,
-            } => self.resolved(node, query, address),
+            Coming::Resolved(resolved) => self.resolved(&resolved),
         }
         true
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use atonce::{Action, Event, Instant, LinkId, Stack};
 use bytes::Bytes;
 
-use super::{Bound, Coming, Sim, World};
+use super::{Bound, Coming, Resolved, Sim, World};
 use crate::application::{Application, Context, NodeId, Observer};
 use crate::chance::Chance;
 use crate::tcp::{LinkTable, StreamKey};
@@ -278,12 +278,13 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 self.world.say(node, Kind::Resolve, [query, 0, 0]);
                 let found = self.world.names.get(host.as_str());
                 let address = found.map(|address| SocketAddr::new(*address, port));
-                let coming = Coming::Resolved {
+                let at = self.world.now + RESOLVER;
+                let resolved = Resolved {
                     node,
                     query,
                     address,
                 };
-                let at = self.world.now + RESOLVER;
+                let coming = Coming::Resolved(Box::new(resolved));
                 self.world.schedule.push(at, coming);
             }
             // An action that this crate does not know of: it is a part of the same workspace.
@@ -291,7 +292,12 @@ impl<A: Application, O: Observer> Sim<A, O> {
         }
     }
 
-    pub(super) fn resolved(&mut self, node: NodeId, query: u64, address: Option<SocketAddr>) {
+    pub(super) fn resolved(&mut self, resolved: &Resolved) {
+        let &Resolved {
+            node,
+            query,
+            address,
+        } = resolved;
         self.input(node, |stack, now| {
             stack.handle_resolved(now, query, address.as_slice());
         });

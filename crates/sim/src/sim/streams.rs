@@ -300,6 +300,13 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 let at = self.world.now + MOMENT;
                 return self.world.schedule.push(at, Coming::Room(key, side));
             }
+            let more = full
+                || self
+                    .running(node)
+                    .is_some_and(|running| running.stack.poll_transmit(link).next().is_some());
+            if !more {
+                return;
+            }
         }
     }
 

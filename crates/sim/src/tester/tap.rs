@@ -18,8 +18,17 @@ const HELLO: u8 = 1;
 pub(super) struct Tap {
     findings: Shared,
     wires: Vec<State>,
-    /// The last sequence from one process to another.
-    last: BTreeMap<(NodeId, NodeId), u16>,
+    /// Where the last sequence from one process to another stands.
+    last: BTreeMap<(NodeId, NodeId), Last>,
+}
+
+/// The last sequence from one process to another.
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    /// It is that of this wire, which is the newest on which something was said.
+    Wire(u32),
+    /// The wire is gone.
+    Known(u16),
 }
 
 /// How far one connection was read.
@@ -34,8 +43,9 @@ struct State {
     flags: u8,
     /// The next frame begins a message.
     begins: bool,
-    /// The sequence of the last message.
+    /// The sequence of the last message, and from whom to whom.
     last: Option<u16>,
+    pair: Option<(NodeId, NodeId)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +72,7 @@ impl State {
             flags: 0,
             begins: true,
             last: None,
+            pair: None,
         }
     }
 
@@ -90,6 +101,23 @@ impl State {
     /// Reads on; gives command and sequence of each message that begins.
     fn read(&mut self, mut octets: &[u8], mut found: impl FnMut(&mut Self, u8, u16)) {
         while let Some((&octet, rest)) = octets.split_first() {
+            // A short frame that lies in one piece, as nearly all do.
+            if self.part == Part::Flags
+                && octet & LONG == 0
+                && let Some((&length, body)) = rest.split_first()
+                && let Some((body, rest)) = body.split_at_checked(usize::from(length))
+            {
+                self.flags = octet;
+                self.begin_body(u64::from(length));
+                if self.part == Part::Head
+                    && let [_, _, command, _, high, low, ..] = *body
+                {
+                    found(self, command, u16::from_be_bytes([high, low]));
+                }
+                self.part = Part::Flags;
+                octets = rest;
+                continue;
+            }
             match self.part {
                 Part::Greeting | Part::Body => {
                     let taken = self.left.min(octets.len() as u64);
@@ -138,10 +166,9 @@ impl Tap {
             last: BTreeMap::new(),
         }
     }
-}
 
-impl Observer for Tap {
-    fn on_octets(&mut self, _: Instant, wire: Wire, octets: &[u8]) {
+    /// Makes a place ready for the connection that has it now.
+    fn renew(&mut self, wire: Wire) {
         let place = wire.place as usize;
         if self.wires.len() <= place {
             self.wires.resize(place + 1, State::new(u32::MAX));
@@ -149,41 +176,77 @@ impl Observer for Tap {
         let Some(state) = self.wires.get_mut(place) else {
             return;
         };
-        if state.generation != wire.generation {
-            *state = State::new(wire.generation);
+        if state.generation == wire.generation {
+            return;
         }
-        let (last, findings) = (&mut self.last, &self.findings);
+        let gone = std::mem::replace(state, State::new(wire.generation));
+        if let (Some(pair), Some(sequence)) = (gone.pair, gone.last)
+            && let Some(last) = self.last.get_mut(&pair)
+            && matches!(last, Last::Wire(at) if *at == wire.place)
+        {
+            *last = Last::Known(sequence);
+        }
+    }
+
+    /// The last sequence from one to the other on whatever wire.
+    fn before(&self, pair: (NodeId, NodeId)) -> Option<u16> {
+        match *self.last.get(&pair)? {
+            Last::Known(sequence) => Some(sequence),
+            Last::Wire(place) => self.wires.get(place as usize)?.last,
+        }
+    }
+
+    /// A message begins on a wire.
+    fn hold_against(&mut self, wire: Wire, state: &mut State, command: u8, sequence: u16) {
         let pair = wire.to.map(|to| (wire.from, to));
+        let before = state
+            .last
+            .or_else(|| pair.and_then(|pair| self.before(pair)));
+        let right = if command == HELLO {
+            sequence == 1
+        } else {
+            before.is_some_and(|before| {
+                sequence == before.wrapping_add(1) || (before == 65_534 && sequence == 0)
+            })
+        };
+        if !right {
+            let nodes: Vec<_> = [Some(wire.from), wire.to].into_iter().flatten().collect();
+            let what = match before {
+                None => format!("the first message on a wire is command {command}, not HELLO"),
+                Some(before) => {
+                    format!("command {command} on a wire has sequence {sequence} after {before}")
+                }
+            };
+            self.findings.borrow_mut().fail(what, &nodes);
+        }
+        state.last = Some(sequence);
+        // Looked up once a wire, not once a message.
+        if state.pair.is_none()
+            && let Some(pair) = pair
+        {
+            state.pair = Some(pair);
+            self.last.insert(pair, Last::Wire(wire.place));
+        }
+    }
+}
+
+impl Observer for Tap {
+    fn on_octets(&mut self, _: Instant, wire: Wire, octets: &[u8]) {
+        self.renew(wire);
+        let place = wire.place as usize;
+        let Some(mut state) = self.wires.get(place).copied() else {
+            return;
+        };
         let mut messages = 0_u64;
         state.read(octets, |state, command, sequence| {
             messages += 1;
-            let before = state
-                .last
-                .or_else(|| pair.and_then(|pair| last.get(&pair).copied()));
-            let right = if command == HELLO {
-                sequence == 1
-            } else {
-                before.is_some_and(|before| {
-                    sequence == before.wrapping_add(1) || (before == 65_534 && sequence == 0)
-                })
-            };
-            if !right {
-                let nodes: Vec<_> = [Some(wire.from), wire.to].into_iter().flatten().collect();
-                let what = match before {
-                    None => format!("the first message on a wire is command {command}, not HELLO"),
-                    Some(before) => format!(
-                        "command {command} on a wire has sequence {sequence} after {before}"
-                    ),
-                };
-                findings.borrow_mut().fail(what, &nodes);
-            }
-            state.last = Some(sequence);
+            self.hold_against(wire, state, command, sequence);
         });
-        if let (1.., Some(pair), Some(sequence)) = (messages, pair, state.last) {
-            last.insert(pair, sequence);
+        if let Some(place) = self.wires.get_mut(place) {
+            *place = state;
         }
         if messages > 0 {
-            findings.borrow_mut().on_wire += messages;
+            self.findings.borrow_mut().on_wire += messages;
         }
     }
 
