@@ -130,6 +130,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "fuzz"))]
 extern crate std;
 
+mod by_link;
 pub mod endpoint;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;

@@ -3,7 +3,7 @@
 #[cfg(any(test, feature = "fuzz"))]
 mod invariants;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -11,10 +11,12 @@ use bytes::buf::Limit;
 use bytes::{Bytes, BytesMut};
 use tracing::debug;
 
+use crate::by_link::ByLink;
 use crate::endpoint::{Endpoint, HostName};
 use crate::net::{Cut, Interface, InterfaceId, LinkId};
 use crate::timers::Timers;
 use crate::wire::zmtp::{Identity, SocketType};
+use crate::wire::zre::Message;
 use crate::wire::{Frames, Text};
 use crate::zmtp::{self, Connection};
 use crate::zre::{self, Config, Counters, Event, Node, PeerView, SendError, Shouted};
@@ -139,7 +141,7 @@ pub enum Timer {
 #[derive(Debug)]
 pub struct Stack {
     node: Node,
-    links: BTreeMap<LinkId, Link>,
+    links: ByLink<Link>,
     actions: VecDeque<Action>,
     /// Links that the node takes messages of again.
     resumed: VecDeque<LinkId>,
@@ -149,6 +151,8 @@ pub struct Stack {
     config: Config,
     /// The application was told that the node is stopped.
     told: bool,
+    /// Where the first frame of each message is written, one after the other.
+    head: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -200,13 +204,14 @@ impl Stack {
     pub fn new(now: Instant, seed: [u8; 32], config: Config) -> Self {
         Self {
             node: Node::new(now, seed, config.clone()),
-            links: BTreeMap::new(),
+            links: ByLink::new(),
             actions: VecDeque::new(),
             resumed: VecDeque::new(),
             timers: Timers::new(),
             closing: Timers::new(),
             config,
             told: false,
+            head: Vec::new(),
         }
     }
 
@@ -311,7 +316,7 @@ impl Stack {
     /// A connection that was dialled is made; `local` is our own address on it.
     pub fn handle_connected(&mut self, now: Instant, link: LinkId, local: SocketAddr) {
         self.node.handle_connected(link, local);
-        if let Some(entry) = self.links.get_mut(&link) {
+        if let Some(entry) = self.links.get_mut(link) {
             entry.connected = true;
             self.watch(link);
         }
@@ -320,7 +325,7 @@ impl Stack {
 
     /// A connection ended, or could not be made. What it brought before still counts.
     pub fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) {
-        match self.links.get_mut(&link) {
+        match self.links.get_mut(link) {
             Some(entry) if entry.paused && entry.has_pending() => {
                 entry.ended = Some(cut);
                 // Nothing more is to be done with it.
@@ -337,7 +342,7 @@ impl Stack {
 
     /// Octets came over a connection. All of them are taken.
     pub fn handle_received(&mut self, now: Instant, link: LinkId, octets: &[u8]) {
-        if let Some(entry) = self.links.get_mut(&link)
+        if let Some(entry) = self.links.get_mut(link)
             && !entry.closing
         {
             if entry.backlog.is_empty() {
@@ -353,7 +358,7 @@ impl Stack {
     /// [`handle_received`](Stack::handle_received). Append to it, then call [`handle_filled`](Stack::handle_filled).
     #[must_use]
     pub fn receive_buffer(&mut self, link: LinkId) -> Option<Limit<&mut BytesMut>> {
-        let entry = self.links.get_mut(&link)?;
+        let entry = self.links.get_mut(link)?;
         if entry.closing {
             return None;
         }
@@ -362,7 +367,7 @@ impl Stack {
 
     /// Octets were appended to the buffer that [`receive_buffer`](Stack::receive_buffer) lent.
     pub fn handle_filled(&mut self, now: Instant, link: LinkId) {
-        if let Some(entry) = self.links.get_mut(&link)
+        if let Some(entry) = self.links.get_mut(link)
             && !entry.closing
         {
             entry.connection.handle_filled(now);
@@ -373,7 +378,7 @@ impl Stack {
 
     /// The network took the first `octets` octets that [`poll_transmit`](Stack::poll_transmit) lent.
     pub fn handle_transmitted(&mut self, now: Instant, link: LinkId, octets: usize) {
-        let Some(entry) = self.links.get_mut(&link) else {
+        let Some(entry) = self.links.get_mut(link) else {
             return;
         };
         entry.connection.handle_transmitted(now, octets);
@@ -403,7 +408,7 @@ impl Stack {
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(link) = self.timers.pop_due(now) {
-            if let Some(entry) = self.links.get_mut(&link) {
+            if let Some(entry) = self.links.get_mut(link) {
                 entry.deadline = None;
                 entry.connection.handle_timeout(now);
                 self.pump(now, link);
@@ -428,7 +433,7 @@ impl Stack {
     /// The octets to send over a connection, in slices for a vectored write; none when nothing waits.
     pub fn poll_transmit(&self, link: LinkId) -> impl Iterator<Item = &[u8]> {
         self.links
-            .get(&link)
+            .get(link)
             .filter(|entry| entry.connected)
             .into_iter()
             .flat_map(|entry| entry.connection.poll_transmit())
@@ -555,7 +560,7 @@ impl Stack {
     /// makes it a peer, what comes behind it is a peer's, with a peer's limits.
     fn feed(&mut self, now: Instant, link: LinkId, mut octets: &[u8]) {
         while !octets.is_empty() {
-            let Some(entry) = self.links.get_mut(&link) else {
+            let Some(entry) = self.links.get_mut(link) else {
                 return;
             };
             if entry.closing {
@@ -582,7 +587,7 @@ impl Stack {
     fn pump(&mut self, now: Instant, link: LinkId) {
         loop {
             let willing = self.node.is_willing(link);
-            let Some(entry) = self.links.get_mut(&link) else {
+            let Some(entry) = self.links.get_mut(link) else {
                 return;
             };
             if entry.closing {
@@ -637,7 +642,7 @@ impl Stack {
             let Some(link) = self.resumed.pop_front() else {
                 return;
             };
-            if let Some(entry) = self.links.get_mut(&link) {
+            if let Some(entry) = self.links.get_mut(link) {
                 entry.paused = false;
                 entry.connection.resume(now);
                 if entry.ended.is_none() {
@@ -651,14 +656,14 @@ impl Stack {
 
     /// Hands on what came behind a message that was weighed until now.
     fn feed_backlog(&mut self, now: Instant, link: LinkId) {
-        let Some(entry) = self.links.get_mut(&link) else {
+        let Some(entry) = self.links.get_mut(link) else {
             return;
         };
         let backlog = core::mem::take(&mut entry.backlog);
         // The end of the connection comes behind it.
         let ended = entry.ended.take();
         self.feed(now, link, &backlog);
-        if let (Some(ended), Some(entry)) = (ended, self.links.get_mut(&link)) {
+        if let (Some(ended), Some(entry)) = (ended, self.links.get_mut(link)) {
             entry.ended = Some(ended);
             if !entry.paused {
                 self.pump(now, link);
@@ -669,7 +674,7 @@ impl Stack {
     fn apply(&mut self, now: Instant) {
         while let Some(action) = self.node.poll_action() {
             match action {
-                zre::Action::Send { link, message } => self.send(link, message),
+                zre::Action::Send { link, message } => self.send(link, &message),
                 zre::Action::Broadcast { interface, beacon } => {
                     let datagram = beacon.encode();
                     self.actions.push_back(Action::Broadcast {
@@ -683,7 +688,7 @@ impl Stack {
                     self.actions.push_back(Action::Dial { link, address });
                 }
                 zre::Action::Trust { link } => {
-                    if let Some(entry) = self.links.get_mut(&link) {
+                    if let Some(entry) = self.links.get_mut(link) {
                         entry.trusted = true;
                         entry.connection.set_limits(zmtp::Limits {
                             frame_octets: self.config.limits.frame_octets,
@@ -704,9 +709,13 @@ impl Stack {
         }
     }
 
-    fn send(&mut self, link: LinkId, message: Frames) {
-        if let Some(entry) = self.links.get_mut(&link) {
-            match entry.connection.send(message) {
+    fn send(&mut self, link: LinkId, message: &Message) {
+        if let Some(entry) = self.links.get_mut(link) {
+            self.head.clear();
+            message.encode_head(&mut self.head);
+            let none = Frames::new();
+            let content = message.content().unwrap_or(&none);
+            match entry.connection.send_with_head(&self.head, content) {
                 // It failed by what came together with what made the node say this; that waits in its events.
                 Ok(()) | Err(zmtp::SendError::Closed) => {}
                 // The node sends whole messages: our own bug.
@@ -718,7 +727,7 @@ impl Stack {
 
     /// Tells the embedder of new octets to send, and keeps the deadline of a connection.
     fn watch(&mut self, link: LinkId) {
-        let Some(entry) = self.links.get_mut(&link) else {
+        let Some(entry) = self.links.get_mut(link) else {
             return;
         };
         signal(link, entry, &mut self.actions);
@@ -734,7 +743,7 @@ impl Stack {
 
     /// Closes a link once what is queued is sent, or after a while in any case.
     fn begin_close(&mut self, now: Instant, link: LinkId) {
-        let Some(entry) = self.links.get_mut(&link) else {
+        let Some(entry) = self.links.get_mut(link) else {
             return;
         };
         entry.closing = true;
@@ -748,7 +757,7 @@ impl Stack {
     fn close(&mut self, now: Instant, link: LinkId) {
         let ended = self
             .links
-            .get(&link)
+            .get(link)
             .is_some_and(|entry| entry.ended.is_some());
         if self.drop_link(link) && !ended {
             self.actions.push_back(Action::Close { link });
@@ -760,7 +769,7 @@ impl Stack {
     fn drop_link(&mut self, link: LinkId) -> bool {
         self.timers.cancel(link);
         self.closing.cancel(link);
-        self.links.remove(&link).is_some()
+        self.links.remove(link).is_some()
     }
 }
 

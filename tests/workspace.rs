@@ -335,14 +335,17 @@ impl Line<'_> {
 /// What a module may know beside itself. `bytes` is the crate whose type is ours as well.
 fn below(module: &str) -> Option<&'static [&'static str]> {
     Some(match module {
-        "id" | "net" | "time" => &[],
+        "id" | "net" | "queue" | "time" => &[],
+        "by_link" => &["net"],
         "timers" => &["time"],
         "wire" => &["bytes", "id"],
         "endpoint" => &["wire"],
-        "zmtp" => &["bytes", "time", "wire"],
-        "zre" => &["bytes", "endpoint", "id", "net", "time", "timers", "wire"],
+        "zmtp" => &["bytes", "queue", "time", "wire"],
+        "zre" => &[
+            "by_link", "bytes", "endpoint", "id", "net", "queue", "time", "timers", "wire",
+        ],
         "stack" => &[
-            "bytes", "endpoint", "id", "net", "time", "timers", "wire", "zmtp", "zre",
+            "by_link", "bytes", "endpoint", "id", "net", "time", "timers", "wire", "zmtp", "zre",
         ],
         "lib" => &[
             "bytes", "endpoint", "id", "net", "stack", "time", "wire", "zmtp", "zre",

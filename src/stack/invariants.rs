@@ -14,18 +14,18 @@ impl Stack {
             .links
             .iter()
             .filter(|(_, entry)| !entry.closing)
-            .map(|(link, _)| *link)
+            .map(|(link, _)| link)
             .collect();
         assert_eq!(ours, self.node.link_ids().collect(), "links");
         let timed: BTreeSet<LinkId> = self.timers.keys().collect();
         let closing: BTreeSet<LinkId> = self.closing.keys().collect();
-        for (link, entry) in &self.links {
+        for (link, entry) in self.links.iter() {
             assert_eq!(
                 entry.deadline.is_some(),
-                timed.contains(link),
+                timed.contains(&link),
                 "the deadline of {link}"
             );
-            assert_eq!(entry.closing, closing.contains(link), "the end of {link}");
+            assert_eq!(entry.closing, closing.contains(&link), "the end of {link}");
             let wanted = entry.connection.poll_timeout().map(|(at, _)| at);
             assert!(
                 !entry.connected
@@ -36,7 +36,7 @@ impl Stack {
                 assert!(entry.signalled, "nobody knows that {link} has to send");
             }
             if !entry.closing {
-                assert_eq!(entry.paused, self.node.is_paused(*link), "pause of {link}");
+                assert_eq!(entry.paused, self.node.is_paused(link), "pause of {link}");
                 assert!(
                     entry.paused || entry.connection.pending_messages() == 0,
                     "what came over {link} lies about"
@@ -45,13 +45,13 @@ impl Stack {
             }
         }
         for link in timed.union(&closing) {
-            assert!(self.links.contains_key(link), "{link} is gone");
+            assert!(self.links.contains(*link), "{link} is gone");
         }
     }
 
     /// Panics unless nobody is here, and nothing is kept but what the application asked for.
     pub(crate) fn check_nobody_is_here(&self) {
         self.node.check_nobody_is_here();
-        assert!(self.links.is_empty(), "{:?}", self.links.keys());
+        assert!(self.links.is_empty(), "{:?}", self.links);
     }
 }

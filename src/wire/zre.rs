@@ -303,21 +303,50 @@ impl Message {
     ///
     /// The first one is allocated, once and to its exact size; the content is shared.
     pub fn encode(&self) -> Frames {
-        let octets = PREFIX_OCTETS + self.command.body_len();
-        let mut out = Vec::with_capacity(octets);
-        out.put_u16(SIGNATURE);
-        out.put_u8(self.command.id());
-        out.put_u8(VERSION);
-        out.put_u16(self.sequence);
-        self.command.put_body(&mut out);
-        debug_assert_eq!(out.len(), octets, "{}", self.command.name());
-        let content: &[Bytes] = match &self.command {
-            Command::Whisper { content } | Command::Shout { content, .. } => content,
-            _ => &[],
-        };
-        iter::once(Bytes::from(out))
+        let mut head = Vec::with_capacity(self.head_len());
+        self.encode_head(&mut head);
+        let content: &[Bytes] = self.content().map_or(&[], |content| content);
+        iter::once(Bytes::from(head))
             .chain(content.iter().cloned())
             .collect()
+    }
+
+    /// Appends the first frame alone, for those who write it right to where it is sent from; [`content`](Self::content)
+    /// are the others.
+    ///
+    /// ```
+    /// use atonce::wire::zre::{Command, Message};
+    ///
+    /// let message = Message { sequence: 7, command: Command::Ping };
+    /// let mut head = Vec::new();
+    /// message.encode_head(&mut head);
+    /// assert_eq!(head, message.encode()[0]);
+    /// assert_eq!((head.len(), message.content()), (message.octets(), None));
+    /// ```
+    pub fn encode_head(&self, out: &mut Vec<u8>) {
+        let before = out.len();
+        let [first, second] = SIGNATURE.to_be_bytes();
+        let [high, low] = self.sequence.to_be_bytes();
+        out.extend_from_slice(&[first, second, self.command.id(), VERSION, high, low]);
+        self.command.put_body(out);
+        debug_assert_eq!(out.len() - before, self.head_len(), "{self:?}");
+    }
+
+    /// The frames behind the first one; `None` for a command that has none.
+    pub const fn content(&self) -> Option<&Frames> {
+        match &self.command {
+            Command::Whisper { content } | Command::Shout { content, .. } => Some(content),
+            _ => None,
+        }
+    }
+
+    /// The octets of all frames, without framing.
+    pub fn octets(&self) -> usize {
+        self.head_len() + self.content().map_or(0, Frames::octets)
+    }
+
+    fn head_len(&self) -> usize {
+        PREFIX_OCTETS + self.command.body_len()
     }
 }
 
@@ -416,7 +445,21 @@ impl Command {
 }
 
 /// Signature, id, version and sequence: what follows, and the id and the sequence.
+#[inline]
 fn prefix(frame: &[u8]) -> Result<(&[u8], (u8, u16)), Malformed> {
+    const FIRST: u8 = SIGNATURE.to_be_bytes()[0];
+    const SECOND: u8 = SIGNATURE.to_be_bytes()[1];
+    match frame.split_first_chunk() {
+        Some((&[FIRST, SECOND, id, VERSION, high, low], body)) => {
+            Ok((body, (id, u16::from_be_bytes([high, low]))))
+        }
+        _ => what_is_wrong(frame),
+    }
+}
+
+/// The same, slowly: each message of each peer begins so, and this one does not.
+#[cold]
+fn what_is_wrong(frame: &[u8]) -> Result<(&[u8], (u8, u16)), Malformed> {
     let fields = (
         exactly("signature", number2("signature"), SIGNATURE),
         number1("id"),

@@ -80,7 +80,7 @@ impl Node {
             .filter(|(_, dial)| dial.source == from)
             .filter(|(_, dial)| from != source || rank(dial) > (true, true, 0))
             .max_by_key(|(_, dial)| rank(dial))
-            .map(|(&address, _)| address);
+            .map(|(address, _)| address);
         if let Some(worst) = worst {
             debug!(address = %worst, "gives way to another hint");
             self.give_up_dial(now, worst);
@@ -90,7 +90,7 @@ impl Node {
 
     /// Lets a hint go that led nowhere so far, and with it who greeted us from there. How often it was tried is remembered.
     pub(super) fn give_up_dial(&mut self, now: Instant, address: SocketAddr) {
-        let Some(dial) = self.dials.get(&address) else {
+        let Some(dial) = self.dials.get(address) else {
             return;
         };
         let (owner, failures, persistent) = (dial.owner, dial.failures, dial.persistent);
@@ -115,7 +115,7 @@ impl Node {
             debug!(%address, "not dialling ourselves");
             return;
         }
-        if let Some(dial) = self.dials.get_mut(&address) {
+        if let Some(dial) = self.dials.get_mut(address) {
             dial.persistent = true;
             dial.target = dial.target.or(target);
             return;
@@ -128,7 +128,7 @@ impl Node {
 
     fn begin_dial(&mut self, now: Instant, address: SocketAddr) {
         let link = self.new_link();
-        if let Some(dial) = self.dials.get_mut(&address) {
+        if let Some(dial) = self.dials.get_mut(address) {
             dial.state = State::Dialling(link);
             dial.local = None;
             dial.proved = None;
@@ -140,14 +140,14 @@ impl Node {
 
     /// Does not wait any longer with the next try.
     pub(super) fn hurry_dial(&mut self, now: Instant, address: SocketAddr) {
-        if self.dials.get(&address).map(|dial| dial.state) == Some(State::Waiting) {
+        if self.dials.get(address).map(|dial| dial.state) == Some(State::Waiting) {
             self.begin_dial(now, address);
         }
     }
 
     /// The deadline of a dial: to begin its next try, or to give up the one under way.
     pub(super) fn dial_due(&mut self, now: Instant, address: SocketAddr) {
-        let Some(dial) = self.dials.get(&address) else {
+        let Some(dial) = self.dials.get(address) else {
             return;
         };
         match dial.state {
@@ -163,8 +163,8 @@ impl Node {
 
     /// A connection that was dialled is made; its ZMTP handshake comes next. `local` is our own address on it.
     pub fn handle_connected(&mut self, link: LinkId, local: SocketAddr) {
-        if let Some(Role::Outbound(address)) = self.links.get(&link)
-            && let Some(dial) = self.dials.get_mut(address)
+        if let Some(Role::Outbound(address)) = self.links.get(link)
+            && let Some(dial) = self.dials.get_mut(*address)
         {
             dial.local = Some(local.ip());
         }
@@ -184,7 +184,7 @@ impl Node {
             return;
         }
         let deadline = now + self.config.limits.hello_deadline;
-        let Some(dial) = self.dials.get_mut(&address) else {
+        let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
         dial.state = State::Up(link);
@@ -219,7 +219,7 @@ impl Node {
             // Ourselves by another way, or one whom we reach already: a second HELLO would look like a restart.
             debug!(%address, %id, "this is somebody we know");
             self.close(link);
-            match self.dials.get(&address).map(|dial| dial.owner) {
+            match self.dials.get(address).map(|dial| dial.owner) {
                 Some(Owner::Peer(old)) => {
                     self.exit(now, old, ExitReason::Lost(Lost::Displaced));
                 }
@@ -234,10 +234,10 @@ impl Node {
             return false;
         }
         // Before anybody exits: a HELLO that waited for that is weighed by who is there.
-        if let Some(dial) = self.dials.get_mut(&address) {
+        if let Some(dial) = self.dials.get_mut(address) {
             dial.proved = Some(id);
         }
-        match self.dials.get(&address).map(|dial| dial.owner) {
+        match self.dials.get(address).map(|dial| dial.owner) {
             Some(Owner::Peer(old)) if old != id => {
                 self.exit_but_keep_dial(now, old, ExitReason::Lost(Lost::Displaced));
             }
@@ -255,7 +255,7 @@ impl Node {
     /// ZRE-62: our link to a peer was cut and is up again. When nothing was lost the conversation goes on; else it begins anew, and
     /// the application is told what may be lost.
     fn link_restored(&mut self, now: Instant, address: SocketAddr, id: PeerId) {
-        let (Some(dial), Some(record)) = (self.dials.get_mut(&address), self.peers.get_mut(&id))
+        let (Some(dial), Some(record)) = (self.dials.get_mut(address), self.peers.get_mut(&id))
         else {
             return;
         };
@@ -265,7 +265,7 @@ impl Node {
             let reason = ExitReason::Lost(Lost::LinkCut { messages });
             self.exit_but_keep_dial(now, id, reason);
             self.greet_anew(now, address);
-            let owner = self.dials.get(&address).map(|dial| dial.owner);
+            let owner = self.dials.get(address).map(|dial| dial.owner);
             if owner == Some(Owner::Nobody) {
                 let deadline = now + self.config.limits.hello_deadline;
                 self.timers.set(Due::Dial(address), deadline);
@@ -299,7 +299,7 @@ impl Node {
 
     /// Says HELLO, with sequence 1, over a link that is up.
     pub(super) fn greet_anew(&mut self, now: Instant, address: SocketAddr) {
-        let Some(dial) = self.dials.get_mut(&address) else {
+        let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
         let early = dial
@@ -310,7 +310,7 @@ impl Node {
         // HELLO carries the groups as they are now.
         dial.held
             .retain(|command| !matches!(command, Command::Join { .. } | Command::Leave { .. }));
-        let hello = self.hello(self.dials.get(&address).and_then(|dial| dial.local));
+        let hello = self.hello(self.dials.get(address).and_then(|dial| dial.local));
         self.say(address, hello);
     }
 
@@ -327,7 +327,7 @@ impl Node {
     }
 
     pub(super) fn say_held(&mut self, address: SocketAddr) {
-        let held = match self.dials.get_mut(&address) {
+        let held = match self.dials.get_mut(address) {
             Some(dial) => core::mem::take(&mut dial.held),
             None => return,
         };
@@ -338,7 +338,7 @@ impl Node {
 
     /// A link that we dialled is gone, or never came up.
     pub(super) fn dial_ended(&mut self, now: Instant, address: SocketAddr, cut: Cut) {
-        let Some(dial) = self.dials.get_mut(&address) else {
+        let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
         let was_up = dial.up().is_some();
@@ -408,7 +408,7 @@ impl Node {
 
     /// Lets a dial go when its peer is gone: one that the application asked for waits for its next try.
     pub(super) fn remove_dial(&mut self, now: Instant, address: SocketAddr) {
-        let Some(dial) = self.dials.get_mut(&address) else {
+        let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
         self.timers.cancel(Due::Dial(address));
@@ -428,7 +428,7 @@ impl Node {
             self.timers.set(Due::Dial(address), now + pause);
         } else {
             let target = dial.target.filter(|_| dial.persistent);
-            self.dials.remove(&address);
+            self.dials.remove(address);
             if let Some(target) = target {
                 self.target_failed(now, target);
             }
@@ -440,14 +440,14 @@ impl Node {
     }
 
     pub(super) fn own(&mut self, address: SocketAddr, owner: Owner) {
-        if let Some(dial) = self.dials.get_mut(&address) {
+        if let Some(dial) = self.dials.get_mut(address) {
             dial.owner = owner;
         }
     }
 
     /// Notes who is expected at an address.
     pub(super) fn expect(&mut self, address: SocketAddr, id: PeerId) {
-        if let Some(dial) = self.dials.get_mut(&address) {
+        if let Some(dial) = self.dials.get_mut(address) {
             if let Some(before) = dial.expect.replace(id)
                 && self.expected.get(&before) == Some(&address)
             {
@@ -466,7 +466,7 @@ impl Node {
         queued_octets: usize,
         queued_messages: usize,
     ) {
-        let Some(Role::Outbound(address)) = self.links.get(&link) else {
+        let Some(&Role::Outbound(address)) = self.links.get(link) else {
             return;
         };
         let Some(dial) = self.dials.get_mut(address) else {

@@ -60,7 +60,7 @@ impl Node {
 
     /// The ZMTP handshake of a link is done; `identity` is what the other side stated.
     pub fn handle_ready(&mut self, now: Instant, link: LinkId, identity: &[u8]) {
-        match self.links.get(&link) {
+        match self.links.get(link) {
             Some(Role::Outbound(address)) => {
                 let address = *address;
                 self.dial_ready(now, link, address, identity);
@@ -77,7 +77,7 @@ impl Node {
         };
         let (mut candidates, mut oldest) = (0, None);
         for &other in &self.unproved {
-            if let Some(Role::Inbound(inbound)) = self.links.get(&other)
+            if let Some(Role::Inbound(inbound)) = self.links.get(other)
                 && matches!(inbound.stage, Stage::Unproved(other) if other == id)
             {
                 candidates += 1;
@@ -101,7 +101,7 @@ impl Node {
     /// Whether the node takes the next message of a link now. When not, the embedder stops reading it, calls
     /// [`handle_paused`](Node::handle_paused) and waits for [`Action::Resume`].
     pub fn is_willing(&self, link: LinkId) -> bool {
-        match self.links.get(&link) {
+        match self.links.get(link) {
             Some(Role::Inbound(inbound)) => match inbound.stage {
                 Stage::Held(..) => false,
                 Stage::Current(id) => !self.inbox.is_full(id, &self.config.limits),
@@ -115,7 +115,7 @@ impl Node {
 
     /// The embedder does not read a link, as [`is_willing`](Node::is_willing) asked.
     pub fn handle_paused(&mut self, link: LinkId) {
-        let Some(Role::Inbound(inbound)) = self.links.get(&link) else {
+        let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
         self.counters.pauses += u64::from(matches!(inbound.stage, Stage::Current(_)));
@@ -132,7 +132,7 @@ impl Node {
     pub fn handle_message(&mut self, now: Instant, link: LinkId, message: Frames) {
         self.counters.messages_received += 1;
         // A mailbox has nothing to say on the link that we made to it.
-        let Some(Role::Inbound(inbound)) = self.links.get(&link) else {
+        let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
         match inbound.stage {
@@ -181,7 +181,7 @@ impl Node {
 
     /// Something was said on a link that carries an identity and is not that peer's link (yet).
     pub(super) fn weigh(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
-        let Some(Role::Inbound(inbound)) = self.links.get(&link) else {
+        let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
         let remote = inbound.remote;
@@ -205,7 +205,7 @@ impl Node {
             let same = record.remote.ip() == remote.ip() && record.address == address;
             let asked = self
                 .dials
-                .get(&record.address)
+                .get(record.address)
                 .is_some_and(|dial| dial.asked.is_some());
             if same && asked && is_same(&record.card, hello) {
                 // Its answer to the question, which came before we saw the end of the link it spoke on.
@@ -248,7 +248,7 @@ impl Node {
 
     /// The link on which one greeted us who did not enter yet.
     fn greeted_on(&self, id: PeerId) -> Option<LinkId> {
-        let address = self.greeted.get(&id)?;
+        let address = *self.greeted.get(&id)?;
         match self.dials.get(address)?.owner {
             Owner::Greeted { link, .. } => Some(link),
             Owner::Nobody | Owner::Peer(_) => None,
@@ -295,7 +295,7 @@ impl Node {
 
     /// HELLO from one who is no peer yet: they enter once our own link to them is up.
     fn greet(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
-        let Some(Role::Inbound(inbound)) = self.links.get(&link) else {
+        let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
         let remote = inbound.remote;
@@ -318,8 +318,7 @@ impl Node {
         }
         if let Some(before) = self.greeted.remove(&id) {
             // It greets anew before it entered: the newer link counts.
-            if let Some(Owner::Greeted { link, .. }) =
-                self.dials.get(&before).map(|dial| dial.owner)
+            if let Some(Owner::Greeted { link, .. }) = self.dials.get(before).map(|dial| dial.owner)
             {
                 self.close(link);
             }
@@ -329,7 +328,7 @@ impl Node {
             }
         }
         let address = self.known_way(now, id, address, remote);
-        match self.dials.get(&address).map(|dial| dial.owner) {
+        match self.dials.get(address).map(|dial| dial.owner) {
             Some(Owner::Peer(holder)) => {
                 self.hold(link, id, message);
                 return self.challenge_claim(now, holder, Claim::Hello(link));
@@ -339,7 +338,7 @@ impl Node {
                 return self.close(link);
             }
             Some(Owner::Nobody) => {
-                let proved = self.dials.get(&address).and_then(|dial| dial.proved);
+                let proved = self.dials.get(address).and_then(|dial| dial.proved);
                 if let Some(another) = proved.filter(|proved| *proved != id) {
                     // ZRE-16. Perhaps the last words of one whose port another has now.
                     debug!(%link, %id, %another, "somebody else is there");
@@ -365,7 +364,7 @@ impl Node {
         self.timers.set(Due::Hello(link), deadline);
         let up = self
             .dials
-            .get(&address)
+            .get(address)
             .is_some_and(|dial| dial.up().is_some());
         if up {
             self.timers.cancel(Due::Dial(address));
@@ -384,18 +383,18 @@ impl Node {
         address: SocketAddr,
         remote: SocketAddr,
     ) -> SocketAddr {
-        if self.dials.contains_key(&address) {
+        if self.dials.contains(address) {
             return address;
         }
         let mut from = remote;
         from.set_port(address.port());
-        if self.dials.contains_key(&from) {
+        if self.dials.contains(from) {
             return from;
         }
         match self.expected.get(&id).copied() {
             Some(expected) if expected.ip() == remote.ip() => expected,
             Some(elsewhere) => {
-                let owner = self.dials.get(&elsewhere).map(|dial| dial.owner);
+                let owner = self.dials.get(elsewhere).map(|dial| dial.owner);
                 if owner == Some(Owner::Nobody) {
                     self.give_up_dial(now, elsewhere);
                 }
@@ -454,7 +453,7 @@ impl Node {
         };
         self.own(address, Owner::Peer(id));
         self.past.answered(address);
-        if let Some(target) = self.dials.get_mut(&address).and_then(|dial| {
+        if let Some(target) = self.dials.get_mut(address).and_then(|dial| {
             dial.failures = 0;
             dial.target
         }) {
@@ -505,7 +504,7 @@ impl Node {
             return;
         };
         let address = record.address;
-        let greeted = self.dials.get(&address).and_then(|dial| dial.greeted_at);
+        let greeted = self.dials.get(address).and_then(|dial| dial.greeted_at);
         if greeted.is_some_and(|at| at < now) && !abilities::has(&record.card, abilities::GOODBYE) {
             self.say(address, Command::Ping);
         }
@@ -527,7 +526,7 @@ impl Node {
         let waiting = self.end(now, id, ExitReason::Replaced);
         if moved
             && let Some(address) = address
-            && self.dials.get(&address).map(|dial| dial.owner) == Some(Owner::Nobody)
+            && self.dials.get(address).map(|dial| dial.owner) == Some(Owner::Nobody)
         {
             // A restart at another port: nobody is where our link leads, though that is where we still expect it.
             self.remove_dial(now, address);
@@ -550,7 +549,7 @@ impl Node {
 
     /// After a peer greeted anew: our link to where it was is of no use any more, or says HELLO again.
     fn settle_dial(&mut self, now: Instant, address: SocketAddr) {
-        let Some(dial) = self.dials.get(&address) else {
+        let Some(dial) = self.dials.get(address) else {
             return;
         };
         if dial.owner == Owner::Nobody {
@@ -641,7 +640,7 @@ impl Node {
         record.spoke = now;
         let recovered = record.presence != Presence::Ready;
         if record.receiver.wraps_early()
-            && let Some(dial) = self.dials.get_mut(&record.address)
+            && let Some(dial) = self.dials.get_mut(record.address)
         {
             dial.sender.wrap_early();
         }
@@ -686,7 +685,7 @@ impl Node {
         let limit = self.config.limits.send_messages;
         let room = self
             .dials
-            .get(&address)
+            .get(address)
             .is_some_and(|dial| dial.queued_messages < limit && !dial.full);
         if room {
             self.say(address, command);
@@ -732,7 +731,7 @@ impl Node {
 
     /// A link is gone. `cut` says how, as far as the embedder knows.
     pub fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) {
-        let role = self.links.remove(&link);
+        let role = self.links.remove(link);
         self.forget(link);
         self.link_left(now, link);
         match role {
@@ -744,7 +743,7 @@ impl Node {
 
     /// The other side of a link does not speak ZMTP as it should, and the link was closed for it.
     pub fn handle_garbled(&mut self, now: Instant, link: LinkId) {
-        let role = self.links.remove(&link);
+        let role = self.links.remove(link);
         self.forget(link);
         match role {
             Some(Role::Outbound(address)) => self.dial_ended(now, address, Cut::Closed),
@@ -768,7 +767,7 @@ impl Node {
                     // ZRE-61. Alone this means nothing: C Zyre hangs up when its queue is full, and dials again.
                     record.inbound = None;
                     let address = record.address;
-                    let asked = self.dials.get(&address).is_some_and(|d| d.asked.is_some());
+                    let asked = self.dials.get(address).is_some_and(|d| d.asked.is_some());
                     self.link_closed(now, id);
                     if asked && self.peers.contains_key(&id) {
                         self.wraps_early(now, address, id);
@@ -786,7 +785,7 @@ impl Node {
     /// another reason.
     fn forget_greeting(&mut self, link: LinkId, id: PeerId) -> bool {
         if let Some(&address) = self.greeted.get(&id)
-            && self.dials.get(&address).map(|dial| dial.owner)
+            && self.dials.get(address).map(|dial| dial.owner)
                 == Some(Owner::Greeted { peer: id, link })
         {
             self.greeted.remove(&id);
@@ -799,7 +798,7 @@ impl Node {
     /// A link that did not prove to be a peer's in time, or whose peer could not be reached in time.
     pub(super) fn hello_due(&mut self, link: LinkId) {
         debug!(%link, "no peer in time");
-        if let Some(Role::Inbound(inbound)) = self.links.get(&link)
+        if let Some(Role::Inbound(inbound)) = self.links.get(link)
             && let Stage::Held(id, _) = inbound.stage
             && !self.forget_greeting(link, id)
         {
@@ -810,7 +809,7 @@ impl Node {
     }
 
     pub(super) fn inbound(&mut self, link: LinkId) -> Option<&mut Inbound> {
-        match self.links.get_mut(&link) {
+        match self.links.get_mut(link) {
             Some(Role::Inbound(inbound)) => Some(inbound),
             _ => None,
         }

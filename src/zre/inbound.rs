@@ -3,7 +3,6 @@
 use core::net::SocketAddr;
 
 use crate::PeerId;
-use crate::net::LinkId;
 use crate::wire::zre::Message;
 
 /// What an accepted link is.
@@ -39,4 +38,4 @@ pub(super) enum Role {
 }
 
 /// The links of a node, by name.
-pub(super) type Links = alloc::collections::BTreeMap<LinkId, Role>;
+pub(super) type Links = crate::by_link::ByLink<Role>;

@@ -38,6 +38,7 @@ mod abilities;
 mod config;
 mod dial;
 mod dialling;
+mod dials;
 mod event;
 mod greeting;
 mod inbound;

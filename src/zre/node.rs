@@ -14,7 +14,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracing::{debug, trace};
 
-use super::dial::Dial;
+use super::dials::Dials;
 use super::inbound::{Links, Role};
 use super::inbox::Inbox;
 use super::past::Past;
@@ -65,8 +65,8 @@ pub enum Action {
     Send {
         /// Where.
         link: LinkId,
-        /// The message with its frames.
-        message: Frames,
+        /// What; [`Message::encode`] gives its frames.
+        message: Message,
     },
     /// The other side of the link is a peer: the limits for strangers do not hold any more.
     Trust {
@@ -195,7 +195,7 @@ pub struct Node {
     pub(super) paused: BTreeSet<LinkId>,
     next_link: u64,
     /// Our own links by the address they lead to: never two to one address.
-    pub(super) dials: BTreeMap<SocketAddr, Dial>,
+    pub(super) dials: Dials,
     /// The dials that are expected to reach somebody.
     pub(super) expected: BTreeMap<PeerId, SocketAddr>,
     /// Nodes that greeted us and enter once our link to them is up, with the address of that link.
@@ -249,7 +249,7 @@ impl Node {
             unproved: BTreeSet::new(),
             paused: BTreeSet::new(),
             next_link: 0,
-            dials: BTreeMap::new(),
+            dials: Dials::new(),
             expected: BTreeMap::new(),
             greeted: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -373,7 +373,7 @@ impl Node {
         for address in able {
             self.say(address, Command::Goodbye);
         }
-        for (link, role) in core::mem::take(&mut self.links) {
+        for (link, role) in self.links.take() {
             let flush = matches!(role, Role::Outbound(_));
             if flush {
                 self.leaving.insert(link);
@@ -537,7 +537,7 @@ impl Node {
 
     /// Sends a command over our link to this address, or keeps it until the link is up again.
     pub(super) fn say(&mut self, address: SocketAddr, command: Command) {
-        let Some(dial) = self.dials.get_mut(&address) else {
+        let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
         let link = dial.up().filter(|_| dial.asked.is_none());
@@ -572,7 +572,7 @@ impl Node {
         }
         dial.count_sent(&command);
         let sequence = dial.sender.take();
-        let message = Message { sequence, command }.encode();
+        let message = Message { sequence, command };
         dial.queued_octets += message.octets();
         dial.queued_messages += 1;
         self.counters.messages_sent += 1;
@@ -586,7 +586,7 @@ impl Node {
             .dials
             .iter()
             .filter(|(_, dial)| dial.greeted_at.is_some() || dial.peer().is_some())
-            .map(|(&address, _)| address)
+            .map(|(address, _)| address)
             .collect();
         for address in told {
             self.say(address, command(group.clone()));
@@ -609,7 +609,7 @@ impl Node {
 
     fn has_room(&mut self, now: Instant, peer: PeerId, address: SocketAddr, octets: usize) -> bool {
         let limits = &self.config.limits;
-        let Some(dial) = self.dials.get_mut(&address) else {
+        let Some(dial) = self.dials.get_mut(address) else {
             return false;
         };
         let room = dial.queued_messages == 0
@@ -671,7 +671,7 @@ impl Node {
 
     /// Closes a link at once and forgets it.
     pub(super) fn close(&mut self, link: LinkId) {
-        if self.links.remove(&link).is_some() {
+        if self.links.remove(link).is_some() {
             self.actions.push_back(Action::Close { link, flush: false });
         }
         self.forget(link);

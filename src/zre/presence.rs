@@ -75,7 +75,7 @@ impl Node {
                 record.address.ip() == source.ip() || record.remote.ip() == source.ip();
             let dialled = self
                 .dials
-                .get(&record.address)
+                .get(record.address)
                 .is_some_and(|dial| dial.up().is_some());
             let up = record.inbound.is_some() && dialled;
             let silent = now - record.spoke >= self.config.expired_timeout;
@@ -96,7 +96,7 @@ impl Node {
         if let Some(&other) = self.expected.get(&uuid)
             && other != address
         {
-            let gives_way = self.dials.get(&other).is_some_and(|dial| {
+            let gives_way = self.dials.get(other).is_some_and(|dial| {
                 dial.state == State::Waiting && dial.owner == Owner::Nobody && !dial.persistent
             });
             if !gives_way {
@@ -104,7 +104,7 @@ impl Node {
             }
             self.give_up_dial(now, other);
         }
-        match self.dials.get(&address).map(|dial| dial.owner) {
+        match self.dials.get(address).map(|dial| dial.owner) {
             Some(Owner::Peer(holder)) => self.challenge_claim(now, holder, Claim::Beacon(uuid)),
             Some(Owner::Greeted { .. }) => {}
             Some(Owner::Nobody) => self.expect(address, uuid),
@@ -124,7 +124,7 @@ impl Node {
         }
         if let Some(&address) = self.expected.get(&uuid)
             && address.ip() == source.ip()
-            && self.dials.get(&address).map(|dial| dial.owner) == Some(Owner::Nobody)
+            && self.dials.get(address).map(|dial| dial.owner) == Some(Owner::Nobody)
         {
             self.give_up_dial(now, address);
             self.past.bury(now, uuid, address, Some(TOMBSTONE), false);
@@ -199,10 +199,7 @@ impl Node {
         let Some(record) = self.peers.get(&id) else {
             return;
         };
-        let gone = self
-            .dials
-            .get(&record.address)
-            .is_none_or(Dial::is_given_up);
+        let gone = self.dials.get(record.address).is_none_or(Dial::is_given_up);
         if record.challenge.is_some() {
             self.doubt_confirmed(now, id);
         } else if record.farewell.is_some_and(|said| now - said < FAREWELL) {
@@ -237,7 +234,7 @@ impl Node {
             return;
         };
         let address = record.address;
-        let settled = self.dials.get_mut(&address).is_some_and(|dial| {
+        let settled = self.dials.get_mut(address).is_some_and(|dial| {
             let asked = dial.asked.is_some();
             dial.confirm();
             asked && dial.asked.is_none()
@@ -287,7 +284,7 @@ impl Node {
         self.exit(now, id, reason);
         match claim {
             Claim::Hello(link) => self.reconsider(now, link),
-            Claim::Beacon(uuid) if !self.dials.contains_key(&address) => {
+            Claim::Beacon(uuid) if !self.dials.contains(address) => {
                 self.dial_hint(now, address, uuid);
             }
             Claim::Beacon(_) => {}
@@ -372,7 +369,7 @@ impl Node {
         let Some(address) = self.peers.get(&id).map(|record| record.address) else {
             return;
         };
-        if let Some(dial) = self.dials.get_mut(&address)
+        if let Some(dial) = self.dials.get_mut(address)
             && dial.asked.take().is_some()
         {
             // It was held back by a question that it reads too late (ZRE-70). It is to be judged by what it reads.
@@ -430,7 +427,7 @@ impl Node {
         let early = record.receiver.wraps_early();
         self.past.bury(now, id, record.address, tombstone, early);
         self.past.spoke_on(id, record.newest);
-        if let Some(dial) = self.dials.get_mut(&record.address) {
+        if let Some(dial) = self.dials.get_mut(record.address) {
             dial.lose_owner();
         }
         self.counters.exits += 1;
@@ -457,7 +454,7 @@ impl Node {
         let readable: Vec<_> = self
             .paused
             .iter()
-            .filter_map(|&link| match self.links.get(&link) {
+            .filter_map(|&link| match self.links.get(link) {
                 Some(Role::Inbound(inbound)) => match inbound.stage {
                     Stage::Current(id) => {
                         let asked = all || taken_from == Some(id);

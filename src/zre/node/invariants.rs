@@ -23,7 +23,7 @@ impl Node {
 
     /// The links that the node knows.
     pub(crate) fn link_ids(&self) -> impl Iterator<Item = LinkId> {
-        self.links.keys().copied()
+        self.links.iter().map(|(link, _)| link)
     }
 
     /// Whether the node waits for room before the link is read again.
@@ -38,7 +38,7 @@ impl Node {
         assert!(self.members.is_empty(), "{:?}", self.members);
         assert!(self.unproved.is_empty(), "{:?}", self.unproved);
         assert!(self.links.is_empty(), "{:?}", self.links);
-        for (address, dial) in &self.dials {
+        for (address, dial) in self.dials.iter() {
             assert!(
                 dial.persistent,
                 "nobody asked for {address}, and nobody is there"
@@ -47,10 +47,10 @@ impl Node {
     }
 
     fn check_dials(&self) {
-        for (address, dial) in &self.dials {
+        for (address, dial) in self.dials.iter() {
             if let Some(link) = dial.link() {
                 assert!(
-                    matches!(self.links.get(&link), Some(Role::Outbound(to)) if to == address),
+                    matches!(self.links.get(link), Some(Role::Outbound(to)) if *to == address),
                     "{link} of the dial to {address} leads elsewhere"
                 );
             }
@@ -61,10 +61,10 @@ impl Node {
             match dial.owner {
                 Owner::Nobody => {}
                 Owner::Greeted { peer, link } => {
-                    assert_eq!(self.greeted.get(&peer), Some(address), "{peer} greeted");
+                    assert_eq!(self.greeted.get(&peer), Some(&address), "{peer} greeted");
                     assert!(
                         matches!(
-                            self.links.get(&link),
+                            self.links.get(link),
                             Some(Role::Inbound(inbound))
                                 if matches!(inbound.stage, Stage::Held(held, _) if held == peer)
                         ),
@@ -73,12 +73,12 @@ impl Node {
                 }
                 Owner::Peer(peer) => {
                     let there = self.peers.get(&peer).map(|record| record.address);
-                    assert_eq!(there, Some(*address), "{peer} lives elsewhere");
+                    assert_eq!(there, Some(address), "{peer} lives elsewhere");
                 }
             }
         }
         for (peer, address) in &self.greeted {
-            let owner = self.dials.get(address).map(|dial| dial.owner);
+            let owner = self.dials.get(*address).map(|dial| dial.owner);
             assert!(
                 matches!(owner, Some(Owner::Greeted { peer: by, .. }) if by == *peer),
                 "{peer} greeted, and the dial to {address} is {owner:?}"
@@ -86,28 +86,28 @@ impl Node {
             assert!(!self.peers.contains_key(peer), "{peer} is here already");
         }
         for (peer, address) in &self.expected {
-            let expect = self.dials.get(address).and_then(|dial| dial.expect);
+            let expect = self.dials.get(*address).and_then(|dial| dial.expect);
             assert_eq!(expect, Some(*peer), "who is expected at {address}");
         }
     }
 
     fn check_links(&self) {
-        for (link, role) in &self.links {
+        for (link, role) in self.links.iter() {
             match role {
                 Role::Outbound(address) => {
-                    let ours = self.dials.get(address).and_then(Dial::link);
-                    assert_eq!(ours, Some(*link), "the dial to {address}");
+                    let ours = self.dials.get(*address).and_then(Dial::link);
+                    assert_eq!(ours, Some(link), "the dial to {address}");
                 }
                 Role::Inbound(inbound) => match &inbound.stage {
                     Stage::New | Stage::Unproved(_) => {
-                        assert!(self.unproved.contains(link), "{link} got away");
+                        assert!(self.unproved.contains(&link), "{link} got away");
                     }
                     Stage::Current(peer) => {
                         let current = self.peers.get(peer).and_then(|record| record.inbound);
-                        assert_eq!(current, Some(*link), "{peer} speaks on it");
+                        assert_eq!(current, Some(link), "{peer} speaks on it");
                     }
                     Stage::Held(peer, _) => {
-                        assert!(self.waits(*link), "{link} of {peer} is held for ever");
+                        assert!(self.waits(link), "{link} of {peer} is held for ever");
                     }
                 },
             }
@@ -115,7 +115,7 @@ impl Node {
         for link in &self.unproved {
             assert!(
                 matches!(
-                    self.links.get(link),
+                    self.links.get(*link),
                     Some(Role::Inbound(inbound))
                         if matches!(inbound.stage, Stage::New | Stage::Unproved(_))
                 ),
@@ -123,7 +123,7 @@ impl Node {
             );
         }
         for link in &self.paused {
-            assert!(self.links.contains_key(link), "{link} is gone");
+            assert!(self.links.contains(*link), "{link} is gone");
         }
     }
 
@@ -146,12 +146,12 @@ impl Node {
     fn check_peers(&self) {
         for (id, record) in &self.peers {
             assert_eq!(*id, record.card.id);
-            let owner = self.dials.get(&record.address).map(|dial| dial.owner);
+            let owner = self.dials.get(record.address).map(|dial| dial.owner);
             assert_eq!(owner, Some(Owner::Peer(*id)), "the way to {id}");
             if let Some(link) = record.inbound {
                 assert!(
                     matches!(
-                        self.links.get(&link),
+                        self.links.get(link),
                         Some(Role::Inbound(inbound))
                             if matches!(inbound.stage, Stage::Current(peer) if peer == *id)
                     ),
@@ -192,9 +192,9 @@ impl Node {
                 Due::Overrun(id) => self
                     .peers
                     .get(id)
-                    .and_then(|record| self.dials.get(&record.address))
+                    .and_then(|record| self.dials.get(record.address))
                     .is_some_and(|dial| dial.full),
-                Due::Dial(address) => self.dials.contains_key(address),
+                Due::Dial(address) => self.dials.contains(*address),
                 Due::Hello(link) => {
                     let greeted = |dial: &Dial| matches!(dial.owner, Owner::Greeted { link: held, .. } if held == *link);
                     self.unproved.contains(link) || self.dials.values().any(greeted)
@@ -210,7 +210,7 @@ impl Node {
                 "the doubt about {id} is never settled"
             );
         }
-        for (address, dial) in &self.dials {
+        for (address, dial) in self.dials.iter() {
             let settled = matches!((dial.owner, dial.state), (Owner::Peer(_), State::Up(_)));
             if let Owner::Greeted { link, .. } = dial.owner {
                 let ends = set.contains(&Due::Hello(link));
@@ -221,11 +221,11 @@ impl Node {
                 assert!(watched, "nobody watches the full queue to {id}");
             }
             assert!(
-                !settled || !set.contains(&Due::Dial(*address)),
+                !settled || !set.contains(&Due::Dial(address)),
                 "the link to {address} is good and will be given up"
             );
             assert!(
-                settled || set.contains(&Due::Dial(*address)),
+                settled || set.contains(&Due::Dial(address)),
                 "nothing ever comes of the dial to {address}: {dial:?}"
             );
         }
