@@ -592,7 +592,7 @@ fn every_vector_shows_requirements_that_there_are() {
             match value {
                 serde_json::Value::Array(values) => left.extend(values),
                 serde_json::Value::Object(values) => {
-                    left.extend(values.into_iter().map(|(_, it)| it))
+                    left.extend(values.into_iter().map(|(_, it)| it));
                 }
                 _ => {}
             }
