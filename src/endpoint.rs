@@ -135,6 +135,7 @@ impl FromStr for Endpoint {
         if rest.ends_with(']') {
             return Err(InvalidEndpoint::NoPort); // the colons are all within the brackets
         }
+        // ZRE-100
         let (host, port) = rest.rsplit_once(':').ok_or(InvalidEndpoint::NoPort)?;
         Ok(Self {
             host: host.parse()?,
@@ -184,6 +185,7 @@ impl FromStr for HostName {
         bounded(text)?;
         // Some resolvers take "10.1" or "127.0.0.300" for some address or other: who writes that meant another.
         let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or("");
+        // ZRE-101
         let numeric = last.bytes().all(|octet| octet.is_ascii_digit());
         if numeric || !text.bytes().all(is_name_octet) {
             return Err(InvalidEndpoint::Host);
@@ -239,6 +241,7 @@ impl From<&Endpoint> for Text {
 impl From<SocketAddr> for Endpoint {
     fn from(address: SocketAddr) -> Self {
         Self {
+            // ZRE-102
             host: Host::Ip(address.ip()),
             port: address.port(),
         }
@@ -256,6 +259,7 @@ impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ip(IpAddr::V4(address)) => write!(f, "{address}"),
+            // ZRE-102
             Self::Ip(IpAddr::V6(address)) => write!(f, "[{address}]"),
             Self::Name(name) if name.is_zoned() => write!(f, "[{name}]"),
             Self::Name(name) => write!(f, "{name}"),

@@ -546,10 +546,12 @@ impl Stack {
     fn connection(&self, now: Instant, socket_type: SocketType) -> Connection {
         let stranger = self.config.limits.unproved_octets;
         let mut config = zmtp::Config::new(socket_type);
+        // ZRE-18
         // Seventeen octets that begin with 01 are an identity.
         config.identity =
             Identity::try_from(self.node.id().identity().as_slice()).unwrap_or_default();
         config.handshake_timeout = self.config.limits.hello_deadline;
+        // ZRE-15
         config.limits.frame_octets = stranger;
         config.limits.message_octets = stranger;
         config.limits.message_frames = self.config.limits.message_frames;
@@ -690,6 +692,7 @@ impl Stack {
                 zre::Action::Trust { link } => {
                     if let Some(entry) = self.links.get_mut(link) {
                         entry.trusted = true;
+                        // ZRE-84
                         entry.connection.set_limits(zmtp::Limits {
                             frame_octets: self.config.limits.frame_octets,
                             message_octets: self.config.limits.message_octets,

@@ -9,6 +9,7 @@ use support::{Lan, frames, names, text, two};
 
 #[test]
 fn two_nodes_meet_talk_and_part() {
+    // ZRE-12, ZRE-74
     let (mut lan, alice, bob) = two();
     let bobs = lan.id(bob);
     lan.with(bob, |stack, now| stack.join(now, &text("CHAT")));
@@ -41,6 +42,7 @@ fn two_nodes_meet_talk_and_part() {
 
 #[test]
 fn a_quiet_network_stays_quiet() {
+    // ZRE-51
     let (mut lan, alice, bob) = two();
     lan.run_for(Duration::from_secs(600));
     assert_eq!(names(&lan.events(alice)), [""; 0]);
@@ -51,6 +53,7 @@ fn a_quiet_network_stays_quiet() {
 
 #[test]
 fn a_killed_peer_is_lost_within_a_second() {
+    // ZRE-60
     let (mut lan, alice, bob) = two();
     lan.kill(bob);
     lan.run_for(Duration::from_secs(1));
@@ -62,6 +65,7 @@ fn a_killed_peer_is_lost_within_a_second() {
 
 #[test]
 fn a_peer_that_falls_silent_is_missed_and_then_gone() {
+    // ZRE-51
     let (mut lan, alice, bob) = two();
     lan.isolate(bob, true);
     lan.run_for(Duration::from_secs(40));
@@ -76,6 +80,7 @@ fn a_peer_that_falls_silent_is_missed_and_then_gone() {
 
 #[test]
 fn a_peer_that_comes_back_in_time_recovers() {
+    // ZRE-51
     let (mut lan, alice, bob) = two();
     lan.isolate(bob, true);
     lan.run_for(Duration::from_secs(10));

@@ -54,6 +54,7 @@ fn still_talk(lan: &mut Lan, alice: usize, bob: usize) {
 
 #[test]
 fn a_forged_goodbye_changes_nothing() {
+    // ZRE-40
     let (mut lan, alice, bob) = two();
     let mallory = lan.puppet(66);
     let bobs = lan.id(bob);
@@ -67,6 +68,7 @@ fn a_forged_goodbye_changes_nothing() {
 
 #[test]
 fn a_goodbye_of_one_who_does_not_answer_is_believed_after_a_second() {
+    // ZRE-40
     let (mut lan, alice, puppet, _) = alice_and_puppet();
     lan.the_puppet(puppet).answers_pings = false;
     let id = lan.id(puppet);
@@ -79,6 +81,7 @@ fn a_goodbye_of_one_who_does_not_answer_is_believed_after_a_second() {
 
 #[test]
 fn a_goodbye_is_believed_at_once_when_the_link_closes_before_or_after_it() {
+    // ZRE-40
     for beacon_first in [true, false] {
         let (mut lan, alice, puppet, link) = alice_and_puppet();
         let id = lan.id(puppet);
@@ -99,6 +102,7 @@ fn a_goodbye_is_believed_at_once_when_the_link_closes_before_or_after_it() {
 
 #[test]
 fn who_answers_and_then_closes_has_left_all_the_same() {
+    // ZRE-41
     let (mut lan, alice, puppet, _) = alice_and_puppet();
     let id = lan.id(puppet);
     lan.puppet_beacons(puppet, id, 0);
@@ -110,6 +114,7 @@ fn who_answers_and_then_closes_has_left_all_the_same() {
 
 #[test]
 fn goodbye_over_the_link_is_a_suspicion_as_well() {
+    // ZRE-40
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     let sequence = lan.puppet_next(puppet, alice);
     lan.puppet_says(puppet, link, sequence, Command::Goodbye);
@@ -283,6 +288,7 @@ fn what_waited_for_a_dead_peer_is_not_said_to_the_one_that_has_its_port() {
 
 #[test]
 fn our_own_endpoint_is_never_dialled() {
+    // ZRE-3, ZRE-14
     let (mut lan, alice, bob) = two();
     let mallory = lan.puppet(66);
     // In a HELLO.
@@ -307,6 +313,7 @@ fn our_own_endpoint_is_never_dialled() {
 
 #[test]
 fn our_own_identity_from_elsewhere_is_refused() {
+    // ZRE-3, ZRE-18
     let (mut lan, alice, bob) = two();
     let mallory = lan.puppet(66);
     let id = lan.id(alice);
@@ -320,6 +327,7 @@ fn our_own_identity_from_elsewhere_is_refused() {
 
 #[test]
 fn who_names_the_endpoint_of_another_is_not_let_in() {
+    // ZRE-30
     let (mut lan, alice, bob) = two();
     let mallory = lan.puppet(66);
     let mut hello = lan.hello_of(mallory, "mallory");
@@ -334,6 +342,7 @@ fn who_names_the_endpoint_of_another_is_not_let_in() {
 
 #[test]
 fn a_beacon_with_a_forged_source_displaces_nobody() {
+    // ZRE-30
     let (mut lan, alice, bob) = two();
     let mallory = lan.puppet(66);
     let source = lan.address_of(bob);
@@ -352,6 +361,7 @@ fn a_beacon_with_a_forged_source_displaces_nobody() {
 
 #[test]
 fn another_node_on_the_port_of_a_dead_one_takes_its_place() {
+    // ZRE-16, ZRE-18
     let (mut lan, alice, bob) = two();
     let address = lan.address_of(bob);
     lan.kill(bob);
@@ -368,6 +378,7 @@ fn another_node_on_the_port_of_a_dead_one_takes_its_place() {
 
 #[test]
 fn a_port_that_moves_to_another_puppet_takes_at_most_two_seconds() {
+    // ZRE-30
     // A peer without an Identity in its mailbox, as libzmq has it, that vanishes without a word.
     let (mut lan, alice, puppet, _) = alice_and_puppet();
     let address = lan.address_of(puppet);
@@ -386,6 +397,7 @@ fn a_port_that_moves_to_another_puppet_takes_at_most_two_seconds() {
 
 #[test]
 fn an_endpoint_with_a_host_name_is_dialled_where_the_greeting_came_from() {
+    // ZRE-14
     for endpoint in [
         "tcp://some-laptop:49152",
         "tcp://0.0.0.0:49152",
@@ -404,6 +416,7 @@ fn an_endpoint_with_a_host_name_is_dialled_where_the_greeting_came_from() {
 
 #[test]
 fn endpoints_that_are_none_are_not_dialled() {
+    // ZRE-14, ZRE-100
     let mut lan = Lan::new();
     let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
     for endpoint in [
@@ -431,6 +444,7 @@ fn endpoints_that_are_none_are_not_dialled() {
 
 #[test]
 fn an_endpoint_that_never_answers_is_left_alone_after_ten_tries() {
+    // ZRE-11
     let mut lan = Lan::new();
     let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
     let id = PeerId::from_bytes([66; 16]);
@@ -444,6 +458,7 @@ fn an_endpoint_that_never_answers_is_left_alone_after_ten_tries() {
 
 #[test]
 fn a_new_name_for_an_endpoint_wins_no_tries() {
+    // ZRE-11
     let mut lan = Lan::new();
     let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
     let id = PeerId::from_bytes([66; 16]);
@@ -479,6 +494,7 @@ fn the_endpoint_of_another_machine_named_in_greetings_wins_no_tries() {
 
 #[test]
 fn who_greets_from_its_own_endpoint_is_dialled_at_once_whatever_was_rumoured() {
+    // ZRE-11
     let mut lan = Lan::new();
     let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
     // Nobody is there yet, and somebody else said so until nobody believes it.
@@ -496,6 +512,7 @@ fn who_greets_from_its_own_endpoint_is_dialled_at_once_whatever_was_rumoured() {
 
 #[test]
 fn a_greeting_that_leads_nowhere_is_not_held_for_long() {
+    // ZRE-12
     let mut lan = Lan::new();
     let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
     let mut hello = lan.hello_of(puppet, "puppet");
@@ -517,6 +534,7 @@ fn a_greeting_that_leads_nowhere_is_not_held_for_long() {
 
 #[test]
 fn a_silent_link_under_the_identity_of_another_changes_nothing() {
+    // ZRE-22
     let (mut lan, alice, bob) = two();
     let mallory = lan.puppet(66);
     let id = lan.id(bob);
@@ -532,6 +550,7 @@ fn a_silent_link_under_the_identity_of_another_changes_nothing() {
 
 #[test]
 fn a_greeting_under_the_identity_of_one_who_answers_is_refused() {
+    // ZRE-21
     let (mut lan, alice, bob) = two();
     let mallory = lan.puppet(66);
     let id = lan.id(bob);
@@ -546,6 +565,7 @@ fn a_greeting_under_the_identity_of_one_who_answers_is_refused() {
 
 #[test]
 fn words_under_the_identity_of_one_who_answers_are_refused() {
+    // ZRE-22
     let (mut lan, alice, bob) = two();
     let mallory = lan.puppet(66);
     let id = lan.id(bob);
@@ -562,6 +582,7 @@ fn words_under_the_identity_of_one_who_answers_are_refused() {
 
 #[test]
 fn a_greeting_from_elsewhere_replaces_one_who_does_not_answer() {
+    // ZRE-21
     let (mut lan, alice, puppet, _) = alice_and_puppet();
     lan.the_puppet(puppet).answers_pings = false;
     let moved = lan.puppet(9);
@@ -577,6 +598,7 @@ fn a_greeting_from_elsewhere_replaces_one_who_does_not_answer() {
 
 #[test]
 fn a_dealer_that_reconnects_goes_on_without_a_greeting() {
+    // ZRE-22, ZRE-61
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     lan.puppet_closes(puppet, link);
     lan.run_for(ms(500));
@@ -593,6 +615,7 @@ fn a_dealer_that_reconnects_goes_on_without_a_greeting() {
 
 #[test]
 fn a_dealer_that_reconnects_takes_over_from_a_half_open_link() {
+    // ZRE-22
     let (mut lan, alice, puppet, _) = alice_and_puppet();
     // The old connection stays open and says nothing; PINGs are answered on the new one, behind what is held.
     let id = lan.id(puppet);
@@ -615,6 +638,7 @@ fn a_dealer_that_reconnects_takes_over_from_a_half_open_link() {
 
 #[test]
 fn a_dealer_that_lost_messages_while_it_reconnected_is_lost() {
+    // ZRE-23
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     lan.puppet_closes(puppet, link);
     let id = lan.id(puppet);
@@ -629,6 +653,7 @@ fn a_dealer_that_lost_messages_while_it_reconnected_is_lost() {
 
 #[test]
 fn a_gap_from_elsewhere_evicts_nobody() {
+    // ZRE-23
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     lan.puppet_closes(puppet, link);
     let mallory = lan.puppet(66);
@@ -642,6 +667,7 @@ fn a_gap_from_elsewhere_evicts_nobody() {
 
 #[test]
 fn a_second_greeting_on_the_same_link_is_a_restart() {
+    // ZRE-20, ZRE-24
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     lan.run_for(ms(1_000));
     let before = hellos(&mut lan, puppet);
@@ -658,6 +684,7 @@ fn a_second_greeting_on_the_same_link_is_a_restart() {
 
 #[test]
 fn two_nodes_never_greet_each_other_for_ever() {
+    // ZRE-24
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     // The puppet answers every HELLO with a HELLO, at once, and slowly.
     for pause in [10, 450] {
@@ -683,6 +710,7 @@ fn two_nodes_never_greet_each_other_for_ever() {
 
 #[test]
 fn a_storm_of_greetings_is_ended() {
+    // ZRE-24
     let (mut lan, alice, puppet, mut link) = alice_and_puppet();
     for _ in 0..100 {
         let hello = lan.hello_of(puppet, "puppet");
@@ -704,6 +732,7 @@ fn a_storm_of_greetings_is_ended() {
 
 #[test]
 fn a_gap_costs_one_exit_and_the_peer_may_come_back() {
+    // ZRE-71
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     lan.puppet_says(puppet, link, 3, Command::Ping);
     lan.run_for(ms(50));
@@ -719,6 +748,7 @@ fn a_gap_costs_one_exit_and_the_peer_may_come_back() {
 
 #[test]
 fn a_malformed_message_costs_only_its_sender() {
+    // ZRE-73, ZRE-92
     let (mut lan, alice, bob) = two();
     let puppet = lan.puppet(9);
     let link = lan.puppet_greets(puppet, alice);
@@ -735,6 +765,7 @@ fn a_malformed_message_costs_only_its_sender() {
 
 #[test]
 fn a_link_that_breaks_the_rules_of_zmtp_costs_its_peer_only() {
+    // ZRE-84
     for octets in [
         &b"\x08\x01x"[..],
         b"\x04\x05\x04PING",
@@ -756,6 +787,7 @@ fn a_link_that_breaks_the_rules_of_zmtp_costs_its_peer_only() {
 
 #[test]
 fn what_is_no_zre_message_is_discarded_without_a_word() {
+    // ZRE-73, ZRE-91
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     for junk in [
         &b""[..],
@@ -779,6 +811,7 @@ fn what_is_no_zre_message_is_discarded_without_a_word() {
 
 #[test]
 fn whatever_precedes_the_greeting_has_no_meaning() {
+    // ZRE-15
     let mut lan = Lan::new();
     let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
     let link = lan.puppet_dials(puppet, alice);
@@ -799,6 +832,7 @@ fn whatever_precedes_the_greeting_has_no_meaning() {
 
 #[test]
 fn commands_of_elections_and_of_the_future_do_not_break_a_link() {
+    // ZRE-73, ZRE-98
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     let commands = [
         Command::Elect {
@@ -826,6 +860,7 @@ fn commands_of_elections_and_of_the_future_do_not_break_a_link() {
 
 #[test]
 fn a_message_without_content_is_delivered_as_such() {
+    // ZRE-74
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     lan.with(alice, |stack, now| stack.join(now, &text("G")));
     for sequence in 2..500 {
@@ -846,6 +881,7 @@ fn a_message_without_content_is_delivered_as_such() {
 
 #[test]
 fn a_wrong_status_is_no_crime() {
+    // ZRE-72
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     lan.puppet_says(
         puppet,
@@ -892,6 +928,7 @@ fn a_wrong_status_is_no_crime() {
 
 #[test]
 fn a_shout_to_a_group_we_are_not_in_is_not_delivered() {
+    // ZRE-75
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     let command = Command::Shout {
         group: text("G"),
@@ -904,6 +941,7 @@ fn a_shout_to_a_group_we_are_not_in_is_not_delivered() {
 
 #[test]
 fn sequences_wrap_as_each_side_does() {
+    // ZRE-70
     for early in [false, true] {
         let (mut lan, alice, puppet, link) = alice_and_puppet();
         let id = lan.id(puppet);
@@ -940,6 +978,7 @@ fn sequences_wrap_as_each_side_does() {
 
 #[test]
 fn a_wrap_costs_no_message_even_with_one_who_wraps_early() {
+    // ZRE-70
     for greets_before_its_link_ends in [false, true] {
         let (mut lan, alice, puppet, link) = alice_and_puppet();
         let id = lan.id(puppet);
@@ -1003,6 +1042,7 @@ fn a_wrap_costs_no_message_even_with_one_who_wraps_early() {
 
 #[test]
 fn one_who_does_not_say_how_it_wraps_is_not_waited_for_when_its_queue_is_full() {
+    // ZRE-70
     let (mut lan, alice, puppet, _) = alice_and_puppet();
     lan.the_puppet(puppet).answers_pings = false;
     let id = lan.id(puppet);
@@ -1028,6 +1068,7 @@ fn one_who_does_not_say_how_it_wraps_is_not_waited_for_when_its_queue_is_full() 
 
 #[test]
 fn the_status_wraps_at_256() {
+    // ZRE-72
     let (mut lan, alice, puppet, _) = alice_and_puppet();
     for _ in 0..150 {
         lan.with(alice, |stack, now| {
@@ -1053,6 +1094,7 @@ fn the_status_wraps_at_256() {
 
 #[test]
 fn a_link_that_is_cut_with_nothing_under_way_goes_on() {
+    // ZRE-60, ZRE-62
     let (mut lan, alice, bob) = two();
     // A PING and its answer confirm all that was said before.
     let mallory = lan.puppet(66);
@@ -1069,6 +1111,7 @@ fn a_link_that_is_cut_with_nothing_under_way_goes_on() {
 
 #[test]
 fn a_link_that_is_cut_with_messages_under_way_is_told() {
+    // ZRE-62
     let (mut lan, alice, bob) = two();
     let id = lan.id(bob);
     lan.with(alice, |stack, now| {
@@ -1093,6 +1136,7 @@ fn a_link_that_is_cut_with_messages_under_way_is_told() {
 
 #[test]
 fn all_links_cut_at_once_heal() {
+    // ZRE-63
     let (mut lan, alice, bob) = two();
     lan.reset_links(bob);
     lan.run_for(ms(3_000));
@@ -1113,6 +1157,7 @@ fn all_links_cut_at_once_heal() {
 
 #[test]
 fn a_flood_of_beacons_is_capped() {
+    // ZRE-11
     let (mut lan, alice, bob) = two();
     let mallory = lan.puppet(66);
     for n in 0..2_000_u16 {
@@ -1135,6 +1180,7 @@ fn a_flood_of_beacons_is_capped() {
 
 #[test]
 fn a_flood_of_hints_keeps_no_newcomer_out() {
+    // ZRE-11
     let mut lan = Lan::new();
     let mut config = Config {
         name: Some(text("alice")),
@@ -1167,6 +1213,7 @@ fn a_flood_of_hints_keeps_no_newcomer_out() {
 
 #[test]
 fn a_flood_of_links_is_capped() {
+    // ZRE-15
     let (mut lan, alice, bob) = two();
     let mallory = lan.puppet(66);
     for n in 0..2_000_u16 {
@@ -1188,6 +1235,7 @@ fn a_flood_of_links_is_capped() {
 
 #[test]
 fn a_slow_application_stops_its_talker_and_nobody_else() {
+    // ZRE-52, ZRE-80
     let mut lan = Lan::new();
     let mut config = Config {
         name: Some(text("alice")),
@@ -1230,6 +1278,7 @@ fn a_slow_application_stops_its_talker_and_nobody_else() {
 
 #[test]
 fn a_peer_that_does_not_read_is_told_gone_and_no_other_peer_notices() {
+    // ZRE-81
     let (mut lan, alice, bob) = two();
     let puppet = lan.puppet(9);
     let link = lan.puppet_greets(puppet, alice);
@@ -1264,6 +1313,7 @@ fn still_talk_after(lan: &mut Lan, bob: usize, messages: usize) {
 
 #[test]
 fn too_many_groups_cost_the_peer_only() {
+    // ZRE-83
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     for n in 0..1_100_u16 {
         if lan.the_puppet(puppet).closed.contains(&link) {
@@ -1370,6 +1420,7 @@ fn the_same_seed_gives_the_same_run() {
 
 #[test]
 fn abilities_are_told_in_one_header() {
+    // ZRE-99
     let (mut lan, alice, bob) = two();
     let bobs = lan.id(bob);
     let view = lan.stack(alice).peer(bobs).unwrap();
@@ -1386,6 +1437,7 @@ fn abilities_are_told_in_one_header() {
 
 #[test]
 fn what_was_said_right_before_the_goodbye_is_heard() {
+    // ZRE-40
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     // The goodbye and the end of our own link overtake what the peer said last.
     let id = lan.id(puppet);
@@ -1410,6 +1462,7 @@ fn what_was_said_right_before_the_goodbye_is_heard() {
 
 #[test]
 fn a_large_message_right_behind_the_greeting_is_a_peers_message() {
+    // ZRE-15, ZRE-84
     for together in [false, true] {
         let mut lan = Lan::new();
         let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
@@ -1431,6 +1484,7 @@ fn a_large_message_right_behind_the_greeting_is_a_peers_message() {
 
 #[test]
 fn a_stranger_keeps_its_limits() {
+    // ZRE-15
     let mut lan = Lan::new();
     let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
     let link = lan.puppet_dials(puppet, alice);
@@ -1441,6 +1495,7 @@ fn a_stranger_keeps_its_limits() {
 
 #[test]
 fn a_stranger_who_greets_after_us_is_asked_whether_it_knows_us() {
+    // ZRE-13, ZRE-17
     let pings = |lan: &mut Lan, puppet| {
         let heard = lan.the_puppet(puppet).heard.iter();
         heard
@@ -1469,6 +1524,7 @@ fn a_stranger_who_greets_after_us_is_asked_whether_it_knows_us() {
 
 #[test]
 fn a_node_that_overslept_blames_nobody() {
+    // ZRE-53
     for timers_first in [true, false] {
         let (mut lan, alice, bob) = two();
         let alices = lan.id(alice);
@@ -1498,6 +1554,7 @@ fn a_node_that_overslept_blames_nobody() {
 
 #[test]
 fn who_is_gone_after_we_overslept_is_still_missed() {
+    // ZRE-53
     let (mut lan, alice, bob) = two();
     lan.freeze(alice, true);
     lan.run_for(ms(60_000));
@@ -1514,6 +1571,7 @@ fn who_is_gone_after_we_overslept_is_still_missed() {
 
 #[test]
 fn who_restarts_under_its_identity_at_another_port_is_reached_there() {
+    // ZRE-20
     let (mut lan, alice, puppet, _) = alice_and_puppet();
     let mut address = lan.address_of(puppet);
     lan.kill(puppet);
@@ -1531,6 +1589,7 @@ fn who_restarts_under_its_identity_at_another_port_is_reached_there() {
 
 #[test]
 fn a_peer_whose_address_changed_is_met_at_the_new_one() {
+    // ZRE-31
     let (mut lan, alice, puppet, link) = alice_and_puppet();
     lan.host(puppet).refuses = true;
     lan.isolate(puppet, true);
@@ -1554,6 +1613,7 @@ fn a_peer_whose_address_changed_is_met_at_the_new_one() {
 
 #[test]
 fn a_peer_of_whom_only_beacons_come_is_asked_and_missed() {
+    // ZRE-50
     // Its link is dead without a word, as behind a router that forgot it; its beacons still come.
     let (mut lan, alice, puppet, _) = alice_and_puppet();
     lan.the_puppet(puppet).answers_pings = false;
@@ -1570,6 +1630,7 @@ fn a_peer_of_whom_only_beacons_come_is_asked_and_missed() {
 
 #[test]
 fn the_goodbye_comes_after_everything_else() {
+    // ZRE-4
     let (mut lan, alice, puppet, _) = alice_and_puppet();
     let id = lan.id(puppet);
     lan.with(alice, |stack, now| {

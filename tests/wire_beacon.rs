@@ -37,6 +37,7 @@ fn curve() -> Beacon {
 
 #[test]
 fn a_beacon_of_version_1_has_22_octets() {
+    // ZRE-5
     assert_eq!(plain().encode(), PLAIN);
     assert_eq!(Beacon::decode(PLAIN), Ok(plain()));
     assert_eq!(PLAIN.len(), Beacon::PLAIN_OCTETS);
@@ -44,6 +45,7 @@ fn a_beacon_of_version_1_has_22_octets() {
 
 #[test]
 fn a_beacon_of_version_3_has_54_octets_and_any_key() {
+    // ZRE-5, ZRE-6
     assert_eq!(curve().encode(), CURVE);
     assert_eq!(Beacon::decode(CURVE), Ok(curve()));
     assert_eq!(CURVE.len(), Beacon::CURVE_OCTETS);
@@ -59,6 +61,7 @@ fn port_0_says_goodbye() {
 
 #[test]
 fn no_size_but_the_one_of_its_version_is_taken() {
+    // ZRE-5
     for valid in [PLAIN, CURVE] {
         let mut octets = valid.to_vec();
         octets.resize(1_400, 0);
@@ -75,6 +78,7 @@ fn no_size_but_the_one_of_its_version_is_taken() {
 
 #[test]
 fn a_version_in_the_size_of_another_is_refused() {
+    // ZRE-5
     let mut octets = CURVE.to_vec();
     octets[3] = 1;
     assert_eq!(
@@ -95,6 +99,7 @@ fn a_version_in_the_size_of_another_is_refused() {
 
 #[test]
 fn other_versions_are_refused() {
+    // ZRE-5
     for version in (0..=255).filter(|version| ![1, 3].contains(version)) {
         for valid in [PLAIN, CURVE] {
             let mut octets = valid.to_vec();
@@ -113,6 +118,7 @@ fn other_versions_are_refused() {
 
 #[test]
 fn other_letters_are_refused() {
+    // ZRE-5
     for at in 0..3 {
         let mut octets = PLAIN.to_vec();
         octets[at] ^= 0x20;

@@ -17,6 +17,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 
 #[test]
 fn an_address_of_either_family_is_read() {
+    // ZRE-100
     assert_eq!(
         address("tcp://10.77.0.3:41003"),
         Some("10.77.0.3:41003".parse().unwrap())
@@ -29,6 +30,7 @@ fn an_address_of_either_family_is_read() {
 
 #[test]
 fn the_unbracketed_addresses_of_c_zyre_are_split_at_the_last_colon() {
+    // ZRE-100, ZRE-102
     assert_eq!(
         address("tcp://fe80::1:49152"),
         Some("[fe80::1]:49152".parse().unwrap())
@@ -42,6 +44,7 @@ fn the_unbracketed_addresses_of_c_zyre_are_split_at_the_last_colon() {
 
 #[test]
 fn an_address_with_a_zone_is_a_name_for_the_resolver_of_its_machine() {
+    // ZRE-101
     for text in ["tcp://fe80::1%eth0:49152", "tcp://[fe80::1%eth0]:49152"] {
         let endpoint = parse(text).unwrap();
         assert_eq!(endpoint.socket_address(), None);
@@ -61,6 +64,7 @@ fn an_address_with_a_zone_is_a_name_for_the_resolver_of_its_machine() {
 
 #[test]
 fn only_the_scheme_tcp_is_taken() {
+    // ZRE-100
     for text in [
         "",
         "tcp:/",
@@ -77,6 +81,7 @@ fn only_the_scheme_tcp_is_taken() {
 
 #[test]
 fn only_ports_that_can_be_dialled_are_taken() {
+    // ZRE-100
     assert_eq!(parse("tcp://10.0.0.1:1").unwrap().port, 1);
     assert_eq!(parse("tcp://10.0.0.1:65535").unwrap().port, 65_535);
     for text in [
@@ -102,6 +107,7 @@ fn only_ports_that_can_be_dialled_are_taken() {
 
 #[test]
 fn a_host_is_an_address_or_a_name_of_sane_characters() {
+    // ZRE-101
     for text in [
         "localhost",
         "alice-2.example.org",
@@ -146,6 +152,7 @@ fn a_host_is_an_address_or_a_name_of_sane_characters() {
 
 #[test]
 fn a_mistyped_ipv4_address_is_no_name() {
+    // ZRE-101
     for text in [
         "10.1",
         "127.0.0.300",
@@ -210,6 +217,7 @@ fn a_text_that_is_not_utf8_is_no_endpoint() {
 
 #[test]
 fn the_scope_of_a_socket_address_is_not_told_to_others() {
+    // ZRE-102
     let scoped = SocketAddrV6::new("fe80::1".parse().unwrap(), 5, 0, 3);
     let endpoint = Endpoint::from(SocketAddr::from(scoped));
     assert_eq!(endpoint.to_string(), "tcp://[fe80::1]:5");

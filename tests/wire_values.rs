@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 #[test]
 fn a_text_has_at_most_255_octets_not_characters() {
+    // ZRE-94
     assert_eq!(Text::try_from("x".repeat(255)).unwrap().len(), 255);
     let error = TooLong {
         octets: 256,
@@ -27,6 +28,7 @@ fn a_text_has_at_most_255_octets_not_characters() {
 
 #[test]
 fn a_text_keeps_and_compares_octets_and_shows_them_lossily() {
+    // ZRE-94
     let cut = Text::try_from(&b"M\xc3"[..]).unwrap();
     let other = Text::try_from(&b"M\xc4"[..]).unwrap();
     assert_eq!(cut.as_bytes(), b"M\xc3");

@@ -137,6 +137,7 @@ fn elect_and_leader_have_a_group_and_a_node() {
 
 #[test]
 fn whisper_and_shout_carry_any_number_of_frames() {
+    // ZRE-90
     for content in [
         Frames::new(),
         Frames::from(""),
@@ -189,6 +190,7 @@ fn content_is_shared_not_copied() {
 
 #[test]
 fn every_command_that_is_cut_anywhere_is_refused() {
+    // ZRE-92
     for valid in EVERY {
         assert!(decode(valid).is_ok());
         for cut in 0..valid.len() {
@@ -207,6 +209,7 @@ fn every_command_that_is_cut_anywhere_is_refused() {
 
 #[test]
 fn octets_after_a_known_command_are_refused() {
+    // ZRE-92
     for valid in EVERY {
         let mut octets = valid.to_vec();
         octets.push(0);
@@ -228,6 +231,7 @@ fn octets_after_a_known_command_are_refused() {
 
 #[test]
 fn surplus_frames_are_not_another_message() {
+    // ZRE-93
     let uuid_frame = &b"\x01\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f"[..];
     let frames = Frames::from_iter([
         &b"\xAA\xA1\x07\x02\x00\x02"[..],
@@ -253,6 +257,7 @@ fn surplus_frames_are_not_another_message() {
 
 #[test]
 fn an_unknown_command_still_has_its_sequence() {
+    // ZRE-73
     let unknown = UnknownCommand::new(0x63).unwrap();
     same(
         b"\xAA\xA1\x63\x02\x12\x34",
@@ -288,6 +293,7 @@ fn a_known_id_cannot_pass_as_unknown() {
 
 #[test]
 fn ids_and_names_are_those_of_the_rfc_and_of_c_zyre() {
+    // ZRE-98
     let names = EVERY.map(|octets| {
         let command = decode(octets).unwrap().command;
         assert_eq!(command.id(), octets[2]);
@@ -304,6 +310,7 @@ fn ids_and_names_are_those_of_the_rfc_and_of_c_zyre() {
 
 #[test]
 fn another_signature_or_version_is_no_zre() {
+    // ZRE-91
     for (octets, field, expected, found) in [
         (b"\xAA\xA0\x06\x02\x00\x02", "signature", 0xAAA1, 0xAAA0),
         (b"\xAA\xA1\x06\x01\x00\x02", "version", 2, 1),
@@ -335,6 +342,7 @@ fn hello_with(groups_and_after: &[u8]) -> Result<Message, Malformed> {
 
 #[test]
 fn a_count_of_groups_over_the_limit_is_refused() {
+    // ZRE-95
     let mut bomb = vec![0xff; 4];
     bomb.resize(16 << 20, 0);
     let most = u64::from(u32::MAX);
@@ -359,6 +367,7 @@ fn a_count_of_groups_over_the_limit_is_refused() {
 
 #[test]
 fn a_count_of_headers_over_the_limit_is_refused() {
+    // ZRE-95
     let mut bomb = vec![0, 0, 0, 0, 1, 0];
     bomb.extend(257_u32.to_be_bytes());
     bomb.resize(16 << 20, 0);
@@ -374,6 +383,7 @@ fn a_count_of_headers_over_the_limit_is_refused() {
 
 #[test]
 fn a_count_that_the_frame_cannot_hold_is_refused() {
+    // ZRE-95
     assert_eq!(
         hello_with(&[0, 0, 4, 0, 0, 0, 0, 0]),
         Err(Malformed::new(
@@ -427,6 +437,7 @@ fn a_hello_at_the_limits_is_taken_and_one_over_is_not() {
 
 #[test]
 fn a_group_of_more_than_255_octets_is_refused() {
+    // ZRE-96
     for (size, taken) in [(255_u32, true), (256, false)] {
         let mut octets = vec![0, 0, 0, 1];
         octets.extend(size.to_be_bytes());
@@ -438,6 +449,7 @@ fn a_group_of_more_than_255_octets_is_refused() {
 
 #[test]
 fn a_length_that_goes_beyond_the_frame_is_refused() {
+    // ZRE-95
     assert_eq!(
         decode(b"\xAA\xA1\x03\x02\x00\x02\x05CHAT"),
         Err(Malformed::new(
@@ -466,6 +478,7 @@ fn a_length_that_goes_beyond_the_frame_is_refused() {
 
 #[test]
 fn a_name_that_is_not_utf8_is_kept_as_it_came() {
+    // ZRE-94
     // Pyre counts characters, not octets, and so cuts within one.
     let cut = &"M\u{fc}ller".as_bytes()[..2];
     let message = Message {
@@ -488,6 +501,7 @@ fn a_name_that_is_not_utf8_is_kept_as_it_came() {
 
 #[test]
 fn of_groups_and_headers_that_stand_twice_one_is_kept() {
+    // ZRE-97
     let Ok(Message {
         command: Command::Hello(hello),
         ..
@@ -570,6 +584,7 @@ proptest! {
 
     #[test]
     fn the_same_value_makes_the_same_octets(hello in any_hello()) {
+        // ZRE-97
         let mut reversed = hello.clone();
         let headers: Vec<_> = hello.headers.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
         reversed.headers = headers.into_iter().rev().collect();

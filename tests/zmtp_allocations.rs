@@ -212,6 +212,7 @@ fn a_large_frame_is_allocated_once() {
 
 #[test]
 fn a_length_that_is_only_claimed_costs_4_mib_of_address_space_at_most() {
+    // ZMTP-63
     let mut connection = in_traffic(START);
     let header = [&[2][..], &(256_u64 << 20).to_be_bytes(), b"x"].concat();
     let work = || {

@@ -54,6 +54,7 @@ fn the_mailboxes_of_real_peers_are_talked_to() {
 
 #[test]
 fn the_dealers_of_real_peers_are_let_in_and_tell_their_uuid() {
+    // ZRE-18
     for (peer, file) in PEERS {
         let mut connection = Connection::new(START, Config::new(SocketType::Router));
         connection.handle_input(START, &vector(file, "zmtp-greeting-dealer"));
@@ -73,6 +74,7 @@ fn the_dealers_of_real_peers_are_let_in_and_tell_their_uuid() {
 
 #[test]
 fn our_ready_is_octet_by_octet_what_real_peers_send() {
+    // ZMTP-1, ZMTP-31
     for (peer, file) in PEERS {
         for (role, socket_type) in [
             ("router", SocketType::Router),

@@ -74,6 +74,7 @@ fn two_connections_shake_hands_and_tell_who_they_are() {
 
 #[test]
 fn all_64_octets_go_out_at_once_and_ready_when_the_greeting_is_in() {
+    // ZMTP-1, ZMTP-30
     let mut connection = Connection::new(START, dealer(b"me"));
     assert_eq!(
         lent(&connection),
@@ -94,6 +95,7 @@ fn all_64_octets_go_out_at_once_and_ready_when_the_greeting_is_in() {
 
 #[test]
 fn only_types_that_have_an_identity_tell_it() {
+    // ZMTP-31
     for kind in SocketType::ALL {
         let mut connection = Connection::new(START, Config::new(*kind));
         connection.handle_input(START, &Greeting::new(MechanismName::NULL).encode());
@@ -106,6 +108,7 @@ fn only_types_that_have_an_identity_tell_it() {
 
 #[test]
 fn messages_sent_before_the_handshake_go_out_after_it_in_order() {
+    // ZMTP-37
     let mut one = Connection::new(START, dealer(b""));
     let mut other = Connection::new(START, router());
     for n in 0..10_u8 {
@@ -130,6 +133,7 @@ fn messages_sent_before_the_handshake_go_out_after_it_in_order() {
 
 #[test]
 fn a_peer_of_version_3_0_is_served() {
+    // ZMTP-3
     let mut connection = Connection::new(START, router());
     let greeting = Greeting {
         version: Version::V3_0,
@@ -148,6 +152,7 @@ fn a_peer_of_version_3_0_is_served() {
 
 #[test]
 fn a_higher_version_and_whatever_is_in_padding_as_server_and_filler_are_accepted() {
+    // ZMTP-2, ZMTP-3
     let mut octets = Greeting::new(MechanismName::NULL).encode();
     octets[1..9].copy_from_slice(&18_u64.to_be_bytes());
     octets[10] = 4;
@@ -158,6 +163,7 @@ fn a_higher_version_and_whatever_is_in_padding_as_server_and_filler_are_accepted
 
 #[test]
 fn older_revisions_are_told_apart_without_waiting_for_64_octets() {
+    // ZMTP-4
     let revision = |revision| Some(Error::Incompatible(Incompatible::Revision(revision)));
     // ZMTP 1.0: a short frame with an identity; a long one.
     assert_eq!(fate(&[0x01]), revision(Revision::Unversioned));
@@ -174,6 +180,7 @@ fn older_revisions_are_told_apart_without_waiting_for_64_octets() {
 
 #[test]
 fn a_signature_of_no_revision_is_malformed() {
+    // ZMTP-5
     let octets = [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7d];
     assert!(
         matches!(fate(&octets), Some(Error::Malformed(error)) if error.field == "greeting.signature")
@@ -182,6 +189,7 @@ fn a_signature_of_no_revision_is_malformed() {
 
 #[test]
 fn a_mechanism_that_differs_in_any_of_its_20_octets_is_incompatible() {
+    // ZMTP-6
     for mechanism in [MechanismName::PLAIN, MechanismName::CURVE] {
         let error = fate(&Greeting::new(mechanism).encode());
         assert_eq!(
@@ -208,6 +216,7 @@ fn a_mechanism_that_differs_in_any_of_its_20_octets_is_incompatible() {
 
 #[test]
 fn socket_types_that_do_not_go_together_are_refused_with_an_error_command() {
+    // ZMTP-34
     let mut one = Connection::new(START, router());
     let mut other = Connection::new(START, Config::new(SocketType::Pub));
     settle(START, &mut one, &mut other);
@@ -230,6 +239,7 @@ fn socket_types_that_do_not_go_together_are_refused_with_an_error_command() {
 
 #[test]
 fn metadata_names_match_in_either_case_and_more_properties_are_tolerated() {
+    // ZMTP-24
     let metadata = Metadata::new()
         .with("X-Build", b"1")
         .and_then(|metadata| metadata.with("sOCKET-tYPE", b"REQ"))
@@ -255,6 +265,7 @@ fn metadata_names_match_in_either_case_and_more_properties_are_tolerated() {
 
 #[test]
 fn ready_without_a_known_socket_type_is_malformed() {
+    // ZMTP-20, ZMTP-23, ZMTP-33
     let fate = |command_body: &[u8]| {
         let frame = [
             &[4, u8::try_from(command_body.len()).unwrap()],
@@ -283,6 +294,7 @@ fn ready_without_a_known_socket_type_is_malformed() {
 
 #[test]
 fn an_identity_that_begins_with_zero_or_is_too_long_is_malformed() {
+    // ZMTP-35
     for (identity, accepted) in [
         (vec![1; 255], true),
         (vec![1; 256], false),
@@ -307,6 +319,7 @@ fn an_identity_that_begins_with_zero_or_is_too_long_is_malformed() {
 
 #[test]
 fn nothing_but_ready_or_error_may_come_before_the_end_of_the_handshake() {
+    // ZMTP-32
     let other = OtherCommand::new("HELLO", "").unwrap();
     for early in [
         command(&Command::Other(other)),
@@ -326,6 +339,7 @@ fn nothing_but_ready_or_error_may_come_before_the_end_of_the_handshake() {
 
 #[test]
 fn a_large_message_is_refused_before_the_handshake_by_its_header_alone() {
+    // ZMTP-32
     let header = [&[2][..], &(256_u64 << 20).to_be_bytes()].concat();
     let error = fate(&[greeted(), header].concat());
     assert!(matches!(
@@ -336,6 +350,7 @@ fn a_large_message_is_refused_before_the_handshake_by_its_header_alone() {
 
 #[test]
 fn a_command_of_more_than_64_kib_is_refused_by_its_header_alone() {
+    // ZMTP-62
     let at = |octets: u64| fate(&[greeted(), [&[6][..], &octets.to_be_bytes()].concat()].concat());
     assert_eq!(at(64 << 10), None);
     assert_eq!(
@@ -351,6 +366,7 @@ fn a_command_of_more_than_64_kib_is_refused_by_its_header_alone() {
 
 #[test]
 fn an_error_command_ends_the_handshake_and_its_reason_surfaces() {
+    // ZMTP-36
     let reason = Text::try_from("400").unwrap();
     let refused = Error::Refused {
         reason: reason.clone(),
@@ -371,6 +387,7 @@ fn an_error_command_ends_the_handshake_and_its_reason_surfaces() {
 
 #[test]
 fn refusing_sends_the_reason_and_closes() {
+    // ZMTP-73
     let mut one = Connection::new(START, router());
     let mut other = Connection::new(START, dealer(b""));
     carry(START, &mut other, &mut one);
@@ -392,6 +409,7 @@ fn refusing_sends_the_reason_and_closes() {
 
 #[test]
 fn the_handshake_has_a_deadline() {
+    // ZMTP-38
     let config = Config {
         handshake_timeout: Duration::from_secs(3),
         ..router()
@@ -413,6 +431,7 @@ fn the_handshake_has_a_deadline() {
 
 #[test]
 fn a_closed_connection_takes_nothing_and_sends_no_message() {
+    // ZMTP-70
     let mut connection = Connection::new(START, router());
     connection
         .send(Frames::from("waits for the handshake"))

@@ -45,6 +45,7 @@ fn after(seconds: u32) -> Instant {
 
 #[test]
 fn a_silent_peer_is_asked_and_then_dead() {
+    // ZMTP-52
     let mut connection = with_config(START, config(plain()));
     assert_eq!(connection.poll_timeout(), Some((after(2), Timer::Ping)));
     connection.handle_timeout(Instant::from_micros(after(2).as_micros() - 1));
@@ -62,6 +63,7 @@ fn a_silent_peer_is_asked_and_then_dead() {
 
 #[test]
 fn anything_that_comes_is_a_sign_of_life() {
+    // ZMTP-52
     let large = [&[2][..], &100_000_u64.to_be_bytes()].concat();
     for octets in [pong(), ping(0), message(&["x"]), vec![0], large] {
         let mut connection = with_config(START, config(plain()));
@@ -92,6 +94,7 @@ fn a_peer_that_talks_is_not_asked() {
 
 #[test]
 fn whoever_tells_a_time_to_live_pings_every_interval() {
+    // ZMTP-55
     let heartbeat = Heartbeat {
         ttl: Some(5 * SECOND),
         ..plain()
@@ -121,6 +124,7 @@ fn more_pings_do_not_put_off_the_death_of_a_silent_peer() {
 
 #[test]
 fn a_time_to_live_is_rounded_up_to_tenths_and_never_more_than_655() {
+    // ZMTP-55
     for (told, expected) in [
         (Duration::from_millis(1), 1),
         (Duration::from_millis(100), 1),
@@ -142,6 +146,7 @@ fn a_time_to_live_is_rounded_up_to_tenths_and_never_more_than_655() {
 
 #[test]
 fn the_time_to_live_that_the_peer_tells_is_honoured_without_heartbeats_of_our_own() {
+    // ZMTP-54
     let mut connection = in_traffic(START);
     assert_eq!(connection.poll_timeout(), None);
     connection.handle_input(START, &ping(30));
@@ -161,6 +166,7 @@ fn the_time_to_live_that_the_peer_tells_is_honoured_without_heartbeats_of_our_ow
 
 #[test]
 fn what_comes_after_a_ping_lifts_its_time_to_live_in_the_same_input_as_well() {
+    // ZMTP-54
     let mut connection = in_traffic(START);
     connection.handle_input(START, &[ping(30), vec![0]].concat());
     assert_eq!(connection.poll_timeout(), None);
@@ -173,6 +179,7 @@ fn what_comes_after_a_ping_lifts_its_time_to_live_in_the_same_input_as_well() {
 
 #[test]
 fn a_time_to_live_of_zero_says_nothing() {
+    // ZMTP-54
     let mut connection = in_traffic(START);
     connection.handle_input(START, &ping(0));
     assert_eq!(connection.poll_timeout(), None);
@@ -180,6 +187,7 @@ fn a_time_to_live_of_zero_says_nothing() {
 
 #[test]
 fn a_peer_of_version_3_0_is_not_asked_but_answered() {
+    // ZMTP-53
     let mut connection = Connection::new(START, config(plain()));
     let greeting = Greeting {
         version: Version::V3_0,
@@ -195,6 +203,7 @@ fn a_peer_of_version_3_0_is_not_asked_but_answered() {
 
 #[test]
 fn the_silence_of_a_peer_that_nobody_reads_means_nothing() {
+    // ZMTP-56
     let mut connection = with_config(START, config(plain()));
     connection.handle_timeout(after(2));
     connection.handle_input(after(2), &ping(100));
@@ -239,6 +248,7 @@ fn a_connection_paused_before_the_handshake_is_over_stays_so() {
 
 #[test]
 fn pings_do_not_pile_up_before_a_peer_that_talks_and_does_not_read() {
+    // ZMTP-51
     for ttl in [None, Some(5 * SECOND)] {
         let heartbeat = Heartbeat { ttl, ..plain() };
         let mut connection = with_config(START, config(heartbeat));

@@ -147,6 +147,7 @@ proptest! {
 
 #[test]
 fn a_stream_cut_in_two_anywhere_or_into_single_octets_means_the_same() {
+    // ZMTP-13
     let ping = |context: &[u8]| {
         let context = PingContext::new(context).unwrap();
         command(&Command::Ping(Ping { ttl: 7, context }))

@@ -86,6 +86,7 @@ fn feed_directly(connection: &mut Connection, mut octets: &[u8]) -> usize {
 
 #[test]
 fn frames_of_0_octets_to_64_mib_come_through_both_receive_paths() {
+    // ZMTP-40
     let sizes = [
         0,
         1,
@@ -194,6 +195,7 @@ fn what_is_appended_beyond_the_frame_is_input_all_the_same() {
 
 #[test]
 fn a_declared_length_reserves_4_mib_and_grows_only_with_what_comes() {
+    // ZMTP-63
     let mut connection = in_traffic(START);
     connection.handle_input(START, &header(0, 256 << 20));
     let mut have = 0;
@@ -215,6 +217,7 @@ fn a_declared_length_reserves_4_mib_and_grows_only_with_what_comes() {
 
 #[test]
 fn a_message_of_many_frames_arrives_as_one() {
+    // ZMTP-40
     let mut connection = in_traffic(START);
     let frames = (0..100).map(|n| format!("frame {n}")).collect::<Vec<_>>();
     for octets in message(&frames).chunks(7) {
@@ -226,6 +229,7 @@ fn a_message_of_many_frames_arrives_as_one() {
 
 #[test]
 fn commands_may_stand_between_the_frames_of_a_message() {
+    // ZMTP-22
     let mut connection = in_traffic(START);
     let unknown = command(&Command::Other(OtherCommand::new("JOIN", "group").unwrap()));
     let octets = [
@@ -246,6 +250,7 @@ fn commands_may_stand_between_the_frames_of_a_message() {
 
 #[test]
 fn a_long_header_before_a_small_frame_is_accepted() {
+    // ZMTP-11
     let mut connection = in_traffic(START);
     connection.handle_input(START, &[header(1, 1), b"a".to_vec(), header(0, 0)].concat());
     assert_eq!(messages(&mut connection), [Frames::from_iter(["a", ""])]);
@@ -254,6 +259,7 @@ fn a_long_header_before_a_small_frame_is_accepted() {
 
 #[test]
 fn frames_of_up_to_255_octets_go_out_with_a_short_header() {
+    // ZMTP-11
     let mut connection = in_traffic(START);
     connection.send(Frames::from(vec![7; 255])).unwrap();
     connection.send(Frames::from(vec![7; 256])).unwrap();
@@ -343,6 +349,7 @@ fn what_is_sent_in_any_pieces_arrives_whole() {
 
 #[test]
 fn the_limit_of_a_frame_is_the_last_size_that_is_let_in() {
+    // ZMTP-60, ZMTP-70
     let limits = Limits {
         frame_octets: 1000,
         ..Limits::default()
@@ -361,6 +368,7 @@ fn the_limit_of_a_frame_is_the_last_size_that_is_let_in() {
 
 #[test]
 fn the_limit_of_a_message_counts_all_its_frames() {
+    // ZMTP-61
     let limits = Limits {
         message_octets: 1000,
         ..Limits::default()
@@ -386,6 +394,7 @@ fn the_limit_of_a_message_counts_all_its_frames() {
 
 #[test]
 fn the_limit_of_frames_in_a_message_counts_the_last_one() {
+    // ZMTP-61
     let limits = Limits {
         message_frames: 3,
         ..Limits::default()
@@ -399,6 +408,7 @@ fn the_limit_of_frames_in_a_message_counts_the_last_one() {
 
 #[test]
 fn a_message_without_end_is_cut_off() {
+    // ZMTP-61
     let mut connection = in_traffic(START);
     let endless = [1, 1, b'x'].repeat(1000);
     for _ in 0..3000 {
@@ -410,6 +420,7 @@ fn a_message_without_end_is_cut_off() {
 
 #[test]
 fn limits_that_are_widened_hold_for_the_next_frame() {
+    // ZMTP-64
     let small = Limits {
         frame_octets: 100,
         message_octets: 100,
@@ -431,6 +442,7 @@ fn limits_that_are_widened_hold_for_the_next_frame() {
 
 #[test]
 fn a_frame_larger_than_any_memory_is_refused_by_its_header() {
+    // ZMTP-60
     for octets in [257 << 20, 1 << 30, u64::MAX >> 1] {
         let mut connection = in_traffic(START);
         connection.handle_input(START, &header(0, octets));
@@ -443,6 +455,7 @@ fn a_frame_larger_than_any_memory_is_refused_by_its_header() {
 
 #[test]
 fn what_is_not_in_the_grammar_ends_the_connection() {
+    // ZMTP-10, ZMTP-12, ZMTP-20
     let field = |octets: &[u8]| match fate(octets) {
         Some(Error::Malformed(malformed)) => malformed.field,
         other => panic!("{other:?}"),
@@ -461,6 +474,7 @@ fn what_is_not_in_the_grammar_ends_the_connection() {
 
 #[test]
 fn a_second_ready_ends_the_connection() {
+    // ZMTP-32
     let error = fate(&ready("DEALER"));
     assert_eq!(
         error,
@@ -470,6 +484,7 @@ fn a_second_ready_ends_the_connection() {
 
 #[test]
 fn a_ready_in_a_message_frame_is_a_message_in_traffic() {
+    // ZMTP-42
     let mut connection = in_traffic(START);
     let body = &ready("DEALER")[2..];
     connection.handle_input(START, &wire(0, body));
@@ -478,6 +493,7 @@ fn a_ready_in_a_message_frame_is_a_message_in_traffic() {
 
 #[test]
 fn commands_that_nobody_knows_are_ignored() {
+    // ZMTP-21, ZMTP-43
     let mut connection = in_traffic(START);
     for name in [
         "HELLO", "WELCOME", "INITIATE", "MESSAGE", "JOIN", "LEAVE", "x", "\u{fffd}",
@@ -495,6 +511,7 @@ fn commands_that_nobody_knows_are_ignored() {
 
 #[test]
 fn a_publisher_is_told_subscriptions() {
+    // ZMTP-43
     for kind in [SocketType::Pub, SocketType::XPub] {
         let mut connection = Connection::new(START, Config::new(kind));
         connection.handle_input(START, &[greeted(), ready("SUB")].concat());
@@ -508,6 +525,7 @@ fn a_publisher_is_told_subscriptions() {
 
 #[test]
 fn a_flood_of_pings_that_are_never_read_costs_one_pong() {
+    // ZMTP-50, ZMTP-51
     let mut connection = in_traffic(START);
     for n in 0..100_000_u32 {
         connection.handle_input(START, &ping(0, &n.to_be_bytes()));
@@ -527,6 +545,7 @@ fn a_flood_of_pings_that_are_never_read_costs_one_pong() {
 
 #[test]
 fn a_pong_waits_behind_what_is_queued_and_never_within_a_frame() {
+    // ZMTP-41
     let mut connection = in_traffic(START);
     connection.send(Frames::from(pattern(5000))).unwrap();
     connection.handle_transmitted(START, 100);
@@ -539,6 +558,7 @@ fn a_pong_waits_behind_what_is_queued_and_never_within_a_frame() {
 
 #[test]
 fn refusing_in_traffic_flushes_what_was_queued_first() {
+    // ZMTP-73
     let mut connection = in_traffic(START);
     connection.send(Frames::from("goodbye")).unwrap();
     connection.handle_input(START, &message(&["taken later"]));
@@ -552,6 +572,7 @@ fn refusing_in_traffic_flushes_what_was_queued_first() {
 
 #[test]
 fn what_was_queued_is_forgotten_when_the_peer_misbehaves() {
+    // ZMTP-72
     let mut connection = in_traffic(START);
     connection.send(Frames::from(pattern(100_000))).unwrap();
     connection.handle_input(START, &[wire(1, b"half a message"), wire(8, b"")].concat());

@@ -34,6 +34,7 @@ pub struct Beacon {
     /// The TCP port of its mailbox, at the address that the datagram came from. 0 says goodbye.
     pub port: u16,
     /// Its CURVE public key. Any 32 octets: whether they make a good key is not the format's business.
+    // ZRE-6
     pub key: Option<[u8; 32]>,
 }
 
@@ -93,6 +94,7 @@ impl Beacon {
         let uuid = array("beacon.uuid").map(PeerId::from_bytes);
         let plain = (uuid, number2("beacon.port"));
         let ((uuid, port), key) = match version {
+            // ZRE-5: the version gives the size.
             Self::PLAIN => whole("beacon", plain.map(|plain| (plain, None)), body)?,
             Self::CURVE => whole("beacon", (plain, array("beacon.key").map(Some)), body)?,
             other => {

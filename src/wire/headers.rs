@@ -39,6 +39,7 @@ impl Headers {
 
     /// Sets the value under a name, and returns the one it takes the place of.
     pub fn insert(&mut self, name: Text, value: LongText) -> Option<LongText> {
+        // ZRE-97
         self.0.insert(name, value)
     }
 

@@ -71,6 +71,7 @@ pub(crate) fn whole<'a, T>(
 ) -> Result<T, Malformed> {
     match parser.parse(input) {
         Ok(([], value)) => Ok(value),
+        // ZRE-92
         Ok((rest, _)) => Err(Malformed::new(
             field,
             Expected::End,
@@ -197,6 +198,7 @@ pub(crate) fn strings<'a>(
     limit: usize,
 ) -> impl Fn(&'a [u8]) -> Parsed<'a, BTreeSet<Text>> + Copy {
     let entry = move |input| {
+        // ZRE-96
         let (input, octets) = longstr_octets(field, Text::LIMIT)(input)?;
         Ok((input, bounded(field, share(frame, octets))?))
     };
@@ -227,6 +229,7 @@ fn entries<'a, T, C: Default + Extend<T>>(
 ) -> Parsed<'a, C> {
     let (mut input, count) = number4(field)(input)?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
+    // ZRE-95
     if count > limit {
         return refused(too_many(field, limit, count));
     }
@@ -316,6 +319,7 @@ pub(crate) fn put_longstr(out: &mut impl BufMut, octets: &[u8]) {
 /// Appends a set of strings, sorted.
 pub(crate) fn put_strings(out: &mut impl BufMut, strings: &BTreeSet<Text>) {
     put_count(out, strings.len());
+    // ZRE-97: sorted.
     for text in strings {
         put_longstr(out, text.as_bytes());
     }

@@ -77,6 +77,7 @@ macro_rules! octets {
             type Error = TooLong;
 
             fn try_from(octets: Bytes) -> Result<Self, TooLong> {
+                // ZRE-94
                 if octets.len() > Self::LIMIT {
                     return Err(TooLong {
                         octets: octets.len(),

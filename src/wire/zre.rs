@@ -31,6 +31,7 @@ mod id {
     pub(super) const LEAVE: u8 = 5;
     pub(super) const PING: u8 = 6;
     pub(super) const PING_OK: u8 = 7;
+    // ZRE-98: in no RFC.
     pub(super) const ELECT: u8 = 8;
     pub(super) const LEADER: u8 = 9;
     pub(super) const GOODBYE: u8 = 10;
@@ -251,6 +252,7 @@ impl Message {
             id::HELLO => Command::Hello(hello(&frame, body, limits)?),
             id::WHISPER => {
                 nothing("WHISPER", body)?;
+                // ZRE-90
                 Command::Whisper { content: frames }
             }
             id::SHOUT => Command::Shout {
@@ -294,8 +296,10 @@ impl Message {
                 nothing("GOODBYE", body)?;
                 Command::Goodbye
             }
+            // ZRE-73
             id => Command::Unknown(UnknownCommand(id)),
         };
+        // ZRE-93: what is left in `frames` is dropped.
         Ok(Self { sequence, command })
     }
 
@@ -461,6 +465,7 @@ fn prefix(frame: &[u8]) -> Result<(&[u8], (u8, u16)), Malformed> {
 #[cold]
 fn what_is_wrong(frame: &[u8]) -> Result<(&[u8], (u8, u16)), Malformed> {
     let fields = (
+        // ZRE-91
         exactly("signature", number2("signature"), SIGNATURE),
         number1("id"),
         exactly("version", number1("version"), VERSION),

@@ -94,6 +94,7 @@ impl Connection {
     pub fn new(now: Instant, config: Config) -> Self {
         let mechanism = Mechanism::new(config.security);
         let mut outbox = Outbox::default();
+        // ZMTP-1
         // All at once: RFC 37 "Version Negotiation", for those that do not speak older versions.
         outbox.push_octets(&Greeting::new(mechanism.name()).encode());
         Self {
@@ -178,6 +179,7 @@ impl Connection {
     /// The deadline of [`poll_timeout`](Self::poll_timeout) is reached; or it is not, then nothing happens.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.phase {
+            // ZMTP-38
             Phase::Greeting { deadline, .. } | Phase::Handshake { deadline, .. } => {
                 if *deadline <= now {
                     self.fail(Error::TimedOut(Timer::Handshake));
@@ -187,6 +189,7 @@ impl Connection {
                 Due::Nothing => {}
                 Due::Ping(ping) => {
                     // A PING that the peer did not even take off us yet says all that another would.
+                    // ZMTP-51
                     if self.ping.is_none() {
                         tracing::trace!(ttl = ping.ttl, "PING");
                         self.push_command(&Command::Ping(ping));
@@ -222,6 +225,7 @@ impl Connection {
     /// The connection is closed, or the message has no frames. Nothing was queued then.
     pub fn send(&mut self, message: Frames) -> Result<(), SendError> {
         if message.is_empty() {
+            // ZMTP-40
             return Err(SendError::NoFrames);
         }
         match self.phase {
@@ -229,6 +233,7 @@ impl Connection {
             Phase::Traffic { .. } => self.push_message(&message),
             Phase::Greeting { .. } | Phase::Handshake { .. } => {
                 self.waiting_octets += encoded_len(&message);
+                // ZMTP-37
                 self.waiting.push_back(message);
             }
         }
@@ -271,12 +276,14 @@ impl Connection {
             return;
         }
         tracing::debug!(%reason, "connection refused");
+        // ZMTP-73
         self.push_command(&Command::Error(reason.clone()));
         self.close(None);
     }
 
     /// Changes what the peer may send, from the next frame on that begins: a frame under way was let in already.
     pub fn set_limits(&mut self, limits: Limits) {
+        // ZMTP-64
         self.config.limits = limits;
     }
 
@@ -374,6 +381,7 @@ impl Connection {
 
     /// Queues a PONG, or notes it when one is queued: a peer that asks and does not read costs nothing.
     fn answer(&mut self, context: PingContext) {
+        // ZMTP-51
         if self.pong.is_some() {
             self.next_pong = Some(context);
             return;
@@ -429,10 +437,12 @@ impl Connection {
         }
         tracing::debug!(%error, "connection failed");
         if self.is_ready() {
+            // ZMTP-72
             // What was queued is of no use to anybody. Before, there is only greeting and handshake, and the peer may
             // need them to see what is wrong.
             self.outbox.clear();
         } else if let Error::Incompatible(Incompatible::SocketTypes { .. }) = error {
+            // ZMTP-34
             // RFC 37 "The Socket-Type Property": an ERROR tells it so that it does not come back.
             if let Ok(reason) = Text::try_from("Invalid socket type") {
                 self.outbox.push_command(&Command::Error(reason));
@@ -443,6 +453,7 @@ impl Connection {
     }
 
     fn close(&mut self, error: Option<Error>) {
+        // ZMTP-70
         self.phase = Phase::Closed { error };
         self.inbox = Inbox::default();
         self.parts = Frames::new();

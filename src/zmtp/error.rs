@@ -21,6 +21,7 @@ use crate::wire::{Malformed, Text};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+// ZMTP-71
 pub enum Error {
     /// The peer sent octets that do not follow the grammar.
     #[error("malformed: {0}")]

@@ -7,6 +7,7 @@ use crate::Instant;
 use crate::wire::zmtp::{Ping, PingContext, Version};
 
 /// The most tenths of a second that are told as time to live: C peers compute with it in a way that overflows beyond.
+// ZMTP-55
 const TTL_LIMIT: u16 = 655;
 
 /// The heartbeats of a connection whose handshake is over.
@@ -35,6 +36,7 @@ impl Heartbeats {
         paused: bool,
     ) -> Self {
         Self {
+            // ZMTP-53
             config: config.filter(|_| version >= Version::V3_1),
             heard: now,
             pinged: now,
@@ -61,6 +63,7 @@ impl Heartbeats {
 
     /// Nobody reads the connection from now on, or somebody does again.
     pub(super) fn set_paused(&mut self, now: Instant, paused: bool) {
+        // ZMTP-56
         if self.paused && !paused {
             self.handle_heard(now);
         }
@@ -76,6 +79,7 @@ impl Heartbeats {
                 let Some(config) = self.config else {
                     return Due::Nothing;
                 };
+                // ZMTP-52
                 if self.pong.is_none() {
                     self.pong = Some(now + config.timeout);
                 }
@@ -92,6 +96,7 @@ impl Heartbeats {
     pub(super) fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         let ping = self.config.and_then(|config| {
             if config.ttl.is_some() {
+                // ZMTP-55
                 // Whoever tells a time to live has to be heard within it, whatever it hears itself.
                 Some((self.pinged + config.interval, Timer::Ping))
             } else if self.pong.is_none() && !self.paused {

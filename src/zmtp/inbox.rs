@@ -9,6 +9,7 @@ use crate::wire::zmtp::{Decoded, FrameHeader, FrameKind};
 /// What is reserved at once for a frame under way: 4 MiB. Beyond, memory grows by doubling, so that a length that a
 /// peer only claims costs us at most this, and what it really sends costs at most twice as much. (Of what is reserved
 /// and not written, an operating system provides nothing.)
+// ZMTP-63
 const RESERVED_AT_ONCE: usize = 4 << 20;
 
 /// What a frame must lack for its buffer to be lent: 8 KiB. For less, a copy out of the buffer that all connections
@@ -105,6 +106,7 @@ impl Inbox {
         let Some(header) = self.header.next(input)? else {
             return Ok(None);
         };
+        // ZMTP-60
         let octets = admit(header)?;
         let kind = header.kind();
         if let Some((body, rest)) = input.split_at_checked(octets) {
@@ -225,6 +227,7 @@ impl PartialHeader {
 
     /// A header of which a part came before.
     #[cold]
+    // ZMTP-13
     fn join(&mut self, input: &mut &[u8]) -> Result<Option<FrameHeader>, Error> {
         loop {
             let octets = self.octets.get(..self.len).unwrap_or_default();

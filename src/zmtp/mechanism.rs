@@ -52,6 +52,7 @@ impl Mechanism {
     /// and both sides accept either order.
     pub(super) fn start(&mut self, ours: Metadata) -> Option<Command> {
         match self {
+            // ZMTP-30
             Self::Null => Some(Command::Ready(ours)),
         }
     }
@@ -60,6 +61,7 @@ impl Mechanism {
         match self {
             Self::Null => match Command::decode(body)? {
                 Command::Ready(theirs) => Ok(Step::Done(theirs)),
+                // ZMTP-32
                 _ => Err(unexpected("command before READY")),
             },
         }

@@ -24,6 +24,7 @@ pub(super) struct Outbox {
     copied: Vec<u8>,
     gone: usize,
     /// Bodies that are shared, in the order of the wire.
+    // ZMTP-41
     shared: VecDeque<Shared>,
     /// Octets of `copied` that come behind the last of `shared`.
     behind: usize,

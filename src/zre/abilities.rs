@@ -20,6 +20,7 @@ pub(super) fn has(peer: &Peer, ability: &str) -> bool {
     peer.headers.get(HEADER).is_some_and(|value| {
         value
             .as_bytes()
+            // ZRE-99
             .split(|octet| *octet == b' ')
             .any(|word| word == ability.as_bytes())
     })

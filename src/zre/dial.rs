@@ -160,6 +160,7 @@ impl Dial {
     /// Whether one who greets us again is to be greeted again: not when it answers our last HELLO, and never so often
     /// that two nodes could keep each other busy.
     pub(super) fn may_greet_again(&self, now: Instant) -> bool {
+        // ZRE-24
         let answer = self
             .greeted_at
             .is_none_or(|greeted| now - greeted < GREETING_PAUSE);

@@ -306,6 +306,7 @@ impl Node {
             .peer()
             .or(dial.expect)
             .is_some_and(|id| self.past.wraps_early(id));
+        // ZRE-10
         dial.begin(now, early);
         // HELLO carries the groups as they are now.
         dial.held
@@ -361,6 +362,7 @@ impl Node {
                     self.timers.set(Due::Dial(address), now + pause);
                 } else {
                     dial.failures = 0;
+                    // ZRE-60
                     self.begin_dial(now, address);
                 }
             }
@@ -376,6 +378,7 @@ impl Node {
                     .peers
                     .get(&id)
                     .is_none_or(|peer| peer.inbound.is_none());
+                // ZRE-60
                 if dial.is_given_up() && silent {
                     self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
                 } else {

@@ -19,6 +19,7 @@ use crate::wire::{Frames, Malformed};
 use crate::{Instant, PeerId};
 
 /// Links that carry the same identity and are not the peer's: a DEALER that reconnects needs one.
+// ZRE-27
 const CANDIDATES: usize = 4;
 
 impl Node {
@@ -71,6 +72,7 @@ impl Node {
     }
 
     fn identify(&mut self, link: LinkId, identity: &[u8]) {
+        // ZRE-18
         let Some(id) = PeerId::from_identity(identity).filter(|id| *id != self.id) else {
             debug!(%link, "not the identity of a peer");
             return self.close(link);
@@ -104,6 +106,7 @@ impl Node {
         match self.links.get(link) {
             Some(Role::Inbound(inbound)) => match inbound.stage {
                 Stage::Held(..) => false,
+                // ZRE-80
                 Stage::Current(id) => !self.inbox.is_full(id, &self.config.limits),
                 // Those who come and go while the application takes nothing are events as well.
                 Stage::Unproved(_) => !self.inbox.is_full_of_all(&self.config.limits),
@@ -131,6 +134,7 @@ impl Node {
     /// A whole message came over a link.
     pub fn handle_message(&mut self, now: Instant, link: LinkId, message: Frames) {
         self.counters.messages_received += 1;
+        // ZRE-19
         // A mailbox has nothing to say on the link that we made to it.
         let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
@@ -216,12 +220,15 @@ impl Node {
             if same && answer && is_same(&record.card, hello) {
                 self.refresh(now, link, id, message);
             } else if same || closed {
+                // ZRE-20
                 self.replace(now, link, id, message);
             } else {
+                // ZRE-21
                 self.hold(link, id, message);
                 self.challenge_takeover(now, id, link);
             }
         } else if record.inbound.is_some() {
+            // ZRE-22
             self.hold(link, id, message);
             self.challenge_takeover(now, id, link);
         } else if record.receiver.expects(message.sequence) {
@@ -229,6 +236,7 @@ impl Node {
             self.hear(now, link, id, message);
         } else if record.remote.ip() == remote.ip() {
             let (expected, found) = (record.receiver.expected(), message.sequence);
+            // ZRE-23
             self.exit(now, id, ExitReason::Lost(Lost::Gap { expected, found }));
             self.close(link);
         } else {
@@ -306,6 +314,7 @@ impl Node {
             debug!(%link, endpoint = %hello.endpoint, "no endpoint of a peer");
             return self.close(link);
         };
+        // ZRE-26
         let first = message.sequence == FIRST;
         // ZRE-11. Whoever greets from the address where it is to be dialled is there, whatever was rumoured before: it is worth
         // a try. Two nodes that shun each other by turns would never meet.
@@ -429,6 +438,7 @@ impl Node {
         let Some(address) = self.greeted.remove(&id) else {
             return;
         };
+        // ZRE-82
         if self.peers.len() >= self.config.limits.peers {
             debug!(%id, "too many peers");
             self.counters.links_refused += 1;
@@ -634,6 +644,7 @@ impl Node {
         };
         if let Err(gap) = record.receiver.accept(sequence) {
             let (expected, found) = (gap.expected, gap.found);
+            // ZRE-71
             return self.exit(now, id, ExitReason::Lost(Lost::Gap { expected, found }));
         }
         record.heard = now;
@@ -669,6 +680,7 @@ impl Node {
             }
             Command::Join { group, .. } => self.peer_joined(now, id, group),
             Command::Leave { group, .. } => self.peer_left(id, &group),
+            // ZRE-76
             Command::Ping => self.say_if_room(address, Command::PingOk),
             Command::PingOk => self.answered(now, id),
             Command::Goodbye => {
@@ -699,6 +711,7 @@ impl Node {
         if record.groups.contains(&group) {
             return;
         }
+        // ZRE-83
         if record.groups.len() >= self.config.limits.groups_per_peer {
             return self.exit(now, id, ExitReason::Lost(Lost::Limit("groups of a peer")));
         }
@@ -751,6 +764,7 @@ impl Node {
                 stage: Stage::Current(id),
                 ..
             })) => {
+                // ZRE-84
                 self.exit(now, id, ExitReason::Lost(Lost::Garbled));
             }
             Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),

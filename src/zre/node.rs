@@ -271,6 +271,7 @@ impl Node {
     /// Joins a group and tells every peer. Nothing happens when the node is in it already.
     pub fn join(&mut self, now: Instant, group: &Text) {
         if !self.stopping && self.groups.insert(group.clone()) {
+            // ZRE-72
             self.status = self.status.wrapping_add(1);
             let status = self.status;
             self.tell_all(now, |group| Command::Join { group, status }, group);
@@ -280,6 +281,7 @@ impl Node {
     /// Leaves a group and tells every peer. Nothing happens when the node is not in it.
     pub fn leave(&mut self, now: Instant, group: &Text) {
         if !self.stopping && self.groups.remove(group) {
+            // ZRE-72
             self.status = self.status.wrapping_add(1);
             let status = self.status;
             self.tell_all(now, |group| Command::Leave { group, status }, group);
@@ -367,6 +369,7 @@ impl Node {
         let able: Vec<_> = self
             .peers
             .values()
+            // ZRE-98
             .filter(|record| record.elects || abilities::has(&record.card, abilities::GOODBYE))
             .map(|record| record.address)
             .collect();
@@ -398,6 +401,7 @@ impl Node {
     /// The last thing that a node does: C Zyre drops whoever says goodbye in a beacon at once, with all that is still on its
     /// way, so that this comes after everything else.
     pub(super) fn say_goodbye(&mut self) {
+        // ZRE-4
         self.broadcast(|_| 0);
         self.stopped = true;
     }
@@ -406,6 +410,7 @@ impl Node {
     pub(super) fn link_left(&mut self, now: Instant, link: LinkId) {
         if self.leaving.remove(&link) && self.leaving.is_empty() {
             if self.config.beacons {
+                // ZRE-4
                 self.timers.set(Due::Goodbye, now + LAST_WORDS);
             } else {
                 self.stopped = true;
@@ -429,6 +434,7 @@ impl Node {
             endpoint,
         });
         self.interfaces.insert(id, interface);
+        // ZRE-1
         self.broadcast_on(id, |interface| interface.port);
         id
     }
@@ -540,6 +546,7 @@ impl Node {
         let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
+        // ZRE-19
         let link = dial.up().filter(|_| dial.asked.is_none());
         let Some(link) = link else {
             match &command {
@@ -563,6 +570,7 @@ impl Node {
             dial.sender.wrap_late();
         }
         if dial.sender.is_unsure() {
+            // ZRE-70
             // A peer that wraps early ends the conversation at the number that comes now: that is not to cost a message.
             if !matches!(command, Command::Ping) {
                 self.say(address, Command::Ping);
@@ -601,6 +609,7 @@ impl Node {
         if content.octets() > limit || content.len() >= self.config.limits.message_frames {
             return Err(SendError::TooLarge { limit });
         }
+        // ZRE-74
         if content.is_empty() {
             content.push(crate::Bytes::new());
         }
@@ -612,6 +621,7 @@ impl Node {
         let Some(dial) = self.dials.get_mut(address) else {
             return false;
         };
+        // ZRE-81
         let room = dial.queued_messages == 0
             || (dial.queued_messages < limits.send_messages
                 && dial.queued_octets.saturating_add(octets) <= limits.send_octets);
@@ -627,6 +637,7 @@ impl Node {
         let interface = self
             .interfaces
             .values()
+            // ZRE-103
             .find(|interface| Some(interface.address) == local)
             .or_else(|| self.interfaces.values().next());
         let mut headers = self.config.headers.clone();
@@ -692,10 +703,12 @@ impl Node {
     }
 
     fn broadcast_on(&mut self, id: InterfaceId, port: impl Fn(&Interface) -> u16) {
+        // ZRE-9
         if let (true, Some(interface)) = (self.config.beacons, self.interfaces.get(&id)) {
             let beacon = Beacon {
                 uuid: self.id,
                 port: port(interface),
+                // ZRE-7
                 key: None,
             };
             let interface = id;

@@ -189,6 +189,7 @@ mod tests {
 
     #[test]
     fn a_late_beacon_does_not_revive_who_said_goodbye() {
+        // ZRE-42
         let mut past = Past::default();
         let now = Instant::from_millis(1_000);
         past.bury(now, ID, address(1), Some(Duration::from_secs(3)), false);
@@ -199,6 +200,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_comes_and_goes_is_dialled_with_growing_pauses() {
+        // ZRE-24
         let mut past = Past::default();
         let mut now = Instant::from_millis(1_000);
         let mut pauses = alloc::vec::Vec::new();

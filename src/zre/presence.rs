@@ -47,6 +47,7 @@ impl Node {
             Ok(beacon) => self.handle_beacon(now, source, &beacon),
             Err(malformed) => {
                 trace!(%source, %malformed, "no beacon");
+                // ZRE-2
                 self.counters.datagrams_malformed += 1;
             }
         }
@@ -56,17 +57,21 @@ impl Node {
     pub fn handle_beacon(&mut self, now: Instant, source: SocketAddr, beacon: &Beacon) {
         let &Beacon { uuid, port, key } = beacon;
         if key.is_some() {
+            // ZRE-2
             // A secure node: it would not talk with us, nor we with it.
             return;
         }
+        // ZRE-3, ZRE-9
         if uuid == self.id || self.is_stopping() || !self.config.beacons {
             return;
         }
+        // ZRE-8
         let mut address = source;
         address.set_port(port);
         if port == 0 {
             return self.goodbye_beacon(now, uuid, source);
         }
+        // ZRE-3
         if self.is_own(address) {
             return;
         }
@@ -78,6 +83,7 @@ impl Node {
                 .get(record.address)
                 .is_some_and(|dial| dial.up().is_some());
             let up = record.inbound.is_some() && dialled;
+            // ZRE-50
             let silent = now - record.spoke >= self.config.expired_timeout;
             let gone = record.inbound.is_none() && !dialled && record.address != address;
             if from_there && up && !silent {
@@ -108,6 +114,7 @@ impl Node {
             Some(Owner::Peer(holder)) => self.challenge_claim(now, holder, Claim::Beacon(uuid)),
             Some(Owner::Greeted { .. }) => {}
             Some(Owner::Nobody) => self.expect(address, uuid),
+            // ZRE-10
             None => self.dial_hint(now, address, uuid),
         }
     }
@@ -135,6 +142,7 @@ impl Node {
 
     pub(super) fn challenge_goodbye(&mut self, now: Instant, id: PeerId) {
         if let Some(record) = self.peers.get_mut(&id) {
+            // ZRE-40, ZRE-41
             record.farewell = Some(now);
         }
         self.challenge(now, id, |challenge| challenge.goodbye = true);
@@ -151,6 +159,7 @@ impl Node {
         if waits {
             return self.close(link);
         }
+        // ZRE-21, ZRE-22
         self.challenge(now, id, |challenge| challenge.takeover = Some(link));
     }
 
@@ -163,6 +172,7 @@ impl Node {
             .and_then(|challenge| challenge.claim);
         match (waits, claim) {
             (None | Some(Claim::Beacon(_)), _) => {
+                // ZRE-30
                 self.challenge(now, id, |challenge| challenge.claim = Some(claim));
             }
             (Some(Claim::Hello(_)), Claim::Hello(link)) => self.close(link),
@@ -203,6 +213,7 @@ impl Node {
         if record.challenge.is_some() {
             self.doubt_confirmed(now, id);
         } else if record.farewell.is_some_and(|said| now - said < FAREWELL) {
+            // ZRE-41
             self.exit(now, id, ExitReason::Left);
         } else if gone {
             self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
@@ -302,6 +313,7 @@ impl Node {
         if let Some(link) = record.inbound
             && self.paused.contains(&link)
         {
+            // ZRE-52
             // We do not read it, so its silence says nothing; ours would, so it is told that we live.
             record.heard = now;
             let address = record.address;
@@ -377,6 +389,7 @@ impl Node {
             self.timers.set(Due::Overrun(id), deadline);
             return self.say_held(address);
         }
+        // ZRE-81
         self.exit(now, id, ExitReason::Overrun);
     }
 
@@ -423,6 +436,7 @@ impl Node {
         for due in [Due::Presence(id), Due::Challenge(id), Due::Overrun(id)] {
             self.timers.cancel(due);
         }
+        // ZRE-42
         let tombstone = (reason == ExitReason::Left).then_some(TOMBSTONE);
         let early = record.receiver.wraps_early();
         self.past.bury(now, id, record.address, tombstone, early);
@@ -458,6 +472,7 @@ impl Node {
                 Some(Role::Inbound(inbound)) => match inbound.stage {
                     Stage::Current(id) => {
                         let asked = all || taken_from == Some(id);
+                        // ZRE-80
                         (asked && self.inbox.has_room(id, limits)).then_some((link, Some(id)))
                     }
                     Stage::Unproved(_) => all.then_some((link, None)),
@@ -477,6 +492,7 @@ impl Node {
     // ---- time
 
     /// As if the clock had stood still, except for what the node does by itself.
+    // ZRE-53
     fn overslept(&mut self, now: Instant, late: Duration) {
         debug!(%now, ?late, "overslept");
         self.timers

@@ -28,6 +28,7 @@ impl Sender {
     pub(crate) fn take(&mut self) -> u16 {
         let sequence = self.next;
         let next = sequence.wrapping_add(1);
+        // ZRE-70
         self.next = if self.early && next == LAST { 0 } else { next };
         sequence
     }
@@ -84,6 +85,7 @@ impl Receiver {
     }
 
     pub(crate) const fn expects(&self, found: u16) -> bool {
+        // ZRE-70
         found == self.expected || (self.expected == LAST && found == 0)
     }
 
@@ -118,6 +120,7 @@ mod tests {
 
     #[test]
     fn both_conventions_of_wrapping_are_accepted() {
+        // ZRE-70
         assert!(!run(greeted(false), Receiver::new(), 200_000).wraps_early());
         assert!(run(greeted(true), Receiver::new(), 200_000).wraps_early());
     }

@@ -102,6 +102,7 @@ fn an_interface_in_use_is_told_as_an_event() {
 
 #[test]
 fn an_advertised_endpoint_is_what_peers_are_told() {
+    // ZRE-103
     let endpoint = "tcp://203.0.113.7:5000";
     let alice = node("alice", 0).advertise(endpoint).start().unwrap();
     assert_eq!(alice.endpoints(), [endpoint]);

@@ -172,6 +172,7 @@ impl Command {
                 Found::Octets(0),
             ));
         };
+        // ZMTP-20
         if length == 0 {
             return Err(Malformed::new(
                 "command.name",
@@ -200,6 +201,7 @@ impl Command {
                     let (input, length) = number1("ERROR.reason")(input)?;
                     octets("ERROR.reason", length.into())(input)
                 };
+                // ZMTP-25
                 Self::Error(text("ERROR.reason", whole("ERROR", reason, data)?)?)
             }
             name::PING => {
@@ -213,6 +215,7 @@ impl Command {
                         ));
                     }
                 };
+                // ZMTP-26
                 let context = PingContext::decode("PING.context", data)?;
                 Self::Ping(Ping { ttl, context })
             }

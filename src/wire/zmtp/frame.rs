@@ -107,6 +107,7 @@ impl FrameHeader {
             FrameKind::More => MORE,
             FrameKind::Last => 0,
         };
+        // ZMTP-11
         if let Ok(octets) = u8::try_from(self.octets) {
             out.put_slice(&[flags, octets]);
         } else {
@@ -127,6 +128,7 @@ impl FrameHeader {
                 lacking: Self::SHORTEST,
             });
         };
+        // ZMTP-10
         let kind = match flags & !LONG {
             0 => FrameKind::Last,
             MORE => FrameKind::More,
@@ -151,6 +153,7 @@ impl FrameHeader {
             });
         };
         let octets = u64::from_be_bytes(*octets);
+        // ZMTP-12
         if octets > Self::LIMIT {
             return Err(Malformed::new(
                 "frame.size",

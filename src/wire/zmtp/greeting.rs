@@ -196,6 +196,7 @@ impl Greeting {
     /// The greeting of this crate: version 3.1, not as server, the padding zero.
     pub const fn new(mechanism: MechanismName) -> Self {
         Self {
+            // ZMTP-1
             version: Version::V3_1,
             mechanism,
             as_server: false,
@@ -226,15 +227,19 @@ impl Greeting {
     pub fn decode(stream: &[u8]) -> Result<Decoded<Self>, GreetingError> {
         match stream.first() {
             None | Some(&Self::SIGNATURE_BEGIN) => {}
+            // ZMTP-4
             Some(_) => return Err(GreetingError::Outdated(Revision::Unversioned)),
         }
+        // ZMTP-2
         let after_padding = stream.get(1 + Self::PADDING..).unwrap_or_default();
         match after_padding.first() {
             None | Some(&Self::SIGNATURE_END) => {}
             // The flags of a frame of ZMTP 1.0: its first bit is MORE.
+            // ZMTP-4
             Some(flags) if flags & 1 == 0 => {
                 return Err(GreetingError::Outdated(Revision::Unversioned));
             }
+            // ZMTP-5
             Some(&other) => {
                 return Err(GreetingError::Malformed(Malformed::new(
                     "greeting.signature",
@@ -247,6 +252,7 @@ impl Greeting {
         if let Some(&major) = after_signature.first()
             && major < Version::V3_0.major
         {
+            // ZMTP-3, ZMTP-4
             return Err(GreetingError::Outdated(Revision::Major(major)));
         }
         let ([major, minor, rest @ ..], true) = (after_signature, stream.len() >= Self::OCTETS)

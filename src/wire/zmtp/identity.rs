@@ -57,6 +57,7 @@ impl Identity {
                 octets: octets.len(),
             });
         }
+        // ZMTP-35
         if octets.first() == Some(&0) {
             return Err(InvalidIdentity::Reserved);
         }

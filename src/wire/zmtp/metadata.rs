@@ -74,6 +74,7 @@ impl Metadata {
     /// The value of the first property of this name, in whichever case.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter()
+            // ZMTP-24
             .find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
     }
@@ -100,6 +101,7 @@ impl Metadata {
     /// A name of no octets, a value of more than 2³¹−1, or octets that lack.
     pub fn decode(input: &[u8]) -> Result<Self, Malformed> {
         let mut rest = input;
+        // ZMTP-23
         while !rest.is_empty() {
             (rest, _) = match property(rest) {
                 Ok(parsed) => parsed,

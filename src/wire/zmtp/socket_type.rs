@@ -34,6 +34,7 @@ macro_rules! socket_types {
             }
 
             /// Whether the two make a legal pair. It is the same from both sides.
+            // ZMTP-34
             pub const fn may_talk_to(self, peer: Self) -> bool {
                 match self {
                     $(Self::$variant => matches!(peer, $(Self::$peer)|*),)*
@@ -94,6 +95,7 @@ impl SocketType {
         Self::ALL
             .iter()
             .copied()
+            // ZMTP-33
             .find(|kind| kind.as_str().as_bytes() == value)
             .ok_or(Malformed::new(
                 "READY.Socket-Type",

@@ -28,6 +28,7 @@ fn header_octets(header: FrameHeader) -> Vec<u8> {
 
 #[test]
 fn a_body_of_255_octets_has_a_short_header_and_one_of_256_a_long_one() {
+    // ZMTP-11
     let short = header_octets(header(FrameKind::Last, 255));
     assert_eq!(short, [0, 255]);
     let long = header_octets(header(FrameKind::More, 256));
@@ -37,6 +38,7 @@ fn a_body_of_255_octets_has_a_short_header_and_one_of_256_a_long_one() {
 
 #[test]
 fn a_long_header_before_a_short_body_is_read() {
+    // ZMTP-11
     let octets = [2, 0, 0, 0, 0, 0, 0, 0, 5, b'h'];
     let value = header(FrameKind::Last, 5);
     assert_eq!(
@@ -47,6 +49,7 @@ fn a_long_header_before_a_short_body_is_read() {
 
 #[test]
 fn flags_are_those_of_the_grammar_and_no_others() {
+    // ZMTP-10
     for flags in 0..=u8::MAX {
         let octets = [flags, 0, 0, 0, 0, 0, 0, 0, 0];
         let allowed = [0, 1, 2, 3, 4, 6].contains(&flags);
@@ -58,6 +61,7 @@ fn flags_are_those_of_the_grammar_and_no_others() {
 
 #[test]
 fn a_size_with_the_top_bit_is_malformed() {
+    // ZMTP-12
     let size = 1_u64 << 63;
     let below = [&[2][..], &(size - 1).to_be_bytes()].concat();
     let value = header(FrameKind::Last, FrameHeader::LIMIT);
@@ -111,6 +115,7 @@ fn a_greeting_that_is_not_whole_says_how_much_lacks() {
 
 #[test]
 fn the_legal_pairs_are_those_of_the_table_and_symmetric() {
+    // ZMTP-34
     use SocketType::*;
     let pairs = [
         (Req, Rep),
@@ -159,6 +164,7 @@ fn commands_stand_on_the_wire_as_the_grammar_has_them() {
 
 #[test]
 fn a_ping_has_a_time_to_live_and_at_most_16_octets_of_context() {
+    // ZMTP-26
     let field = |body: &[u8]| Command::decode(body).map_err(|error| error.field);
     assert_eq!(field(b"\x04PING"), Err("PING.ttl"));
     assert_eq!(field(b"\x04PING\x00"), Err("PING.ttl"));
@@ -174,6 +180,7 @@ fn a_ping_has_a_time_to_live_and_at_most_16_octets_of_context() {
 
 #[test]
 fn a_command_has_a_name_and_an_error_has_its_reason_and_no_more() {
+    // ZMTP-20, ZMTP-25
     let error = |body: &[u8]| Command::decode(body).unwrap_err();
     assert_eq!(error(b"").field, "command.name");
     assert_eq!(error(b"\x00").field, "command.name");
@@ -194,6 +201,7 @@ fn other_commands_cannot_pass_for_known_ones() {
 
 #[test]
 fn a_property_has_a_name_of_1_to_255_octets() {
+    // ZMTP-23
     assert_eq!(Metadata::new().with("", b"x"), Err(InvalidProperty));
     let longest = "n".repeat(255);
     assert!(Metadata::new().with(&longest, b"").is_ok());
@@ -205,6 +213,7 @@ fn a_property_has_a_name_of_1_to_255_octets() {
 
 #[test]
 fn the_first_of_two_properties_of_a_name_counts() {
+    // ZMTP-24
     let metadata = Metadata::new()
         .with("name", b"1")
         .and_then(|metadata| metadata.with("NAME", b"2"))

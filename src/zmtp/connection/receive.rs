@@ -61,6 +61,7 @@ impl Connection {
             }
         };
         let ours = self.mechanism.name();
+        // ZMTP-6
         if greeting.mechanism != ours {
             let theirs = greeting.mechanism;
             return Err(Incompatible::Mechanism { ours, theirs }.into());
@@ -71,6 +72,7 @@ impl Connection {
             deadline: *deadline,
         };
         let about_us = about(&self.config);
+        // ZMTP-30
         if let Some(command) = self.mechanism.start(about_us) {
             self.outbox.push_command(&command);
         }
@@ -89,6 +91,7 @@ impl Connection {
         };
         let Frame { kind, body } = self.mechanism.open(frame)?;
         match kind {
+            // ZMTP-22, ZMTP-42
             FrameKind::Command => self.handle_command(now, body.as_slice(), newest)?,
             FrameKind::More => {
                 let body = body.into_bytes();
@@ -104,6 +107,7 @@ impl Connection {
                     self.parts.push(body);
                     mem::take(&mut self.parts)
                 };
+                // ZMTP-40
                 self.events.push(Event::Message(message));
             }
         }
@@ -113,6 +117,7 @@ impl Connection {
     /// A command of the handshake: only commands are admitted there.
     fn handle_handshake(&mut self, now: Instant, body: &[u8]) -> Result<(), Error> {
         if Command::split(body)?.0 == b"ERROR" {
+            // ZMTP-36
             return Err(refusal(body));
         }
         let Step::Done(metadata) = self.mechanism.handle_command(body)?;
@@ -131,6 +136,7 @@ impl Connection {
             metadata,
         });
         self.waiting_octets = 0;
+        // ZMTP-37
         for message in mem::take(&mut self.waiting) {
             self.push_message(&message);
         }
@@ -144,12 +150,15 @@ impl Connection {
             Expected::What("the property"),
             Found::What("none"),
         ))?;
+        // ZMTP-33
         let theirs = SocketType::decode(theirs)?;
         let ours = self.config.socket_type;
+        // ZMTP-34
         if !ours.may_talk_to(theirs) {
             return Err(Incompatible::SocketTypes { ours, theirs }.into());
         }
         let identity = metadata.get(Metadata::IDENTITY).unwrap_or_default();
+        // ZMTP-35
         let identity = Identity::try_from(identity).map_err(|error| {
             Malformed::new(
                 "READY.Identity",
@@ -173,15 +182,21 @@ impl Connection {
             Command::Ping(ping) => {
                 // RFC 37 "Connection Heartbeating": dead when nothing more comes. If more came, it is not.
                 if let (true, Phase::Traffic { heartbeats }) = (newest, &mut self.phase) {
+                    // ZMTP-54
                     heartbeats.handle_ttl(now, ping.ttl);
                 }
+                // ZMTP-50
                 self.answer(ping.context);
             }
             // That something came was noted.
+            // ZMTP-21
             Command::Pong(_) | Command::Other(_) => {}
             // A peer that says READY before it sees ours may find out afterwards that it does not want us.
+            // ZMTP-36
             Command::Error(reason) => return Err(Error::Refused { reason }),
+            // ZMTP-32
             Command::Ready(_) => return Err(unexpected("second READY")),
+            // ZMTP-43
             Command::Subscribe(prefix) if publishes => self.events.push(Event::Subscribe(prefix)),
             Command::Cancel(prefix) if publishes => self.events.push(Event::Cancel(prefix)),
             Command::Subscribe(_) | Command::Cancel(_) => {}
@@ -201,6 +216,7 @@ fn admit(
 ) -> Result<usize, Error> {
     let octets = usize::try_from(header.octets()).unwrap_or(usize::MAX);
     if header.kind() == FrameKind::Command {
+        // ZMTP-62
         return if octets > limits.command_octets {
             Err(over(
                 "command_octets",
@@ -212,15 +228,19 @@ fn admit(
         };
     }
     if !in_traffic {
+        // ZMTP-32
         return Err(unexpected("message before the end of the handshake"));
     }
+    // ZMTP-60
     if octets > limits.frame_octets {
         return Err(over("frame_octets", limits.frame_octets, header.octets()));
     }
     let message = parts_octets.saturating_add(octets);
+    // ZMTP-61
     if message > limits.message_octets {
         return Err(over("message_octets", limits.message_octets, wide(message)));
     }
+    // ZMTP-61
     if parts >= limits.message_frames {
         let found = wide(parts).saturating_add(1);
         return Err(over("message_frames", limits.message_frames, found));
@@ -239,6 +259,7 @@ fn about(config: &Config) -> Metadata {
         SocketType::Req | SocketType::Dealer | SocketType::Router
     );
     let metadata = match metadata {
+        // ZMTP-31
         Ok(metadata) if tells => metadata.with(Metadata::IDENTITY, &config.identity),
         other => other,
     };
