@@ -104,9 +104,10 @@ impl Node {
         match self.links.get(&link) {
             Some(Role::Inbound(inbound)) => match inbound.stage {
                 Stage::Held(..) => false,
-                Stage::Current(id) => !self.inbox.is_full(id, &self.config.limits),
                 // Those who come and go while the application takes nothing are events as well.
-                Stage::Unproved(_) => !self.inbox.is_full_of_all(&self.config.limits),
+                Stage::Current(id) | Stage::Unproved(id) => {
+                    !self.inbox.is_full(id, &self.config.limits)
+                }
                 Stage::New => true,
             },
             Some(Role::Outbound(_)) | None => true,
@@ -430,9 +431,14 @@ impl Node {
         let Some(address) = self.greeted.remove(&id) else {
             return;
         };
-        if self.peers.len() >= self.config.limits.peers {
-            debug!(%id, "too many peers");
-            self.counters.links_refused += 1;
+        let crowded = self.peers.len() >= self.config.limits.peers;
+        if crowded || self.inbox.is_full(id, &self.config.limits) {
+            debug!(%id, crowded, "not let in");
+            if crowded {
+                self.counters.links_refused += 1;
+            } else {
+                self.counters.entries_deferred += 1;
+            }
             self.own(address, Owner::Nobody);
             self.remove_dial(now, address);
             return self.close(link);
@@ -478,6 +484,9 @@ impl Node {
             newest: link,
             receiver: Receiver::new(),
             presence: Presence::Ready,
+            told: Presence::Ready,
+            untold: None,
+            entered: now,
             heard: now,
             spoke: now,
             challenge: None,
@@ -647,6 +656,10 @@ impl Node {
         }
         if recovered {
             self.recovered(now, id);
+        }
+        if self.untold.contains(&id) && !self.inbox.is_full(id, &self.config.limits) {
+            // First what happened before it said this.
+            self.tell(id);
         }
         let Some(record) = self.peers.get_mut(&id) else {
             return;
