@@ -146,7 +146,7 @@ pub struct Stack {
     /// Links that the node takes messages of again.
     resumed: VecDeque<LinkId>,
     timers: Timers<LinkId>,
-    /// Closing links, by when they are closed whatever they still have to send.
+    /// Closing and failed links, by when they are closed whatever they still have to send.
     closing: Timers<LinkId>,
     config: Config,
     /// The application was told that the node is stopped.
@@ -166,6 +166,11 @@ struct Link {
     paused: bool,
     /// The node has forgotten the link; what is queued goes out, then it is closed.
     closing: bool,
+    /// We made it.
+    dialled: bool,
+    /// It was dialled and failed: its last words go out, then it is closed, and only then the node is told, since it would dial
+    /// the same mailbox anew (ZRE-60).
+    failed: bool,
     /// The other side is a peer: what comes need not be weighed message by message.
     trusted: bool,
     /// Octets that came behind a message of a stranger which is still weighed. At most what one read brought.
@@ -177,11 +182,13 @@ struct Link {
 }
 
 impl Link {
-    fn new(connection: Connection, connected: bool) -> Self {
+    fn new(connection: Connection, dialled: bool) -> Self {
         Self {
             connection,
             signalled: false,
-            connected,
+            connected: !dialled,
+            dialled,
+            failed: false,
             paused: false,
             closing: false,
             trusted: false,
@@ -306,7 +313,7 @@ impl Stack {
         let link = self.node.handle_accepted(now, interface, remote);
         if let Some(link) = link {
             let connection = self.connection(now, SocketType::Router);
-            self.links.insert(link, Link::new(connection, true));
+            self.links.insert(link, Link::new(connection, false));
             self.watch(link);
         }
         self.settle(now);
@@ -389,7 +396,7 @@ impl Stack {
         if left == 0 {
             entry.signalled = false;
         }
-        if entry.closing {
+        if entry.closing || entry.failed {
             if left == 0 {
                 self.close(now, link);
             }
@@ -614,6 +621,12 @@ impl Stack {
                 }
                 Some(zmtp::Event::Closed(error)) => {
                     debug!(%link, %error, "closed");
+                    if entry.dialled && entry.connection.queued_octets() > 0 {
+                        entry.failed = true;
+                        signal(link, entry, &mut self.actions);
+                        self.closing.set(link, now + self.config.limits.linger);
+                        break;
+                    }
                     // First what it means: that the link is closed, by us, means nothing.
                     self.node.handle_garbled(now, link);
                     self.begin_close(now, link);
@@ -686,7 +699,7 @@ impl Stack {
                 }
                 zre::Action::Dial { link, address } => {
                     let connection = self.connection(now, SocketType::Dealer);
-                    self.links.insert(link, Link::new(connection, false));
+                    self.links.insert(link, Link::new(connection, true));
                     self.actions.push_back(Action::Dial { link, address });
                 }
                 zre::Action::Trust { link } => {

@@ -4,10 +4,11 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use atonce::wire::zre::{Command, UnknownCommand};
-use atonce::{Config, Frames, PeerId};
+use atonce::{Action, Config, Frames, Instant, PeerId, Stack};
 use support::{Lan, frames, names, text, two};
 
 const NOTHING: [&str; 0] = [];
@@ -1153,6 +1154,74 @@ fn all_links_cut_at_once_heal() {
     still_talk(&mut lan, alice, bob);
 }
 
+#[test]
+fn one_whose_link_ended_before_it_entered_has_a_second_to_speak() {
+    // ZRE-61
+    for comes_back in [false, true] {
+        let mut lan = Lan::new();
+        let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+        let link = lan.puppet_greets(puppet, alice);
+        let group = text("G");
+        lan.puppet_says(puppet, link, 2, Command::Join { group, status: 1 });
+        lan.run_until(|lan| lan.dials(alice) == 1);
+        // What came is held until our own link is up, and its end is there by then.
+        lan.puppet_closes(puppet, link);
+        if comes_back {
+            let again = lan.puppet_dials(puppet, alice);
+            lan.puppet_speaks(puppet, alice, again, 3);
+        }
+        lan.run_for(ms(900));
+        assert_eq!(
+            names(&lan.events(alice)),
+            ["enter puppet", "join puppet G"],
+            "comes back: {comes_back}"
+        );
+        lan.run_for(ms(200));
+        let told = names(&lan.events(alice));
+        if comes_back {
+            assert_eq!(told, NOTHING);
+        } else {
+            assert_eq!(
+                told,
+                ["exit puppet lost: its link was cut, 2 messages to it may be lost"]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_dial_that_failed_is_over_before_the_next_begins() {
+    // ZRE-60. Not a mailbox: it says something else, and does not read what we say.
+    let config = Config {
+        beacons: false,
+        ..Config::default()
+    };
+    let mut stack = Stack::new(Instant::ZERO, [7; 32], config);
+    let there = "tcp://10.0.0.9:80".parse().unwrap();
+    stack.connect(Instant::ZERO, &there);
+    let (mut now, mut open, mut dials) = (Instant::ZERO, BTreeSet::new(), 0);
+    while now < Instant::from_millis(10_000) {
+        while let Some(action) = stack.poll_action() {
+            match action {
+                Action::Dial { link, .. } => {
+                    assert!(open.is_empty(), "two links to one mailbox at {now}");
+                    open.insert(link);
+                    dials += 1;
+                    stack.handle_connected(now, link, "10.0.0.1:50000".parse().unwrap());
+                    stack.handle_received(now, link, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+                }
+                Action::Close { link } => {
+                    open.remove(&link);
+                }
+                _ => {}
+            }
+        }
+        now = stack.poll_timeout().unwrap().0;
+        stack.handle_timeout(now);
+    }
+    assert!(dials > 3, "{dials} tries");
+}
+
 // ---- floods and slowness
 
 #[test]
@@ -1364,7 +1433,6 @@ fn a_peer_is_contacted_by_its_endpoint_until_it_answers() {
 
 #[test]
 fn a_host_name_is_looked_up_by_the_embedder_and_again_when_it_fails() {
-    use atonce::{Action, Instant, Stack};
     let mut stack = Stack::new(Instant::ZERO, [1; 32], Config::default());
     let endpoint = "tcp://hub.example:5000".parse().unwrap();
     stack.connect(Instant::ZERO, &endpoint);

@@ -134,13 +134,10 @@ fn a_beacon_leads_to_its_source_and_the_port_in_it_and_a_greeting_begins_at_1() 
 /// What a node says on a link first, which is HELLO.
 fn greeting(node: &mut Node, link: LinkId) -> (u16, zre::Hello) {
     match node.poll_action() {
-        Some(Action::Send { link: on, message }) if on == link => {
-            let message = Message::decode(message, &zre::Limits::default()).unwrap();
-            match message.command {
-                Command::Hello(hello) => (message.sequence, hello),
-                other => panic!("{other:?}"),
-            }
-        }
+        Some(Action::Send { link: on, message }) if on == link => match message.command {
+            Command::Hello(hello) => (message.sequence, hello),
+            other => panic!("{other:?}"),
+        },
         other => panic!("{other:?}"),
     }
 }

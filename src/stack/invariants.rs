@@ -25,7 +25,8 @@ impl Stack {
                 timed.contains(&link),
                 "the deadline of {link}"
             );
-            assert_eq!(entry.closing, closing.contains(&link), "the end of {link}");
+            let ends = entry.closing || entry.failed;
+            assert_eq!(ends, closing.contains(&link), "the end of {link}");
             let wanted = entry.connection.poll_timeout().map(|(at, _)| at);
             assert!(
                 !entry.connected

@@ -113,6 +113,10 @@ pub struct Limits {
     pub receive_octets: usize,
     /// The same for all peers together: 256 MiB.
     pub receive_octets_total: usize,
+    /// Changes of one peer (ENTER, EXIT, EVASIVE, SILENT, RECOVERED) that wait for the application: 64, so that one whose
+    /// link is cut again and again is a page to read and not a book. Then further ones are told as one when the
+    /// application took half of them, and the peer is not read, nor let in anew, until then. An EXIT always is told.
+    pub changes_per_peer: usize,
     /// How long a stopping node tries to send what is queued: 1 s.
     pub linger: Duration,
 }
@@ -138,6 +142,7 @@ impl Default for Limits {
             send_deadline: Duration::from_secs(10),
             receive_octets: 8 * MIB,
             receive_octets_total: 256 * MIB,
+            changes_per_peer: 64,
             linger: Duration::from_secs(1),
         }
     }

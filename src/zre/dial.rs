@@ -225,11 +225,16 @@ impl Dial {
         }
     }
 
+    /// How many of the messages since HELLO are not known to have arrived.
+    pub(super) const fn unconfirmed(&self) -> u64 {
+        self.sent.saturating_sub(self.confirmed)
+    }
+
     /// The link is gone: what was not confirmed may be lost.
     pub(super) fn cut(&mut self) {
         self.state = State::Waiting;
         self.asked = None;
-        self.lost = self.sent.saturating_sub(self.confirmed);
+        self.lost = self.unconfirmed();
         self.pings.clear();
         self.queued_octets = 0;
         self.queued_messages = 0;

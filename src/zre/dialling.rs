@@ -9,7 +9,7 @@ use super::Action;
 use super::dial::{DIAL_DEADLINE, Dial, Owner, REDIAL_PAUSE, State};
 use super::inbound::Role;
 use super::node::{Due, Node};
-use super::{Event, ExitReason, Lost, Presence};
+use super::{ExitReason, Lost, Presence};
 use crate::net::{Cut, LinkId};
 use crate::wire::zre::Command;
 use crate::{Instant, PeerId};
@@ -274,24 +274,11 @@ impl Node {
         }
         if messages > 0 {
             debug!(%id, messages, "greeting anew after a cut");
-            let peer = record.card.clone();
             record.answer_until = Some(now + ANSWER);
             // Whoever enters is ready; if it is still silent that is told anew.
             record.presence = Presence::Ready;
-            let reason = ExitReason::Lost(Lost::LinkCut { messages });
-            self.counters.exits += 1;
-            self.counters.enters += 1;
-            self.inbox.push(Event::Exit {
-                peer: peer.clone(),
-                reason,
-            });
-            self.inbox.push(Event::Enter { peer: peer.clone() });
-            for group in &record.groups {
-                self.inbox.push(Event::Join {
-                    peer: peer.clone(),
-                    group: group.clone(),
-                });
-            }
+            record.untold = Some(record.untold.unwrap_or_default() + messages);
+            self.tell(id);
             self.greet_anew(now, address);
         }
         self.say_held(address);

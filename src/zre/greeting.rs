@@ -107,9 +107,10 @@ impl Node {
             Some(Role::Inbound(inbound)) => match inbound.stage {
                 Stage::Held(..) => false,
                 // ZRE-80
-                Stage::Current(id) => !self.inbox.is_full(id, &self.config.limits),
                 // Those who come and go while the application takes nothing are events as well.
-                Stage::Unproved(_) => !self.inbox.is_full_of_all(&self.config.limits),
+                Stage::Current(id) | Stage::Unproved(id) => {
+                    !self.inbox.is_full(id, &self.config.limits)
+                }
                 Stage::New => true,
             },
             Some(Role::Outbound(_)) | None => true,
@@ -439,9 +440,14 @@ impl Node {
             return;
         };
         // ZRE-82
-        if self.peers.len() >= self.config.limits.peers {
-            debug!(%id, "too many peers");
-            self.counters.links_refused += 1;
+        let crowded = self.peers.len() >= self.config.limits.peers;
+        if crowded || self.inbox.is_full(id, &self.config.limits) {
+            debug!(%id, crowded, "not let in");
+            if crowded {
+                self.counters.links_refused += 1;
+            } else {
+                self.counters.entries_deferred += 1;
+            }
             self.own(address, Owner::Nobody);
             self.remove_dial(now, address);
             return self.close(link);
@@ -487,6 +493,9 @@ impl Node {
             newest: link,
             receiver: Receiver::new(),
             presence: Presence::Ready,
+            told: Presence::Ready,
+            untold: None,
+            entered: now,
             heard: now,
             spoke: now,
             challenge: None,
@@ -657,6 +666,10 @@ impl Node {
         }
         if recovered {
             self.recovered(now, id);
+        }
+        if self.untold.contains(&id) && !self.inbox.is_full(id, &self.config.limits) {
+            // First what happened before it said this.
+            self.tell(id);
         }
         let Some(record) = self.peers.get_mut(&id) else {
             return;

@@ -206,6 +206,8 @@ pub struct Node {
     pub(super) targets: Vec<Target>,
     pub(super) past: Past,
     pub(super) inbox: Inbox,
+    /// Peers of which something is to be told when the application took what waits of them.
+    pub(super) untold: BTreeSet<PeerId>,
     pub(super) actions: VecDeque<Action>,
     pub(super) timers: Timers<Due>,
     pub(super) counters: Counters,
@@ -257,6 +259,7 @@ impl Node {
             targets: Vec::new(),
             past: Past::default(),
             inbox: Inbox::default(),
+            untold: BTreeSet::new(),
             actions: VecDeque::new(),
             timers,
             counters: Counters::default(),
@@ -395,6 +398,7 @@ impl Node {
         self.peers.clear();
         self.members.clear();
         self.targets.clear();
+        self.untold.clear();
         trace!(%now, "stopping");
     }
 
@@ -463,11 +467,14 @@ impl Node {
     /// The next event for the application. Taking events makes room for peers that wait to be read.
     #[must_use]
     pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
-        let (event, peer) = self.inbox.pop()?;
-        if !self.paused.is_empty() {
-            self.resume_readers(now, peer);
+        let taken = self.inbox.pop(&self.config.limits)?;
+        if !self.untold.is_empty() {
+            self.tell_untold(&taken);
         }
-        Some(event)
+        if !self.paused.is_empty() {
+            self.resume_readers(now, taken.peer);
+        }
+        Some(taken.event)
     }
 
     /// Whether an event waits.

@@ -8,6 +8,7 @@ use tracing::{debug, trace};
 
 use super::dial::{Dial, Owner, State};
 use super::inbound::{Role, Stage};
+use super::inbox::Taken;
 use super::node::{Due, Node};
 use super::record::{Challenge, Claim};
 use super::{Event, ExitReason, Lost, Presence};
@@ -97,6 +98,11 @@ impl Node {
             self.exit(now, uuid, ExitReason::Lost(Lost::Unreachable));
         }
         if self.greeted.contains_key(&uuid) || !self.past.may_dial(now, uuid, address) {
+            return;
+        }
+        if self.inbox.is_full(uuid, &self.config.limits) {
+            // ZRE-85: its next beacon comes soon.
+            self.counters.entries_deferred += 1;
             return;
         }
         if let Some(&other) = self.expected.get(&uuid)
@@ -190,6 +196,7 @@ impl Node {
             goodbye: false,
             takeover: None,
             claim: None,
+            hung_up: false,
         });
         doubt(challenge);
         let address = record.address;
@@ -217,7 +224,28 @@ impl Node {
             self.exit(now, id, ExitReason::Left);
         } else if gone {
             self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
+        } else if now - record.entered < CHALLENGE {
+            self.challenge_hung_up(now, id);
         }
+    }
+
+    /// ZRE-61. The link on which a peer greeted us ended right after it entered, perhaps before: what is held is not read, so that its
+    /// end is not seen. Whoever is there makes another one to answer.
+    fn challenge_hung_up(&mut self, now: Instant, id: PeerId) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        debug!(%id, "its link ended as soon as it entered");
+        record.challenge = Some(Challenge {
+            since: now,
+            goodbye: false,
+            takeover: None,
+            claim: None,
+            hung_up: true,
+        });
+        let address = record.address;
+        self.say(address, Command::Ping);
+        self.timers.set(Due::Challenge(id), now + CHALLENGE);
     }
 
     pub(super) fn challenge_due(&mut self, now: Instant, id: PeerId) {
@@ -282,8 +310,15 @@ impl Node {
             self.reconsider(now, link);
         }
         let Some(claim) = challenge.claim else {
+            let mute = self
+                .peers
+                .get(&id)
+                .is_some_and(|record| record.inbound.is_none());
             if challenge.goodbye {
                 self.exit(now, id, ExitReason::Left);
+            } else if challenge.hung_up && mute {
+                let messages = self.dials.get(address).map_or(0, Dial::unconfirmed);
+                self.exit(now, id, ExitReason::Lost(Lost::LinkCut { messages }));
             }
             return;
         };
@@ -335,21 +370,14 @@ impl Node {
             return self.exit(now, id, ExitReason::Expired);
         }
         let left = expired - silence;
-        let (address, peer) = (record.address, record.card.clone());
-        let event = match record.presence {
-            Presence::Ready => {
-                record.presence = Presence::Evasive;
-                Some(Event::Evasive { peer })
-            }
-            Presence::Evasive => {
-                record.presence = Presence::Silent;
-                Some(Event::Silent { peer })
-            }
-            Presence::Silent => None,
-        };
-        if let Some(event) = event {
+        let address = record.address;
+        if record.presence != Presence::Silent {
+            record.presence = match record.presence {
+                Presence::Ready => Presence::Evasive,
+                Presence::Evasive | Presence::Silent => Presence::Silent,
+            };
             trace!(%id, ?silence, "silent");
-            self.inbox.push(event);
+            self.tell(id);
         }
         let pause = self.jitter(REAP).min(left);
         self.timers.set(Due::Presence(id), now + pause);
@@ -369,10 +397,72 @@ impl Node {
         };
         if record.presence != Presence::Ready {
             record.presence = Presence::Ready;
-            let peer = record.card.clone();
-            self.inbox.push(Event::Recovered { peer });
+            self.tell(id);
             let at = now + self.quiet_time();
             self.timers.set(Due::Presence(id), at);
+        }
+    }
+
+    // ---- what the application is told
+
+    /// Tells what happened to a peer without a word of it: its link was cut, or it is silent, or no more. While too much of
+    /// it waits already this is put off, and what is put off is one thing, however often it happens (ZRE-85).
+    pub(super) fn tell(&mut self, id: PeerId) {
+        if self.inbox.is_full(id, &self.config.limits) {
+            if !self.untold.insert(id) {
+                self.counters.changes_merged += 1;
+            }
+            return;
+        }
+        self.untold.remove(&id);
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let peer = &record.card;
+        if let Some(messages) = record.untold.take() {
+            self.counters.exits += 1;
+            self.counters.enters += 1;
+            self.inbox.push(Event::Exit {
+                peer: peer.clone(),
+                reason: ExitReason::Lost(Lost::LinkCut { messages }),
+            });
+            self.inbox.push(Event::Enter { peer: peer.clone() });
+            for group in &record.groups {
+                self.inbox.push(Event::Join {
+                    peer: peer.clone(),
+                    group: group.clone(),
+                });
+            }
+            // Whoever enters is ready.
+            record.told = Presence::Ready;
+        }
+        while record.told != record.presence {
+            let peer = peer.clone();
+            let (told, event) = match (record.told, record.presence) {
+                (_, Presence::Ready) => (Presence::Ready, Event::Recovered { peer }),
+                (Presence::Ready, _) => (Presence::Evasive, Event::Evasive { peer }),
+                _ => (record.presence, Event::Silent { peer }),
+            };
+            record.told = told;
+            self.inbox.push(event);
+        }
+    }
+
+    /// Tells what was put off until the application took something.
+    pub(super) fn tell_untold(&mut self, taken: &Taken) {
+        let limits = &self.config.limits;
+        let due: Vec<_> = if taken.halved {
+            let untold = self.untold.iter().copied();
+            untold
+                .filter(|id| self.inbox.has_room(*id, limits))
+                .collect()
+        } else {
+            let peer = taken.peer.into_iter();
+            peer.filter(|id| self.untold.contains(id) && self.inbox.has_room(*id, limits))
+                .collect()
+        };
+        for id in due {
+            self.tell(id);
         }
     }
 
@@ -445,6 +535,7 @@ impl Node {
             dial.lose_owner();
         }
         self.counters.exits += 1;
+        self.untold.remove(&id);
         self.inbox.push(Event::Exit {
             peer: record.card,
             reason,
@@ -465,17 +556,15 @@ impl Node {
     pub(super) fn resume_readers(&mut self, now: Instant, taken_from: Option<PeerId>) {
         let limits = &self.config.limits;
         let all = self.inbox.total() <= limits.receive_octets_total / 2;
+        let asked = |id| (all || taken_from == Some(id)) && self.inbox.has_room(id, limits);
         let readable: Vec<_> = self
             .paused
             .iter()
             .filter_map(|&link| match self.links.get(link) {
                 Some(Role::Inbound(inbound)) => match inbound.stage {
-                    Stage::Current(id) => {
-                        let asked = all || taken_from == Some(id);
-                        // ZRE-80
-                        (asked && self.inbox.has_room(id, limits)).then_some((link, Some(id)))
-                    }
-                    Stage::Unproved(_) => all.then_some((link, None)),
+                    // ZRE-80
+                    Stage::Current(id) => asked(id).then_some((link, Some(id))),
+                    Stage::Unproved(id) => asked(id).then_some((link, None)),
                     Stage::New | Stage::Held(..) => None,
                 },
                 Some(Role::Outbound(_)) | None => None,

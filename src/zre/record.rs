@@ -21,6 +21,8 @@ pub(super) struct Challenge {
     pub(super) takeover: Option<LinkId>,
     /// Somebody else says that the peer's endpoint is theirs.
     pub(super) claim: Option<Claim>,
+    /// Its link ended right after it entered.
+    pub(super) hung_up: bool,
 }
 
 /// Who says that an endpoint is theirs.
@@ -46,6 +48,12 @@ pub(super) struct Record {
     pub(super) newest: LinkId,
     pub(super) receiver: Receiver,
     pub(super) presence: Presence,
+    /// What the application was told that it is.
+    pub(super) told: Presence,
+    /// Our link to it was cut, and so many messages to it may be lost; the application is not told yet.
+    pub(super) untold: Option<u64>,
+    /// When it entered.
+    pub(super) entered: Instant,
     /// When it was heard of last, by a message or a beacon.
     pub(super) heard: Instant,
     /// When the last message of it came.

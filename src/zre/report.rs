@@ -87,4 +87,8 @@ pub struct Counters {
     pub datagrams_malformed: u64,
     /// How often a link was not read for a while because the application was slow.
     pub pauses: u64,
+    /// Cuts of links and changes of presence that were told as one with others, because the application took nothing.
+    pub changes_merged: u64,
+    /// Nodes that were not let in, or not looked for, because the application took nothing.
+    pub entries_deferred: u64,
 }

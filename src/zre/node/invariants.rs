@@ -5,7 +5,6 @@ use alloc::collections::BTreeSet;
 
 use super::super::dial::{Dial, Owner, State};
 use super::super::inbound::{Role, Stage};
-use super::super::inbox::Inbox;
 use super::super::record::Claim;
 use super::{Due, Node};
 use crate::net::LinkId;
@@ -18,7 +17,7 @@ impl Node {
         self.check_peers();
         self.check_timers();
         self.check_bounds();
-        self.inbox.check();
+        self.inbox.check(&self.config.limits);
     }
 
     /// The links that the node knows.
@@ -166,6 +165,16 @@ impl Node {
                 assert!(member, "{id} is not found in {group}");
             }
         }
+        for (id, record) in &self.peers {
+            let behind = record.untold.is_some() || record.told != record.presence;
+            assert!(
+                !behind || self.untold.contains(id),
+                "what happened to {id} is never told"
+            );
+        }
+        for id in &self.untold {
+            assert!(self.peers.contains_key(id), "{id} is gone, and told so");
+        }
         for (group, members) in &self.members {
             assert!(!members.is_empty(), "{group} is empty");
             for id in members {
@@ -247,10 +256,5 @@ impl Node {
             );
         }
         assert!(self.past.is_bounded(), "memory of the past");
-        assert!(
-            self.inbox.total() <= limits.receive_octets_total + Inbox::slack(limits),
-            "{} octets of events wait",
-            self.inbox.total()
-        );
     }
 }

@@ -1,0 +1,285 @@
+//! What waits for an application that takes nothing is bounded, whatever the network does, and tells no lie afterwards.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a test that is wrong may stop
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use atonce::wire::zre::Command;
+use atonce::zre::Lost;
+use atonce::{Config, Event, ExitReason, Frames, PeerId};
+use support::{Lan, frames, names, text};
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn named(name: &str) -> Config {
+    Config {
+        name: Some(text(name)),
+        ..Config::default()
+    }
+}
+
+/// A node whose application stops taking events as soon as the puppet entered, and the link on which the puppet speaks.
+fn deaf_alice_and_puppet(config: Config) -> (Lan, usize, usize, u64) {
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node_with(config), lan.puppet(9));
+    let link = lan.puppet_greets(puppet, alice);
+    lan.puppet_speaks(puppet, alice, link, 2);
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+    lan.host(alice).reading = false;
+    (lan, alice, puppet, link)
+}
+
+/// Panics when a peer does anything before its ENTER or after its EXIT. `here`: those that entered before.
+fn are_in_order(events: &[Event], mut here: BTreeSet<PeerId>) {
+    for event in events {
+        match event {
+            Event::Enter { peer } => assert!(here.insert(peer.id), "{events:?}"),
+            Event::Exit { peer, .. } => assert!(here.remove(&peer.id), "{events:?}"),
+            Event::Evasive { peer }
+            | Event::Silent { peer }
+            | Event::Recovered { peer }
+            | Event::Join { peer, .. }
+            | Event::Leave { peer, .. }
+            | Event::Whisper { peer, .. }
+            | Event::Shout { peer, .. } => assert!(here.contains(&peer.id), "{events:?}"),
+            _ => {}
+        }
+    }
+}
+
+/// How many messages may be lost, by each EXIT of a cut link.
+fn lost(events: &[Event]) -> Vec<u64> {
+    let cut = |event: &Event| match event {
+        Event::Exit {
+            reason: ExitReason::Lost(Lost::LinkCut { messages }),
+            ..
+        } => Some(*messages),
+        _ => None,
+    };
+    events.iter().filter_map(cut).collect()
+}
+
+// ---- changes
+
+#[test]
+fn cuts_without_end_are_told_as_one_while_the_application_takes_nothing() {
+    // ZRE-85
+    let mut config = named("alice");
+    config.limits.changes_per_peer = 8;
+    let (mut lan, alice, puppet, _) = deaf_alice_and_puppet(config);
+    let id = lan.id(puppet);
+    for _ in 0..100 {
+        lan.with(alice, |stack, now| {
+            stack.whisper(now, id, frames("lost?")).unwrap();
+        });
+        lan.run_for(ms(300));
+        lan.reset_dialled(alice, puppet);
+        lan.run_for(ms(100));
+    }
+    let counters = *lan.stack(alice).counters();
+    assert_eq!((counters.exits, counters.enters), (4, 5));
+    assert_eq!(counters.changes_merged, 95);
+    lan.host(alice).reading = true;
+    let events = lan.events(alice);
+    // Four pairs fill its share; the fifth one is all the others.
+    let lost = lost(&events);
+    assert_eq!((lost.len(), &lost[..4]), (5, [2; 4].as_slice()));
+    // Nor is any message forgotten that may be lost.
+    assert!(lost[4] >= 2 * 96, "{lost:?}");
+    assert_eq!(names(&events).len(), 10);
+    are_in_order(&events, BTreeSet::from([id]));
+    // Its link is as good as ever.
+    lan.with(alice, |stack, now| {
+        stack.whisper(now, id, frames("still?")).unwrap();
+    });
+    lan.run_for(ms(20));
+    let heard = lan.the_puppet(puppet).heard.last().cloned();
+    let content = frames("still?");
+    assert_eq!(heard.unwrap().1.command, Command::Whisper { content });
+}
+
+#[test]
+fn a_peer_that_goes_while_its_cuts_are_untold_exits_once() {
+    let mut config = named("alice");
+    config.limits.changes_per_peer = 2;
+    let (mut lan, alice, puppet, _) = deaf_alice_and_puppet(config);
+    lan.the_puppet(puppet).answers_pings = false;
+    let id = lan.id(puppet);
+    for _ in 0..10 {
+        lan.run_for(ms(300));
+        lan.reset_dialled(alice, puppet);
+        lan.run_for(ms(100));
+    }
+    lan.kill(puppet);
+    lan.run_for(ms(2_000));
+    assert_eq!(lan.stack(alice).peers().count(), 0);
+    lan.host(alice).reading = true;
+    let events = lan.events(alice);
+    are_in_order(&events, BTreeSet::from([id]));
+    let told = names(&events);
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[2], "exit puppet lost: its mailbox is gone");
+}
+
+#[test]
+fn one_who_is_silent_by_turns_is_told_as_it_is_in_the_end() {
+    let mut config = named("alice");
+    config.limits.changes_per_peer = 8;
+    let (mut lan, alice, puppet, link) = deaf_alice_and_puppet(config);
+    lan.the_puppet(puppet).answers_pings = false;
+    let id = lan.id(puppet);
+    for _ in 0..60 {
+        lan.run_for(ms(6_500));
+        let sequence = lan.puppet_next(puppet, alice);
+        lan.puppet_says(puppet, link, sequence, Command::PingOk);
+    }
+    lan.run_for(ms(20));
+    lan.host(alice).reading = true;
+    lan.run_for(ms(20));
+    let events = lan.events(alice);
+    are_in_order(&events, BTreeSet::from([id]));
+    let told = names(&events);
+    assert!(told.len() <= 12, "{told:?}");
+    assert_eq!(told.last().map(String::as_str), Some("recovered puppet"));
+    // No change is told twice, and none before that from which it is one.
+    for pair in told.windows(2) {
+        let after = match pair[0].as_str() {
+            "evasive puppet" => ["silent puppet", "recovered puppet"],
+            "silent puppet" => ["recovered puppet"; 2],
+            _ => ["evasive puppet"; 2],
+        };
+        assert!(after.contains(&pair[1].as_str()), "{told:?}");
+    }
+}
+
+#[test]
+fn a_change_that_waits_is_told_before_what_the_peer_says_next() {
+    let mut config = named("alice");
+    config.limits.changes_per_peer = 4;
+    let (mut lan, alice, puppet, link) = deaf_alice_and_puppet(config);
+    let id = lan.id(puppet);
+    for _ in 0..5 {
+        lan.run_for(ms(300));
+        lan.reset_dialled(alice, puppet);
+        lan.run_for(ms(100));
+    }
+    let sequence = lan.puppet_next(puppet, alice);
+    let content = frames("hello");
+    lan.puppet_says(puppet, link, sequence, Command::Whisper { content });
+    lan.run_for(ms(20));
+    lan.host(alice).reading = true;
+    lan.run_for(ms(20));
+    let events = lan.events(alice);
+    are_in_order(&events, BTreeSet::from([id]));
+    let told = names(&events);
+    assert_eq!(told.len(), 7, "{told:?}");
+    assert_eq!(told[5..], ["enter puppet", r#"whisper puppet [b"hello"]"#]);
+}
+
+// ---- those who come and go
+
+#[test]
+fn strangers_that_come_and_go_wait_outside_while_the_application_takes_nothing() {
+    let mut config = named("alice");
+    config.limits.receive_octets_total = 20_000;
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node_with(config), lan.puppet(9));
+    lan.run_for(ms(50));
+    lan.events(alice);
+    lan.host(alice).reading = false;
+    for n in 0..500_u16 {
+        let mut octets = [1; 16];
+        octets[..2].copy_from_slice(&n.to_be_bytes());
+        let id = PeerId::from_bytes(octets);
+        let link = lan.puppet_dials_as(puppet, alice, &id.identity());
+        let hello = Command::Hello(lan.hello_of(puppet, "fresh"));
+        lan.puppet_says(puppet, link, 1, hello);
+        lan.run_for(ms(10));
+        if lan.stack(alice).peers().count() == 1 {
+            // A gap ends it.
+            lan.puppet_says(puppet, link, 7, Command::Ping);
+            lan.run_for(ms(10));
+        } else {
+            lan.puppet_closes(puppet, link);
+        }
+    }
+    let entered = lan.stack(alice).counters().enters;
+    assert!((40..80).contains(&entered), "{entered} entered");
+    // What is known by a beacon only is not looked for.
+    let before = lan.dials(alice);
+    let id = lan.id(puppet);
+    let port = lan.address_of(puppet).port();
+    lan.puppet_beacons(puppet, id, port + 1);
+    lan.run_for(ms(100));
+    assert_eq!(lan.dials(alice), before);
+    assert!(lan.stack(alice).counters().entries_deferred > 0);
+    lan.host(alice).reading = true;
+    let mut events = lan.events(alice);
+    assert_eq!(events.len() as u64, 2 * entered);
+    // Now there is room.
+    lan.run_for(ms(100));
+    lan.puppet_greets(puppet, alice);
+    lan.run_for(ms(100));
+    events.extend(lan.events(alice));
+    are_in_order(&events, BTreeSet::new());
+    let told = names(&events);
+    assert_eq!(told.last().map(String::as_str), Some("enter puppet"));
+}
+
+#[test]
+fn one_who_greeted_before_the_inbox_was_full_does_not_enter_after_it() {
+    let mut config = named("alice");
+    config.limits.receive_octets_total = 20_000;
+    let (mut lan, alice, talker, link) = deaf_alice_and_puppet(config);
+    let other = lan.puppet(10);
+    // It is not reached yet.
+    lan.host(other).refuses = true;
+    let greeting = lan.puppet_greets(other, alice);
+    lan.run_for(ms(20));
+    let sequence = lan.puppet_next(talker, alice);
+    let content = Frames::from(vec![7; 20_000]);
+    lan.puppet_says(talker, link, sequence, Command::Whisper { content });
+    lan.run_for(ms(20));
+    lan.host(other).refuses = false;
+    lan.run_for(ms(1_000));
+    assert_eq!(lan.stack(alice).peers().count(), 1);
+    assert!(lan.the_puppet(other).closed.contains(&greeting));
+    assert_eq!(lan.stack(alice).counters().entries_deferred, 1);
+    lan.host(alice).reading = true;
+    lan.run_for(ms(10));
+    lan.puppet_greets(other, alice);
+    lan.run_for(ms(100));
+    let told = names(&lan.events(alice));
+    assert_eq!(told.last().map(String::as_str), Some("enter puppet"));
+}
+
+#[test]
+fn joins_and_leaves_without_end_wait_like_any_message() {
+    let mut config = named("alice");
+    config.limits.receive_octets = 20_000;
+    let (mut lan, alice, puppet, link) = deaf_alice_and_puppet(config);
+    let id = lan.id(puppet);
+    for n in 0..1_000_u16 {
+        let sequence = lan.puppet_next(puppet, alice);
+        let (group, status) = (text("G"), 0);
+        let command = match n % 2 {
+            0 => Command::Join { group, status },
+            _ => Command::Leave { group, status },
+        };
+        lan.puppet_says(puppet, link, sequence, command);
+    }
+    lan.run_for(ms(1_000));
+    let received = lan.stack(alice).counters().messages_received;
+    assert!(received < 200, "{received} were taken");
+    lan.host(alice).reading = true;
+    lan.run_for(ms(100));
+    let events = lan.events(alice);
+    are_in_order(&events, BTreeSet::from([id]));
+    assert_eq!(events.len(), 1_000);
+}
