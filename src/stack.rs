@@ -627,8 +627,17 @@ impl Stack {
                         self.closing.set(link, now + self.config.limits.linger);
                         break;
                     }
-                    // First what it means: that the link is closed, by us, means nothing.
-                    self.node.handle_garbled(now, link);
+                    // First what it means: that the link is closed, by us, means nothing. Who says that it wants no more, or is
+                    // silent for longer than it allowed itself, breaks no rule.
+                    match error {
+                        zmtp::Error::Refused { .. } => {
+                            self.node.handle_disconnected(now, link, Cut::Closed);
+                        }
+                        zmtp::Error::TimedOut(_) => {
+                            self.node.handle_disconnected(now, link, Cut::Unreachable);
+                        }
+                        _ => self.node.handle_garbled(now, link),
+                    }
                     self.begin_close(now, link);
                     return;
                 }

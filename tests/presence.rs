@@ -615,6 +615,26 @@ fn a_dealer_that_reconnects_goes_on_without_a_greeting() {
 }
 
 #[test]
+fn a_link_that_its_own_side_gave_up_is_a_closed_one() {
+    // ZRE-61: a time to live that ran out, and an ERROR, keep the rules of ZMTP.
+    for last in [&b"\x04\x07\x04PING\x00\x05"[..], b"\x04\x09\x05ERROR\x02no"] {
+        let (mut lan, alice, puppet, link) = alice_and_puppet();
+        lan.puppet_sends_octets(puppet, link, last);
+        lan.run_for(ms(900));
+        assert_eq!(names(&lan.events(alice)), NOTHING);
+        let id = lan.id(puppet);
+        let again = lan.puppet_dials_as(puppet, alice, &id.identity());
+        let content = frames("here I am");
+        lan.puppet_says(puppet, again, 2, Command::Whisper { content });
+        lan.run_for(ms(50));
+        assert_eq!(
+            names(&lan.events(alice)),
+            [r#"whisper puppet [b"here I am"]"#]
+        );
+    }
+}
+
+#[test]
 fn a_dealer_that_reconnects_takes_over_from_a_half_open_link() {
     // ZRE-22
     let (mut lan, alice, puppet, _) = alice_and_puppet();

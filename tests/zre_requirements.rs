@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use atonce::wire::Beacon;
-use atonce::wire::zre::{self, Command, Message};
+use atonce::wire::zre::{self, Command};
 use atonce::zre::{Action, Node};
 use atonce::{Config, Frames, Instant, Interface, LinkId, PeerId};
 use support::{Lan, frames, names, text, two};
