@@ -19,13 +19,28 @@ use uuid::Uuid;
 /// assert_eq!(PeerId::from_identity(&id.identity()), Some(id));
 /// # Ok::<(), atonce::InvalidPeerId>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerId(Uuid);
 
 /// What was given is not 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected 32 hexadecimal digits")]
 pub struct InvalidPeerId;
+
+/// By the octets, as numbers: each message finds its peer by it, and so it is one comparison and no loop.
+impl Ord for PeerId {
+    #[inline]
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.0.as_u128().cmp(&other.0.as_u128())
+    }
+}
+
+impl PartialOrd for PeerId {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl PeerId {
     /// The first octet of a ZMTP Identity that carries a UUID (ZRE, RFC 36 "Protocol Signature").

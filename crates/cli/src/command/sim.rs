@@ -75,9 +75,10 @@ pub(crate) struct Sim {
     /// All nodes are started, stay, and say nothing: a full mesh that has to hold.
     #[arg(long)]
     mesh: bool,
-    /// The generation of what is shouted each second, 1 to 3; what is of the third is not answered.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=3))]
-    shouts: u8,
+    /// The generation of what is shouted each second, 1 to 3; what is of the third is not answered. Unless said it is by
+    /// chance, mostly the third, so that there are fewer answers than shouts.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
+    shouts: Option<u8>,
     /// Write a line for everything that happens to this file; with one seed only.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,

@@ -23,8 +23,8 @@ pub(super) struct Guest {
     incarnation: u32,
     /// It says nothing by itself, and answers nothing.
     pub(super) quiet: bool,
-    /// The generation of its shouts.
-    shouts: u8,
+    /// The generation of its shouts; `None`: by chance.
+    shouts: Option<u8>,
     groups: Arc<[Text]>,
     peers: BTreeMap<Serial, Seen>,
     here: usize,
@@ -155,7 +155,7 @@ impl Guest {
     pub(super) fn new(
         serial: Serial,
         incarnation: u32,
-        shouts: u8,
+        shouts: Option<u8>,
         quiet: bool,
         groups: Arc<[Text]>,
         findings: Shared,
@@ -475,6 +475,18 @@ impl Guest {
     }
 }
 
+/// The generation of a shout, so that the answers to all shouts stay fewer than the shouts, however many hear them.
+fn by_chance(context: &mut Context<'_>, group: &Text) -> u8 {
+    let members = context.stack().peers_in(group.as_bytes()).count() as u64;
+    if context.chance().below(members * members) == 0 {
+        1
+    } else if context.chance().below(members) == 0 {
+        2
+    } else {
+        LAST
+    }
+}
+
 const HALF: Odds = Odds::percent(50);
 const THIRD: Odds = super::options::A_THIRD;
 
@@ -500,7 +512,8 @@ impl Application for Guest {
         }
         let at = context.chance().index(groups.len());
         if let Some(group) = groups.get(at) {
-            self.shout(context, group, self.shouts);
+            let generation = self.shouts.unwrap_or_else(|| by_chance(context, group));
+            self.shout(context, group, generation);
         }
     }
 

@@ -23,9 +23,11 @@ pub struct Options {
     pub toggle: bool,
     /// Whether they talk, join and leave.
     pub chatter: bool,
-    /// The generation of what is shouted each second, 1 to 3: 2. What is of the third is not answered, so that each
-    /// generation less multiplies the number of messages by a third of the size of a group.
-    pub shouts: u8,
+    /// The generation of what is shouted each second, 1 to 3: unless said, by chance. What is of the third is not answered,
+    /// so that each generation less multiplies the number of messages by a third of the size of the group. By chance a shout
+    /// to a group of n is of the second generation once in n times and of the first once in n² times: so all answers together
+    /// are about half as many as what is answered, in a crowd of any size.
+    pub shouts: Option<u8>,
     /// How good the network is.
     pub quality: Quality,
     /// How the hosts' TCP behaves.
@@ -44,7 +46,7 @@ impl Default for Options {
             seed: 1,
             toggle: true,
             chatter: true,
-            shouts: 2,
+            shouts: None,
             quality: Quality::default(),
             tcp: Tcp::default(),
             faults: Faults::default(),
