@@ -67,6 +67,10 @@ impl<T> ByLink<T> {
         entry
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

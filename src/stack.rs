@@ -19,7 +19,7 @@ use crate::wire::zmtp::{Identity, SocketType};
 use crate::wire::zre::Message;
 use crate::wire::{Frames, Text};
 use crate::zmtp::{self, Connection};
-use crate::zre::{self, Config, Counters, Event, Node, PeerView, SendError, Shouted};
+use crate::zre::{self, Config, Counters, Event, Node, PeerView, SendError, Shouted, Usage};
 use crate::{Instant, PeerId};
 
 /// What the embedder has to do.
@@ -541,6 +541,14 @@ impl Stack {
     /// What happened so far, in numbers.
     pub const fn counters(&self) -> &Counters {
         self.node.counters()
+    }
+
+    /// What the node holds now, to be watched or shown. Takes time in proportion to its links.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            links: self.links.len(),
+            ..self.node.usage()
+        }
     }
 
     /// Whether the node was stopped and everything is closed.

@@ -85,6 +85,11 @@ impl Inbox {
         })
     }
 
+    /// How many events wait.
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }

@@ -56,4 +56,4 @@ pub use config::{Config, Limits};
 pub use event::{Event, ExitReason, Lost};
 pub use node::{Action, Node, PeerView, Timer};
 pub use peer::{Peer, Presence};
-pub use report::{Counters, SendError, Shouted};
+pub use report::{Counters, SendError, Shouted, Usage};

@@ -14,13 +14,14 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracing::{debug, trace};
 
+use super::dial::Owner;
 use super::dials::Dials;
 use super::inbound::{Links, Role};
 use super::inbox::Inbox;
 use super::past::Past;
 use super::record::Record;
 use super::target::Target;
-use super::{Config, Counters, Event, Peer, Presence, SendError, Shouted, abilities};
+use super::{Config, Counters, Event, Peer, Presence, SendError, Shouted, Usage, abilities};
 use crate::endpoint::{Endpoint, HostName};
 use crate::net::{Interface, InterfaceId, LinkId};
 use crate::timers::Timers;
@@ -534,6 +535,26 @@ impl Node {
     /// What happened so far, in numbers.
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What the node holds now. Takes time in proportion to its links.
+    pub fn usage(&self) -> Usage {
+        let mut usage = Usage {
+            peers: self.peers.len(),
+            unproved: self.unproved.len(),
+            links: self.links.len(),
+            events: self.inbox.len(),
+            event_octets: self.inbox.total(),
+            ..Usage::default()
+        };
+        for (_, dial) in self.dials.iter() {
+            let reached = matches!(dial.owner, Owner::Peer(_));
+            usage.hints += usize::from(!reached && !dial.persistent);
+            usage.queued_octets += dial.queued_octets;
+            usage.longest_queue_octets = usage.longest_queue_octets.max(dial.queued_octets);
+            usage.longest_queue_messages = usage.longest_queue_messages.max(dial.queued_messages);
+        }
+        usage
     }
 
     /// Whether the node was told to stop, and said goodbye.

@@ -92,3 +92,40 @@ pub struct Counters {
     /// Nodes that were not let in, or not looked for, because the application took nothing.
     pub entries_deferred: u64,
 }
+
+/// What a node holds at the moment. Whatever the network does, each of these stays within the [`Limits`](super::Limits)
+/// that it names.
+///
+/// ```
+/// use atonce::{Config, Instant, Stack};
+///
+/// let mut stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
+/// stack.connect(Instant::ZERO, &"tcp://192.168.1.7:49152".parse()?);
+/// let usage = stack.usage();
+/// assert_eq!((usage.links, usage.peers, usage.events), (1, 0, 0));
+/// # Ok::<(), atonce::endpoint::InvalidEndpoint>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Peers that are here: [`peers`](super::Limits::peers).
+    pub peers: usize,
+    /// Endpoints that are dialled for a hint of the network and reached no peer yet: [`contacts`](super::Limits::contacts).
+    pub hints: usize,
+    /// Accepted links on which nobody said HELLO: [`unproved_links`](super::Limits::unproved_links).
+    pub unproved: usize,
+    /// Links of every kind.
+    pub links: usize,
+    /// Events that wait for the application.
+    pub events: usize,
+    /// What these are counted as, in octets: [`receive_octets_total`](super::Limits::receive_octets_total), and beyond it what
+    /// each peer brings with the message that makes it full, and the end of those that are gone.
+    pub event_octets: usize,
+    /// What waits to be sent, of all links together, in octets.
+    pub queued_octets: usize,
+    /// What waits on the link on which most octets wait: [`send_octets`](super::Limits::send_octets), or one message, and
+    /// the few that the node sends by itself.
+    pub longest_queue_octets: usize,
+    /// The same by messages: [`send_messages`](super::Limits::send_messages).
+    pub longest_queue_messages: usize,
+}

@@ -112,7 +112,7 @@ mod view;
 
 pub use atonce::wire::{LongText, Text, TooLong};
 pub use atonce::zre::{
-    Counters, Event, ExitReason, Limits, Lost, Peer, Presence, SendError, Shouted,
+    Counters, Event, ExitReason, Limits, Lost, Peer, Presence, SendError, Shouted, Usage,
 };
 pub use atonce::{Bytes, Frames, PeerId};
 

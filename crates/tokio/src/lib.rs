@@ -70,7 +70,7 @@ struct Readme;
 
 pub use atonce_std::{
     Builder, Bytes, Counters, Event, ExitReason, Frames, Limits, LongText, Lost, Peer, PeerId,
-    PeerInfo, Presence, SendError, Shouted, StartError, Text, TooLong,
+    PeerInfo, Presence, SendError, Shouted, StartError, Text, TooLong, Usage,
 };
 
 pub use crate::node::{Events, Node};

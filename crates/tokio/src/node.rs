@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use atonce::PeerId;
 use atonce::endpoint::{Endpoint, InvalidEndpoint};
 use atonce::wire::{Frames, Text, TooLong};
-use atonce::zre::{Counters, Event, PeerView, SendError, Shouted};
+use atonce::zre::{Counters, Event, PeerView, SendError, Shouted, Usage};
 use atonce_std::driver::Driver;
 use atonce_std::{Builder, Options, PeerInfo, Start, StartError};
 use futures_core::Stream;
@@ -187,6 +187,11 @@ impl Node {
     /// Counts since the start.
     pub fn counters(&self) -> Counters {
         *self.0.shared.lock().driver.stack().counters()
+    }
+
+    /// What the node holds now, each within its limit. Takes time in proportion to its links.
+    pub fn usage(&self) -> Usage {
+        self.0.shared.lock().driver.stack().usage()
     }
 
     /// Says goodbye to all, sends what is queued as far as peers take it within the linger, closes everything, and is

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atonce::zre::Limits;
-use atonce::{Instant, PeerId, Text};
+use atonce::{Instant, PeerId, Stack, Text};
 
 use super::findings::{Findings, How, Serial, Shared};
 use super::guest::{self, Guest};
-use super::options::{A_THIRD, Fault, Options};
+use super::options::{A_THIRD, Fault, GROUPS, Options};
 use super::report::{Broken, Report, Times};
 use super::tap::Tap;
 use crate::schedule::Schedule;
@@ -285,6 +285,10 @@ impl Tester {
                 );
                 self.findings.borrow_mut().fail(what, &[tenant.node]);
             }
+            if let Some(what) = self.oversized(stack) {
+                let what = format!("{} holds {what}", stack.name());
+                self.findings.borrow_mut().fail(what, &[tenant.node]);
+            }
             // Both directions with everybody who was ever here, and what is being made or ends.
             let most = 8 * self.places.len() + 64;
             let links = self.sim.connections_of(tenant.node);
@@ -293,6 +297,36 @@ impl Tester {
                 self.findings.borrow_mut().fail(what, &[tenant.node]);
             }
         }
+    }
+
+    /// What goes beyond its limit.
+    fn oversized(&self, stack: &Stack) -> Option<String> {
+        /// The longest message of a guest with its frames, as an event is counted; what is told of a peer by itself is less.
+        const MESSAGE: usize = 512;
+        /// What a node says by itself to one who does not read: HELLO, PING, JOIN and LEAVE of its own groups.
+        const UNASKED: usize = 4 * GROUPS * 16 + 1_024;
+        let limits = &self.options.config.limits;
+        let usage = stack.usage();
+        let told = limits.receive_octets_total + 8 * MESSAGE * (self.places.len() + 100);
+        [
+            ("peers", usage.peers, limits.peers),
+            ("hints", usage.hints, limits.contacts),
+            ("links without HELLO", usage.unproved, limits.unproved_links),
+            ("octets of events", usage.event_octets, told),
+            (
+                "octets to a peer",
+                usage.longest_queue_octets,
+                limits.send_octets + UNASKED,
+            ),
+            (
+                "messages to a peer",
+                usage.longest_queue_messages,
+                limits.send_messages + UNASKED / 16,
+            ),
+        ]
+        .into_iter()
+        .find(|(_, found, limit)| found > limit)
+        .map(|(what, found, limit)| format!("{found} {what}, and {limit} are allowed"))
     }
 
     /// Notes those who ended by themselves.
