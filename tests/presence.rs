@@ -458,6 +458,64 @@ fn an_endpoint_that_never_answers_is_left_alone_after_ten_tries() {
 }
 
 #[test]
+fn hints_that_nobody_repeats_are_forgotten() {
+    // ZRE-11. Beacons and a HELLO that name places where nobody answers, not even that nobody is there.
+    let mut stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
+    let interface = atonce::Interface {
+        name: "eth0".into(),
+        address: [10, 0, 0, 1].into(),
+        port: 49152,
+    };
+    stack.handle_interface_up(Instant::ZERO, interface);
+    let beacon = |n: u8| {
+        let uuid = PeerId::from_bytes([n; 16]);
+        let port = 49152;
+        let source = ([10, 0, 0, n], 5670).into();
+        let beacon = atonce::wire::Beacon {
+            uuid,
+            port,
+            key: None,
+        };
+        (source, beacon.encode())
+    };
+    let (mut now, mut open, mut dials) = (Instant::ZERO, BTreeSet::new(), [0; 250]);
+    let mut next_second = now;
+    let mut most = 0;
+    while now < Instant::from_millis(60_000) {
+        // One of them is told again and again.
+        if now >= next_second {
+            next_second += ms(1_000);
+            let last = if now == Instant::ZERO { 250 } else { 11 };
+            for n in 10..last {
+                let (source, datagram) = beacon(n);
+                stack.handle_datagram(now, source, &datagram);
+            }
+        }
+        while let Some(action) = stack.poll_action() {
+            match action {
+                Action::Dial { link, address } => {
+                    assert!(open.insert(link));
+                    if let std::net::IpAddr::V4(ip) = address.ip() {
+                        dials[usize::from(ip.octets()[3])] += 1;
+                    }
+                }
+                Action::Close { link } => assert!(open.remove(&link)),
+                _ => {}
+            }
+        }
+        most = most.max(open.len());
+        if now > Instant::from_millis(25_000) {
+            assert!(open.len() <= 1, "{} dials at {now}", open.len());
+        }
+        now = next_second.min(stack.poll_timeout().unwrap().0);
+        stack.handle_timeout(now);
+    }
+    assert_eq!(most, 240);
+    assert!(dials[10] > 6, "{} tries", dials[10]);
+    assert!(dials[11..].iter().all(|dials| *dials <= 4), "{dials:?}");
+}
+
+#[test]
 fn a_new_name_for_an_endpoint_wins_no_tries() {
     // ZRE-11
     let mut lan = Lan::new();

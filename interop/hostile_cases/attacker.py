@@ -88,7 +88,8 @@ class Wire:
 
 
 class Attacker:
-    """A UUID with a mailbox and connections to the node. Its mailbox `reads`, `stalls` after READY, or is not there (None)."""
+    """A UUID with a mailbox and connections to the node. Its mailbox `reads`, `stalls` after READY, says octets of the case's
+    instead of greeting and READY, or is not there (None)."""
 
     def __init__(self, bench, uuid=None, name="atk", port=41003, mailbox="reads", host=None, answers=True, rate=None):
         self.bench = bench
@@ -205,6 +206,14 @@ class Mailbox:
     def close(self):
         self.loop.remove(self)
 
+    def cut(self):
+        """Ends the node's connections to it, and goes on listening."""
+        with self.loop.lock:
+            for stream in self.streams:
+                self.loop.selector.unregister(stream.socket)
+                stream.socket.close()
+            self.streams = []
+
 
 class Stream:
     """What the node says to a mailbox."""
@@ -297,7 +306,8 @@ class Loop(threading.Thread):
         if mailbox.attacker.mode == "http":
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n" + bytes(64))
             return
-        connection.sendall(raw.GREETING + READY_ROUTER)
+        mode = mailbox.attacker.mode
+        connection.sendall(mode if isinstance(mode, bytes) else raw.GREETING + READY_ROUTER)
         self.selector.register(connection, selectors.EVENT_READ, stream)
 
     def read(self, stream):

@@ -200,6 +200,8 @@ class Bench:
         self.echoes = []            # (at, seen) of each
         self.newcomers = 0
         self.ping = None
+        self.most_descriptors = 0
+        self.over = threading.Event()
         self.exempt = []            # spans in which the echo may pause, with the reason in the case
         self.pause = 0
 
@@ -246,7 +248,11 @@ class Bench:
                 raise Failed("no echo before the attack")
             time.sleep(0.05)
         self.rss_before, self.descriptors_before = self.node.rss(), self.node.descriptors()
-        self.cpu_before = self.node.cpu_seconds()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self):
+        while not self.over.wait(0.03):
+            self.most_descriptors = max(self.most_descriptors, self.node.descriptors())
 
     def _deaf_resolver(self):
         """The words before a command that give it a resolver who hears and does not answer."""
@@ -287,6 +293,7 @@ class Bench:
         return None
 
     def __exit__(self, *_):
+        self.over.set()
         for attacker in self.attackers:
             attacker.close()
         # The node first: what others do at their end is no business of it any more.
@@ -306,6 +313,13 @@ class Bench:
         if not true:
             self.problems.append(what)
         return true
+
+    def capped(self, sockets):
+        """The node never had so many sockets more than before, nor more than it may."""
+        # A few for the newcomers, and what is being closed while the next is accepted.
+        limit = min(self.descriptors_before + sockets + 16, self.case.descriptors or 1 << 20)
+        most = max(self.most_descriptors, self.node.descriptors())
+        self.check(most <= limit, f"{most} descriptors, more than {limit}")
 
     def note(self, what):
         self.notes.append(what)
@@ -364,7 +378,7 @@ class Bench:
         for attacker in self.attackers:
             attacker.close()
         took = time.monotonic() - began
-        after = 0
+        after, busy = 0, 0.0
         if node.alive():
             busy = self._calms_down()
             self.newcomer("after")
@@ -380,7 +394,7 @@ class Bench:
         return {
             "case": case.name, "what": case.what, "events": happened, "peak": peak,
             "rss_before": self.rss_before, "rss": node.rss(), "fds_before": self.descriptors_before,
-            "fds": node.descriptors(), "pause": self.pause, "took": took, "settled": after,
+            "fds": node.descriptors(), "fds_peak": self.most_descriptors, "busy": busy, "pause": self.pause, "took": took, "settled": after,
             "problems": self.problems, "notes": self.notes,
         }
 

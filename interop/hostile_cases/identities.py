@@ -106,6 +106,26 @@ def forged_hello(b):
     b.check(wire.is_closed(1), "not refused")
 
 
+@case("5e", "an honest node whose name and endpoint others use in HELLOs and beacons, and that answers every HELLO",
+      {"enter honest": 1, "join honest G": 1, "exit honest lost": 1})
+def honest_in_the_middle(b):
+    honest = b.attacker(name="honest", host=b.network.host()).enter()
+    time.sleep(0.6)
+    honest.answer_hellos = 10_000
+    begun, began = honest.hellos(), time.monotonic()
+    for _ in range(10):
+        for uuid in (honest.hex, secrets.token_hex(16)):
+            b.attacker(uuid=uuid, name="honest", mailbox=None).greet(endpoint=honest.endpoint)
+        atk = b.attacker(mailbox=None)
+        atk.forged(honest.host.address, beacon(secrets.token_bytes(16), honest.port), b.address)
+        atk.forged(honest.host.address, beacon(honest.uuid, 0), b.address)
+        time.sleep(0.4)
+    time.sleep(max(0, began + 10 - time.monotonic()))
+    said = honest.hellos() - begun
+    b.check(said < 5, f"{said} HELLOs within 10 s")
+    b.note(f"{said} HELLOs within 10 s")
+
+
 # -- floods ----------------------------------------------------------------------------------------
 
 FLOOD = 2_000
@@ -117,32 +137,39 @@ def beacon_flood(b):
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with udp:
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        most = 0
         for n in range(FLOOD):
             udp.sendto(beacon(secrets.token_bytes(16), 20_000 + n), ("10.77.0.255", 5670))
             if n % 20 == 0:
                 time.sleep(0.005)
-                most = max(most, b.node.descriptors())
     time.sleep(0.5)
-    b.note(f"{most} descriptors at the most")
+    b.capped(256)
+
+
+def scattered_beacon_flood(b):
+    """They seem to come from all over the network, where nobody answers, not even that nobody is there."""
+    atk = b.attacker(mailbox=None)
+    for n in range(FLOOD):
+        source = f"{b.hosts['node'].network.subnet}.{100 + n % 150}"
+        atk.forged(source, beacon(secrets.token_bytes(16), 20_000 + n), b.address)
+    time.sleep(0.5)
+    # So many hints may wait in all.
+    b.capped(1024)
 
 
 def connection_flood(b):
-    from .attacker import Attacker
-    wires, most = [], 0
+    wires = []
     host = b.hosts["attacker"]
     atk = b.attacker(mailbox=None)
-    for n in range(FLOOD):
+    for _ in range(FLOOD):
         wire = Wire(host, b.address, b.port)
         wire.greet(b"\x01" + secrets.token_bytes(16))
         wires.append(wire)
-        if n % 50 == 0:
-            most = max(most, b.node.descriptors())
     atk.wires.extend(wires)
     time.sleep(0.5)
     busy = b.node.busy(1)
     b.check(busy < 30, f"{busy:.0f} % of a processor while they wait")
-    b.note(f"{max(most, b.node.descriptors())} descriptors at the most, {busy:.0f} % busy")
+    b.capped(256)
+    b.note(f"{busy:.0f} % busy")
 
 
 def greeting_flood(b):
@@ -152,14 +179,27 @@ def greeting_flood(b):
         atk = b.attacker(mailbox=None)
         atk.greet(endpoint=f"tcp://{mute.host.address}:{20_000 + n}")
     time.sleep(0.5)
-    b.note(f"{b.node.descriptors()} descriptors")
+    # So many links that say nothing, so many that greeted, and so many dials that lead nowhere.
+    b.capped(3 * 256)
 
 
 for variant, limit in (("", None), (" of 1,024 descriptors", 1024), (" of 256 descriptors", 256)):
     mark = "" if limit is None else f"/{limit}"
     case(f"7a{mark}", f"2,000 beacons of fresh UUIDs and ports{variant}", descriptors=limit)(beacon_flood)
+    case(f"7f{mark}", f"2,000 beacons of fresh UUIDs with sources all over{variant}", descriptors=limit)(
+        scattered_beacon_flood)
     case(f"7b{mark}", f"2,000 connections of fresh identities{variant}", descriptors=limit)(connection_flood)
     case(f"7c{mark}", f"2,000 HELLOs of fresh identities and endpoints{variant}", descriptors=limit)(greeting_flood)
+
+
+@case("7g", "2,000 HELLOs of fresh identities that name endpoints where nobody is")
+def greetings_to_nowhere(b):
+    atk = b.attacker(mailbox=None)
+    for n in range(FLOOD):
+        wire = atk.dial(identity=b"\x01" + secrets.token_bytes(16))
+        wire.message(hello(1, endpoint=f"tcp://10.77.0.{100 + n % 150}:{20_000 + n}"))
+    time.sleep(0.5)
+    b.capped(3 * 256)
 
 
 @case("7d/256", "150 real peers and 300 connections, of 256 descriptors",
@@ -226,13 +266,48 @@ def two_connections(b):
     third = atk.dial()
     time.sleep(0.2)
     atk.say(raw.WHISPER, b"", b"two")
-    # The first one ends: the second goes on where it was.
-    atk.wire.close()
+    # The first one ends: the second goes on where it was, also with its answer to the question whether it is still there.
+    with atk.lock:
+        first, atk.wire = atk.wire, third
+    first.close()
     time.sleep(0.2)
-    atk.wire = third
     atk.say(raw.WHISPER, b"", b"three")
     atk.say(raw.WHISPER, b"", b"four")
     b.node.expect(event="whisper", peer=atk.hex, content=["four"])
+
+
+@case("9d", "take-overs by the next sequence from one who does not answer, and by HELLO: the old link is closed",
+      {"enter atk": 2, "join atk G": 2, "whisper atk": 1, "exit atk replaced": 1, "exit atk lost": 1})
+def old_links(b):
+    atk = b.attacker(answers=False).enter()
+    first, second = atk.wire, atk.dial()
+    second.message(raw.zre(raw.WHISPER, 2), b"from another link")
+    b.check(not first.is_closed(0.5), "the old link is closed before it had its second")
+    b.node.expect(3, event="whisper", peer=atk.hex)
+    b.check(first.is_closed(1), "the old link is left half alive after the next sequence")
+    atk.greet()
+    b.node.expect(3, event="enter", peer=atk.hex, count=2)
+    b.check(second.is_closed(1), "the old link is left half alive after HELLO")
+
+
+@case("9e", "ten who greet, say something and close at once, and whose mailbox stays: gone after a second",
+      of_attackers(10, **{"whisper atk": 10}))
+def closed_behind_hello(b):
+    peers = []
+    for n in range(10):
+        atk = b.attacker(port=42_000 + n, answers=False)
+        # What the node said is read, or the kernel would answer it by a reset, and what was said with it would be lost.
+        atk.wire = atk.dial()
+        atk.wire.read(0.05)
+        atk.wire.message(hello(1, endpoint=atk.endpoint))
+        atk.sequence = 1
+        atk.say(raw.WHISPER, b"", b"last words")
+        atk.wire.close()
+        peers.append(atk)
+    for atk in peers:
+        entered, exited = b.entered(atk), b.exited(atk)
+        took = exited["seen"] - entered["seen"]
+        b.check(0.8 < took < 2, f"EXIT after {took:.1f} s")
 
 
 # -- goodbye, beacons ------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ def refused(b, wire, since, what):
 @case("1", "JOIN and LEAVE with a wrong status",
       of_attackers(**{"join atk M": 1, "leave atk M": 1, "whisper atk": 1}))
 def status_lie(b):
-    atk = b.attacker().enter()
+    atk = b.attacker().enter(status=0x77)
     atk.say(raw.JOIN, join("M", 0x4D))
     atk.say(raw.LEAVE, join("M", 0x00))
     atk.say(raw.LEAVE, join("nobody", 0xFF))
@@ -48,22 +48,27 @@ def every_command():
         (raw.WHISPER, b""), (raw.SHOUT, raw.string("G")), (raw.JOIN, join("M", 2)), (raw.LEAVE, join("G", 2)),
         (raw.PING, b""), (raw.PING_OK, b""), (raw.ELECT, raw.string("G") + raw.string("A" * 32)),
         (raw.LEADER, raw.string("G") + raw.string("A" * 32)), (raw.GOODBYE, b""),
+        (raw.HELLO, raw.hello_body(E, ("G",), 1, "atk", {"K": "V"})),
     ]
 
 
-@case("2b", "every other command cut at every octet, by peers",
-      of_attackers(83))
-def cut_commands(b):
-    port, shapes = 42000, 0
+def cut_short():
+    """Every command cut behind its prefix at every octet, and with one too many."""
     for kind, body in every_command():
         whole = raw.zre(kind, 2, body)
-        # A cut within the prefix is no ZRE message and changes nothing: one peer takes them all.
-        cuts = [whole[:n] for n in range(7, len(whole))] + [whole + b"\0"]
-        for octets in cuts:
-            atk = b.attacker(port=port).enter()
-            atk.wire.message(octets)
-            b.check(b.exited(atk)["reason"] == "lost", "an exit for another reason")
-            port, shapes = port + 1, shapes + 1
+        yield from (whole[:n] for n in range(6, len(whole)))
+        yield whole + b"\0"
+
+
+@case("2b", "every command cut at every octet, by peers", of_attackers(len(list(cut_short())) + 1))
+def cut_commands(b):
+    port, shapes = 42000, 0
+    for octets in cut_short():
+        atk = b.attacker(port=port).enter()
+        atk.wire.message(octets)
+        b.check(b.exited(atk)["reason"] == "lost", "an exit for another reason")
+        port, shapes = port + 1, shapes + 1
+    # A cut within the prefix is no ZRE message and changes nothing: one peer takes them all.
     atk = b.attacker(port=port).enter()
     for kind, body in every_command():
         for n in range(6):
@@ -96,6 +101,52 @@ def count_bombs(b):
         worst = max(worst, refused(b, wire, since, f"{what}, 16 MiB"))
     b.check(atk.accepted == 0, f"dialled {atk.accepted} times")
     b.note(f"refused within {worst * 1000:.0f} ms")
+
+
+@case("3f", "the same count bombs with 16 MiB behind them, from peers", of_attackers(2))
+def count_bombs_of_peers(b):
+    before = raw.zre(raw.HELLO, 2, raw.string(E))
+    groups = before + b"\xff\xff\xff\xff"
+    headers = before + bytes(4) + b"\0" + raw.string("atk") + b"\xff\xff\xff\xff"
+    worst = 0
+    for n, octets in enumerate((groups, headers)):
+        atk = b.attacker(port=42_000 + n).enter()
+        with atk.lock:
+            atk.wire.put(raw.frame(octets + bytes(16 << 20)))
+        since = time.monotonic()
+        took = b.exited(atk)["seen"] - since
+        b.check(took <= REFUSED_WITHIN, f"refused after {took * 1000:.0f} ms")
+        worst = max(worst, took)
+    b.note(f"refused within {max(0, worst) * 1000:.0f} ms of the last octet")
+
+
+HOARDERS, HOARDED = 16, 1_000
+
+
+@case("3g", "16 peers that hold what they may: 1,001 long groups and 250 long headers each",
+      of_attackers(2 * HOARDERS, **{"join atk *": 2 * HOARDERS * HOARDED}), kept=HOARDERS * (2 << 20))
+def hoarders(b):
+    before, left = b.node.rss(), []
+    headers = {f"X-{n}": "v" * 3_000 for n in range(250)}
+    joins = [join(f"{m:0>255}", m & 255) for m in range(HOARDED)]
+    for times in (1, 2):
+        peers = [b.attacker(port=42_000 + n) for n in range(HOARDERS)]
+        for peer in peers:
+            peer.enter(headers=headers)
+            with peer.lock:
+                peer.wire.put(b"".join(raw.frame(raw.zre(raw.JOIN, 2 + m, body)) for m, body in enumerate(joins)))
+                peer.sequence = 1 + HOARDED
+        b.node.expect(15, event="join", count=1 + times * HOARDERS * (1 + HOARDED))
+        left.append(b.node.rss())
+        for peer in peers:
+            peer.close()
+            b.exited(peer)
+    grown = left[0] - before
+    b.check(grown < HOARDERS * (2 << 20), f"{grown / (1 << 20):.1f} MiB for what they hold")
+    b.note(f"{grown / (1 << 20):.1f} MiB while they are here")
+    # An allocator keeps small pieces; that the same again needs not as much again shows that they were given back to it.
+    grown = left[1] - left[0]
+    b.check(grown < 6 << 20, f"the second time {grown / (1 << 20):.1f} MiB more")
 
 
 @case("3b", "20,000 groups in one HELLO")
@@ -202,5 +253,27 @@ def elections(b):
         atk.say(unknown, b"anything")
     loser.say(raw.ELECT, b"\x01G\xff")
     b.exited(loser)
+    # Its vote goes on in the mouth of another.
+    for challenger in (loser.hex, loser.hex.lower(), atk.hex):
+        atk.say(raw.ELECT, raw.string("G") + raw.string(challenger))
+        atk.say(raw.LEADER, raw.string("G") + raw.string(challenger))
     atk.say(raw.WHISPER, b"", b"still here")
     b.node.expect(event="whisper", peer=atk.hex)
+
+
+ODD_HEADERS = [
+    *[("X-PUBLICKEY", value) for value in (
+        "", "abc", "k" * 39, "k" * 41, " " * 40, "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7", "\xff" * 40, b"\xff" * 40, "k" * 60_000)],
+    *[("X-ATONCE", value) for value in ("", "goodbye", "goodbye " * 8_000, ",;=\0 goodbye\n", b"\xff\xfe")],
+    ("", ""), ("x" * 255, "v"),
+]
+
+
+@case("16", "keys and abilities of odd sizes in HELLO, to a node without security", of_attackers(len(ODD_HEADERS)))
+def odd_headers(b):
+    for n, (key, value) in enumerate(ODD_HEADERS):
+        atk = b.attacker(port=42_000 + n).enter(headers={key: value})
+        if isinstance(value, str):
+            headers = b.node.find(event="enter", peer=atk.hex)[0]["headers"]
+            b.check(headers.get(key) == value, f"the header {key[:20]!r} of {len(value)} is told as {headers!r:.80}")
+    b.note(f"{len(ODD_HEADERS)} headers")

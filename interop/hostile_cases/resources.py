@@ -179,6 +179,42 @@ def flood(b, peers, seconds, first):
     return [first[n] + sent[n] for n in range(2)]
 
 
+CUTS = 80
+
+
+@case("14i", "an application that takes no events for 25 s while a peer's link is cut every 0.3 s",
+      {"enter atk": 2, "join atk G": 2, "exit atk lost": 2, "whisper atk": 500, "enter cut": (10, 40),
+       "join cut G": (10, 40), "exit cut lost": (10, 40), "evasive cut": (0, 40), "silent cut": (0, 40)}, piped=True)
+def cuts_of_a_deaf_node(b):
+    talker, quiet = (b.attacker(port=41003 + n).enter() for n in range(2))
+    # It confirms nothing, so that every cut may have cost something.
+    cut = b.attacker(port=41005, name="cut", answers=False).enter()
+    since = time.monotonic()
+    b.node.reading.clear()
+    # The pipe to the application is full, and it waits for it.
+    for _ in range(500):
+        talker.say(raw.WHISPER, b"", bytes(1024))
+    time.sleep(0.5)
+    for _ in range(CUTS):
+        cut.mailbox.cut()
+        time.sleep(0.3)
+    begun = len(quiet.heard)
+    quiet.say(raw.PING)
+    time.sleep(0.5)
+    b.check(raw.PING_OK in [kind for kind, _ in quiet.heard[begun:]], "no PING-OK while nobody takes events")
+    cuts = cut.accepted - 1
+    b.check(cuts > 60, f"only {cuts} cuts")
+    b.node.reading.set()
+    b.node.expect(10, event="whisper", peer=talker.hex, count=500)
+    b.exempt.append((since, time.monotonic() + 0.5))
+    time.sleep(1)
+    changes = [e["event"] for e in b.node.find(peer=cut.hex) if e["event"] != "join"]
+    b.check(60 <= len(changes) <= 70, f"{len(changes)} changes told, not 64 and a few")
+    moves = [change for change in changes if change in ("enter", "exit")]
+    b.check(moves == ["enter", "exit"] * (len(moves) // 2) + ["enter"], "ENTER and EXIT do not take turns")
+    b.note(f"{cuts} cuts told as {moves.count('exit')}, {len(changes)} changes in all")
+
+
 @case("14h", "an application that takes no events for 25 s, after 8 s, under a flood of two peers",
       of_attackers(2, **{"whisper atk": (1_000, 10_000_000)}), piped=True, kept=KEPT)
 def slow_application(b):

@@ -130,6 +130,51 @@ def handshakes(b):
     b.note(f"{len(readies)} + {len(greetings) + 5} shapes")
 
 
+@case("15f", "mailboxes that say to our own links what is wrong, strange, or another's",
+      {"enter atk": 3, "join atk G": 3, "exit atk lost": 3, "enter flap": (0, 40), "join flap G": (0, 40),
+       "exit flap lost": (0, 40), "evasive flap": (0, 6), "silent flap": (0, 6)})
+def mailboxes(b):
+    router = raw.ready("ROUTER", b"")
+    handshakes = [
+        ("a PUB", raw.GREETING + raw.ready("PUB", b"")),
+        ("the identity of the healthy peer", raw.GREETING + raw.ready("ROUTER", b"\x01" + bytes.fromhex(b.healthy_uuid))),
+        ("our own identity", raw.GREETING + raw.ready("ROUTER", b"\x01" + bytes.fromhex(b.uuid))),
+        ("the identity of nobody", raw.GREETING + raw.ready("ROUTER", b"\x01" + bytes(16))),
+        ("an identity of 256 octets", raw.GREETING + raw.ready("ROUTER", b"\x01" * 256)),
+        ("READY with a length of ffffffff", raw.GREETING + command(raw.string("READY") + raw.string("X") + b"\xff" * 4)),
+        ("a message before READY", raw.GREETING + raw.frame(b"hello")),
+        ("PLAIN", raw.GREETING[:12] + b"PLAIN".ljust(20, b"\0") + bytes(32)),
+        ("ERROR", raw.GREETING + command(raw.string("ERROR") + raw.string("no"))),
+    ]
+    strange = [
+        ("messages", raw.frame(raw.zre(raw.GOODBYE, 2)) + raw.frame(raw.zre(raw.HELLO, 1) + b"x") * 100),
+        ("an unknown command", command(raw.string("NONSENSE") + bytes(40))),
+        ("1,000 PINGs", command(b"\4PING\0\0" + b"alive?") * 1000),
+    ]
+    wrong = [
+        ("1 GiB declared", b"\x02" + (1 << 30).to_bytes(8, "big") + b"x"),
+        ("PING without TTL", bytes.fromhex("040504") + b"PING"),
+        ("a second READY", router),
+    ]
+    port, refused, here = 42_000, [], []
+    for what, octets in handshakes:
+        refused.append((what, b.attacker(name="no", port=port, mailbox=octets).greet()))
+        port += 1
+    for what, octets in strange:
+        here.append((what, b.attacker(port=port, mailbox=raw.GREETING + router + octets).greet()))
+        port += 1
+    for _, octets in wrong:
+        b.attacker(name="flap", port=port, mailbox=raw.GREETING + router + octets).greet()
+        port += 1
+    time.sleep(6)
+    for what, atk in refused:
+        b.check(1 <= atk.accepted <= 10, f"{what}: dialled {atk.accepted} times")
+    for what, atk in here:
+        b.check(atk.accepted == 1, f"{what}: dialled {atk.accepted} times")
+        b.check(not b.node.find(event="exit", peer=atk.hex), f"{what}: gone")
+    b.note(f"{port - 42_000} shapes")
+
+
 @case("15d", "greetings octet by octet on 200 connections")
 def drop_by_drop(b):
     atk = b.attacker(mailbox=None)

@@ -35,6 +35,9 @@ const GREETINGS: usize = 4;
 
 const GREETINGS_WINDOW: Duration = Duration::from_secs(10);
 
+/// A hint that is not repeated is not tried anew after this: 15 s, for beacons that come seldom or are lost. (ZRE-11)
+const HINT: Duration = Duration::from_secs(15);
+
 /// PINGs under way of which is remembered what their answers confirm.
 const PINGS: usize = 16;
 
@@ -71,6 +74,8 @@ pub(super) struct Dial {
     pub(super) proved: Option<PeerId>,
     /// Where the hint came from; hints are limited per source.
     pub(super) source: IpAddr,
+    /// When somebody last said that there is one here.
+    pub(super) hinted: Instant,
     /// The application asked for it: it is tried for ever.
     pub(super) persistent: bool,
     /// The host name it was looked up from, as an index into the node's targets.
@@ -107,13 +112,14 @@ pub(super) struct Dial {
 }
 
 impl Dial {
-    pub(super) fn new(source: IpAddr) -> Self {
+    pub(super) fn new(now: Instant, source: IpAddr) -> Self {
         Self {
             state: State::Waiting,
             owner: Owner::Nobody,
             expect: None,
             proved: None,
             source,
+            hinted: now,
             persistent: false,
             target: None,
             failures: 0,
@@ -170,6 +176,11 @@ impl Dial {
                 .front()
                 .is_some_and(|first| now - *first < GREETINGS_WINDOW);
         !answer && !storm
+    }
+
+    /// Whether only a rumour leads there, and nobody goes on telling it.
+    pub(super) fn is_forgotten(&self, now: Instant) -> bool {
+        self.owner == Owner::Nobody && !self.persistent && now - self.hinted > HINT
     }
 
     /// Whether nobody listens there any more, as far as trying can tell.

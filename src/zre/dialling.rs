@@ -120,7 +120,7 @@ impl Node {
             dial.target = dial.target.or(target);
             return;
         }
-        let mut dial = Dial::new(address.ip());
+        let mut dial = Dial::new(now, address.ip());
         dial.persistent = true;
         dial.target = target;
         self.add_dial(now, address, dial);
@@ -151,6 +151,10 @@ impl Node {
             return;
         };
         match dial.state {
+            State::Waiting if dial.is_forgotten(now) => {
+                debug!(%address, "nobody speaks of it any more");
+                self.give_up_dial(now, address);
+            }
             State::Waiting => self.begin_dial(now, address),
             State::Dialling(link) | State::Up(link) => {
                 // No connection in time; or nobody greeted us from where our HELLO went.
@@ -409,7 +413,7 @@ impl Node {
         }
         let link = dial.link();
         if dial.persistent && dial.target.is_none() {
-            let mut anew = Dial::new(dial.source);
+            let mut anew = Dial::new(now, dial.source);
             anew.persistent = true;
             anew.failures = dial.failures.max(1) + 1;
             let pause = anew.pause();

@@ -348,7 +348,10 @@ impl Node {
                 return self.close(link);
             }
             Some(Owner::Nobody) => {
-                let proved = self.dials.get(address).and_then(|dial| dial.proved);
+                let proved = self.dials.get_mut(address).and_then(|dial| {
+                    dial.hinted = now;
+                    dial.proved
+                });
                 if let Some(another) = proved.filter(|proved| *proved != id) {
                     // ZRE-16. Perhaps the last words of one whose port another has now.
                     debug!(%link, %id, %another, "somebody else is there");
@@ -356,7 +359,7 @@ impl Node {
                 }
             }
             None => {
-                let mut dial = Dial::new(remote.ip());
+                let mut dial = Dial::new(now, remote.ip());
                 if shunned {
                     dial.failures = self.config.limits.dial_attempts.saturating_sub(1);
                 }

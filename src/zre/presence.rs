@@ -119,14 +119,19 @@ impl Node {
         match self.dials.get(address).map(|dial| dial.owner) {
             Some(Owner::Peer(holder)) => self.challenge_claim(now, holder, Claim::Beacon(uuid)),
             Some(Owner::Greeted { .. }) => {}
-            Some(Owner::Nobody) => self.expect(address, uuid),
+            Some(Owner::Nobody) => {
+                self.expect(address, uuid);
+                if let Some(dial) = self.dials.get_mut(address) {
+                    dial.hinted = now;
+                }
+            }
             // ZRE-10
             None => self.dial_hint(now, address, uuid),
         }
     }
 
     fn dial_hint(&mut self, now: Instant, address: SocketAddr, uuid: PeerId) {
-        let mut dial = Dial::new(address.ip());
+        let mut dial = Dial::new(now, address.ip());
         dial.expect = Some(uuid);
         self.add_dial(now, address, dial);
     }
@@ -533,6 +538,7 @@ impl Node {
         self.past.spoke_on(id, record.newest);
         if let Some(dial) = self.dials.get_mut(record.address) {
             dial.lose_owner();
+            dial.hinted = now;
         }
         self.counters.exits += 1;
         self.untold.remove(&id);
