@@ -63,9 +63,18 @@ pub(crate) struct Datagram {
     from: HostId,
     segment: SegmentId,
     source: SocketAddr,
-    /// One host, or everybody on the segment.
-    to: Option<HostId>,
+    to: To,
     octets: Bytes,
+}
+
+/// Whom a datagram is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum To {
+    Host(HostId),
+    /// Everybody on the segment.
+    Everybody,
+    /// Those on the segment who joined this multicast group.
+    Group(IpAddr),
 }
 
 /// Everything but the processes.
@@ -219,6 +228,37 @@ impl<A: Application, O: Observer> Sim<A, O> {
         self.world
             .names
             .insert(name.as_str().to_owned(), address.into());
+    }
+
+    /// Lets a host take the datagrams of a multicast group, on all its segments, as programs ask their kernel to.
+    ///
+    /// # Panics
+    ///
+    /// When the address is none of a group.
+    pub fn join_multicast(&mut self, host: HostId, group: impl Into<IpAddr>) {
+        let group = group.into();
+        assert!(group.is_multicast(), "{group} is no multicast group");
+        self.world.topology.host_mut(host).groups.insert(group);
+    }
+
+    /// Another program on a host sends a datagram: to one address, to everybody on its segments (255.255.255.255), or to a
+    /// multicast group there, which no router passes on. Nodes hear what is sent to the port of beacons, 5670. It fares as the
+    /// segments' quality has it.
+    ///
+    /// ```
+    /// use atonce_sim::Sim;
+    /// use std::time::Duration;
+    ///
+    /// let mut sim = Sim::new(1);
+    /// let lan = sim.segment();
+    /// let (alice, mallory) = (sim.host(lan, [10, 0, 0, 1]), sim.host(lan, [10, 0, 0, 66]));
+    /// let node = sim.start_named(alice, "alice", ());
+    /// sim.send_datagram(mallory, "255.255.255.255:5670".parse().unwrap(), "no beacon");
+    /// sim.run_for(Duration::from_millis(1));
+    /// assert_eq!(sim.stack(node).unwrap().counters().datagrams_malformed, 1);
+    /// ```
+    pub fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: impl Into<Bytes>) {
+        self.world.send_datagram(from, to, octets.into());
     }
 
     /// How the hosts' TCP behaves, from now on.

@@ -96,6 +96,8 @@ pub(crate) struct Host {
     pub(crate) next_port: u16,
     /// The side of the partition on which it is.
     pub(crate) side: u32,
+    /// The multicast groups whose datagrams it takes.
+    pub(crate) groups: BTreeSet<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -166,6 +168,7 @@ impl Topology {
             listeners: BTreeMap::new(),
             next_port: FIRST_PORT,
             side: 0,
+            groups: BTreeSet::new(),
         });
         HostId(count(self.hosts.len()) - 1)
     }

@@ -93,6 +93,8 @@ pub(crate) enum Kind {
     Blackhole,
     Swallowed,
     GaveUp,
+    /// Of another program: host, octets, checksum.
+    Program,
     /// Words of an address that belongs to the line before.
     Address,
 }
@@ -460,6 +462,9 @@ impl fmt::Display for Shown<'_> {
             Kind::Blackhole => write!(f, "its link {a} is forgotten on the way"),
             Kind::Swallowed => write!(f, "link {a}: {b} octets are swallowed on the way"),
             Kind::GaveUp => write!(f, "link {a}: nobody acknowledges"),
+            Kind::Program => {
+                write!(f, "a program on host {a} sends {b} octets, sum {c:016x}")
+            }
             Kind::Address => write!(f, "  at {}", address_of(words)),
         }
     }

@@ -1,11 +1,11 @@
 //! Datagrams: they get lost, come twice, or late.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use atonce::InterfaceId;
 use bytes::Bytes;
 
-use super::{BEACON_PORT, Coming, Datagram, Sim, World};
+use super::{BEACON_PORT, Coming, Datagram, Sim, To, World};
 use crate::application::{Application, NodeId, Observer};
 use crate::topology::{HostId, count};
 use crate::trace::{self, Kind};
@@ -39,7 +39,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 from,
                 segment,
                 source,
-                to: None,
+                to: To::Everybody,
                 octets,
             },
         );
@@ -50,7 +50,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let Some(datagram) = self.world.datagrams.try_remove(place as usize) else {
             return;
         };
-        if let Some(to) = datagram.to {
+        if let To::Host(to) = datagram.to {
             return self.deliver(&datagram, to);
         }
         let quality = self.world.topology.segment(datagram.segment).quality;
@@ -65,6 +65,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
             .values();
         let mut members: Vec<HostId> = members.copied().collect();
         members.dedup();
+        if let To::Group(group) = datagram.to {
+            members.retain(|host| self.world.topology.host(*host).groups.contains(&group));
+        }
         for to in members {
             if plain || to == datagram.from {
                 self.deliver(&datagram, to);
@@ -83,7 +86,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
             for _ in 0..copies {
                 let after = self.world.jitter(quality.late);
                 let copy = Datagram {
-                    to: Some(to),
+                    to: To::Host(to),
                     octets: datagram.octets.clone(),
                     ..datagram
                 };
@@ -141,6 +144,72 @@ impl<A: Application, O: Observer> Sim<A, O> {
 }
 
 impl World {
+    pub(super) fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: Bytes) {
+        let words = [
+            u64::from(from.0),
+            octets.len() as u64,
+            trace::checksum(&octets),
+        ];
+        self.say_all(Kind::Program, words);
+        self.say_all(Kind::Address, trace::address(to));
+        if to.port() != BEACON_PORT || !self.topology.host(from).on {
+            return;
+        }
+        let all = match to.ip() {
+            IpAddr::V4(Ipv4Addr::BROADCAST) => Some(To::Everybody),
+            group if group.is_multicast() => Some(To::Group(group)),
+            _ => None,
+        };
+        if let Some(all) = all {
+            let segments = self.topology.host(from).interfaces.iter();
+            let segments: Vec<_> = segments.map(|it| (it.segment, it.address)).collect();
+            for (segment, address) in segments {
+                let quality = self.topology.segment(segment).quality;
+                let at = self.now + quality.delay + self.jitter(quality.jitter);
+                let source = SocketAddr::new(address, BEACON_PORT);
+                let octets = octets.clone();
+                self.post(
+                    at,
+                    Datagram {
+                        from,
+                        segment,
+                        source,
+                        to: all,
+                        octets,
+                    },
+                );
+            }
+        } else if let Some(way) = self.topology.route(from, to) {
+            let mut at = self.now;
+            let mut segment = None;
+            for hop in &way.hops {
+                let quality = self.topology.segment(*hop).quality;
+                if self.chance.happens(quality.loss) {
+                    self.counters.datagrams_lost += 1;
+                    return;
+                }
+                at += quality.delay + self.jitter(quality.jitter);
+                segment = Some(*hop);
+            }
+            let Some(segment) = segment.or_else(|| {
+                let iface = self.topology.host(from).interfaces.first();
+                iface.map(|iface| iface.segment)
+            }) else {
+                return;
+            };
+            self.post(
+                at,
+                Datagram {
+                    from,
+                    segment,
+                    source: SocketAddr::new(way.seen, BEACON_PORT),
+                    to: To::Host(way.to),
+                    octets,
+                },
+            );
+        }
+    }
+
     fn post(&mut self, at: atonce::Instant, datagram: Datagram) {
         let place = count(self.datagrams.insert(datagram));
         self.schedule.push(at, Coming::Datagram(place));
