@@ -3,6 +3,7 @@
 #[cfg(any(test, feature = "fuzz"))]
 mod invariants;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -141,7 +142,8 @@ pub enum Timer {
 #[derive(Debug)]
 pub struct Stack {
     node: Node,
-    links: ByLink<Link>,
+    /// Boxed: the table has more places than links, and a link is large.
+    links: ByLink<Box<Link>>,
     actions: VecDeque<Action>,
     /// Links that the node takes messages of again.
     resumed: VecDeque<LinkId>,
@@ -313,7 +315,7 @@ impl Stack {
         let link = self.node.handle_accepted(now, interface, remote);
         if let Some(link) = link {
             let connection = self.connection(now, SocketType::Router);
-            self.links.insert(link, Link::new(connection, false));
+            self.links.insert(link, Box::new(Link::new(connection, false)));
             self.watch(link);
         }
         self.settle(now);
@@ -716,7 +718,7 @@ impl Stack {
                 }
                 zre::Action::Dial { link, address } => {
                     let connection = self.connection(now, SocketType::Dealer);
-                    self.links.insert(link, Link::new(connection, true));
+                    self.links.insert(link, Box::new(Link::new(connection, true)));
                     self.actions.push_back(Action::Dial { link, address });
                 }
                 zre::Action::Trust { link } => {
