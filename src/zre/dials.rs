@@ -119,7 +119,7 @@ mod tests {
         .into();
         let mut dials = Dials::new();
         for address in addresses.iter().rev() {
-            dials.insert(*address, Dial::new(address.ip()));
+            dials.insert(*address, Dial::new(crate::Instant::ZERO, address.ip()));
         }
         assert!(
             dials
