@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a test that is wrong may stop
 
+mod model_common;
 mod support;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use atonce::wire::zre::Command;
+use atonce::wire::zre::{Command, Message};
 use atonce::zre::Lost;
-use atonce::{Config, Event, ExitReason, Frames, PeerId};
+use atonce::{Config, Event, ExitReason, Frames, PeerId, SendError, Text};
+use model_common::{World, address_of};
 use support::{Lan, frames, names, text};
 
 fn ms(millis: u64) -> Duration {
@@ -282,4 +284,103 @@ fn joins_and_leaves_without_end_wait_like_any_message() {
     let events = lan.events(alice);
     are_in_order(&events, BTreeSet::from([id]));
     assert_eq!(events.len(), 1_000);
+}
+
+// ---- what is sent
+
+/// Our groups as one knows them by what it heard. Panics at a status that C Zyre would stop at.
+fn groups_as_told<'a>(heard: impl Iterator<Item = &'a Message>) -> BTreeSet<Text> {
+    let (mut groups, mut before) = (BTreeSet::new(), 0_u8);
+    for message in heard {
+        match &message.command {
+            Command::Hello(hello) => {
+                (groups, before) = (hello.groups.iter().cloned().collect(), hello.status);
+            }
+            Command::Join { group, status } => {
+                assert!(groups.insert(group.clone()), "{group} is joined twice");
+                before = before.wrapping_add(1);
+                assert_eq!(*status, before);
+            }
+            Command::Leave { group, status } => {
+                assert!(groups.remove(group), "{group} is left twice");
+                before = before.wrapping_add(1);
+                assert_eq!(*status, before);
+            }
+            _ => {}
+        }
+    }
+    groups
+}
+
+#[test]
+fn our_own_joins_and_leaves_do_not_wait_without_end_for_one_who_reads_nothing() {
+    // ZRE-81
+    for link_is_down in [false, true] {
+        let mut config = named("alice");
+        config.limits.send_messages = 100;
+        let (mut lan, alice, puppet, _) = deaf_alice_and_puppet(config);
+        lan.host(alice).reading = true;
+        if link_is_down {
+            lan.isolate(puppet, true);
+            lan.reset_dialled(alice, puppet);
+        } else {
+            lan.host(puppet).stalled = true;
+        }
+        lan.run_for(ms(10));
+        for _ in 0..100_000 {
+            let now = lan.now;
+            lan.stack(alice).join(now, &text("G"));
+            lan.stack(alice).leave(now, &text("G"));
+        }
+        let longest = lan.stack(alice).usage().longest_queue_messages;
+        assert!(longest <= 101, "{longest} messages wait");
+        lan.run_for(ms(11_000));
+        let told = names(&lan.events(alice));
+        assert_eq!(told.last().map(String::as_str), Some("exit puppet overrun"));
+    }
+}
+
+#[test]
+fn one_who_reads_late_knows_our_groups_in_the_end_and_counts_them_right() {
+    // ZRE-72, ZRE-81
+    let mut config = named("alice");
+    config.limits.send_messages = 100;
+    let mut world = World::new(config);
+    let ann = world.puppet("ann", 10, address_of(2, 0));
+    world.greet(ann, &[]);
+    world.puppets[ann].stalled = true;
+    let id = world.puppets[ann].id;
+    let group = |n: u32| text(&format!("{n}"));
+    for n in 0..1_000 {
+        world.node.join(world.now, &group(n));
+        if n % 3 > 0 {
+            world.node.leave(world.now, &group(n));
+        }
+    }
+    world.settle();
+    assert!(world.puppets[ann].heard.len() <= 101);
+    // What it is not told of is not overtaken.
+    let now = world.now;
+    let after = world.node.whisper(now, id, frames("after"));
+    assert_eq!(after, Err(SendError::Full));
+    world.pass(ms(5_000));
+    // It reads a page at a time.
+    let link = world.link_to(ann).unwrap();
+    for _ in 0..20 {
+        world.node.handle_sent(world.now, link, 1_000, 0, 0);
+        world.settle();
+        world.pass(ms(100));
+    }
+    let now = world.now;
+    let after = world.node.whisper(now, id, frames("after"));
+    assert_eq!(after, Ok(()));
+    world.settle();
+    let ours: BTreeSet<_> = world.node.groups().cloned().collect();
+    assert_eq!(ours.len(), 334);
+    let heard = &world.puppets[ann].heard;
+    let told = groups_as_told(heard.iter().map(|(_, message)| message));
+    assert_eq!(told, ours);
+    assert!(heard.len() < 500, "{} messages", heard.len());
+    let exits = world.events.iter();
+    assert_eq!(exits.filter(|e| matches!(e, Event::Exit { .. })).count(), 0);
 }

@@ -1,11 +1,13 @@
 //! One link that this node makes: to a mailbox it was told of.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use core::net::IpAddr;
 use core::time::Duration;
 
+use super::Limits;
 use super::sequence::Sender;
 use crate::net::LinkId;
+use crate::wire::Text;
 use crate::wire::zre::Command;
 use crate::{Instant, PeerId};
 
@@ -104,6 +106,10 @@ pub(super) struct Dial {
     pub(super) queued_messages: usize,
     /// The queue was found full and is watched.
     pub(super) full: bool,
+    /// The status of our groups as the other side was told it last.
+    pub(super) status: u8,
+    /// Groups of ours of which the other side believes the opposite: there was no room to say so (ZRE-81).
+    pub(super) unsaid: BTreeSet<Text>,
     /// The peer was asked, by a PING with the number 65,535, what it makes of that number: after how many messages. What
     /// follows is held until it answers.
     pub(super) asked: Option<u64>,
@@ -136,6 +142,8 @@ impl Dial {
             queued_octets: 0,
             queued_messages: 0,
             full: false,
+            status: 0,
+            unsaid: BTreeSet::new(),
             asked: None,
             held: VecDeque::new(),
         }
@@ -188,8 +196,34 @@ impl Dial {
         self.refusals >= REFUSALS
     }
 
-    /// A new conversation begins: HELLO comes next.
-    pub(super) fn begin(&mut self, now: Instant, wraps_early: bool) {
+    /// Whether a message of so many octets may be queued. One always may when nothing is.
+    pub(super) fn has_room(&self, limits: &Limits, octets: usize) -> bool {
+        // ZRE-81
+        // Nothing overtakes what has to be said about our groups.
+        self.unsaid.is_empty() && self.queue_has_room(limits, octets)
+    }
+
+    fn queue_has_room(&self, limits: &Limits, octets: usize) -> bool {
+        self.queued_messages == 0
+            || (self.queued_messages < limits.send_messages
+                && self.queued_octets.saturating_add(octets) <= limits.send_octets)
+    }
+
+    /// We joined or left this group, and there is no room to say so. Twice is as good as never.
+    pub(super) fn leave_unsaid(&mut self, group: Text) {
+        if !self.unsaid.remove(&group) {
+            self.unsaid.insert(group);
+        }
+    }
+
+    /// A group of which the other side is to be told now, if there is room.
+    pub(super) fn take_unsaid(&mut self, limits: &Limits) -> Option<Text> {
+        let room = self.queue_has_room(limits, 0);
+        room.then(|| self.unsaid.pop_first()).flatten()
+    }
+
+    /// A new conversation begins: HELLO comes next, with our groups and this status of them.
+    pub(super) fn begin(&mut self, now: Instant, wraps_early: bool, status: u8) {
         self.greeted_at = Some(now);
         if self.greetings.len() == GREETINGS {
             self.greetings.pop_front();
@@ -201,6 +235,8 @@ impl Dial {
         self.lost = 0;
         self.pings.clear();
         self.asked = None;
+        self.status = status;
+        self.unsaid.clear();
     }
 
     /// How many messages were sent since HELLO.
@@ -257,7 +293,12 @@ impl Dial {
         self.full = false;
         if !self.held.is_empty() {
             // Nothing is held while the link is up, and nothing but this waits while it is not.
-            self.held.clear();
+            for command in core::mem::take(&mut self.held) {
+                // Our groups are for whoever goes on with the conversation.
+                if let Command::Join { group, .. } | Command::Leave { group, .. } = command {
+                    self.leave_unsaid(group);
+                }
+            }
             self.queued_octets = 0;
             self.queued_messages = 0;
         }

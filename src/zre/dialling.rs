@@ -298,7 +298,7 @@ impl Node {
             .or(dial.expect)
             .is_some_and(|id| self.past.wraps_early(id));
         // ZRE-10
-        dial.begin(now, early);
+        dial.begin(now, early, self.status);
         // HELLO carries the groups as they are now.
         dial.held
             .retain(|command| !matches!(command, Command::Join { .. } | Command::Leave { .. }));
@@ -324,6 +324,24 @@ impl Node {
             None => return,
         };
         for command in held {
+            self.say(address, command);
+        }
+        self.say_unsaid(address);
+    }
+
+    /// Says which groups we are in or not in by now, as far as there is room.
+    fn say_unsaid(&mut self, address: SocketAddr) {
+        while let Some(dial) = self.dials.get_mut(address)
+            && dial.up().is_some()
+            && dial.asked.is_none()
+            && let Some(group) = dial.take_unsaid(&self.config.limits)
+        {
+            // ZRE-81
+            let command = if self.groups.contains(&group) {
+                Command::Join { group, status: 0 }
+            } else {
+                Command::Leave { group, status: 0 }
+            };
             self.say(address, command);
         }
     }
@@ -468,13 +486,20 @@ impl Node {
         };
         dial.queued_octets = queued_octets;
         dial.queued_messages = queued_messages;
+        let limits = &self.config.limits;
+        let half =
+            queued_octets <= limits.send_octets / 2 && queued_messages <= limits.send_messages / 2;
+        if half && !dial.unsaid.is_empty() {
+            self.say_unsaid(address);
+        }
+        let Some(dial) = self.dials.get_mut(address) else {
+            return;
+        };
         if dial.full
             && let Owner::Peer(id) = dial.owner
         {
             let limits = &self.config.limits;
-            if queued_octets <= limits.send_octets / 2
-                && queued_messages <= limits.send_messages / 2
-            {
+            if half && dial.unsaid.is_empty() {
                 dial.full = false;
                 self.timers.cancel(Due::Overrun(id));
             } else if taken > 0 {

@@ -474,6 +474,12 @@ impl Node {
         self.past.answered(address);
         if let Some(target) = self.dials.get_mut(address).and_then(|dial| {
             dial.failures = 0;
+            if !dial.unsaid.is_empty() {
+                // ZRE-81. The conversation goes on from before, and its queue was full.
+                dial.full = true;
+                let deadline = now + self.config.limits.send_deadline;
+                self.timers.set(Due::Overrun(id), deadline);
+            }
             dial.target
         }) {
             self.target_reached(target);

@@ -188,7 +188,7 @@ pub struct Node {
     next_interface: u32,
     /// The groups this node is in, and how often that changed, modulo 256.
     pub(super) groups: BTreeSet<Text>,
-    status: u8,
+    pub(super) status: u8,
     pub(super) links: Links,
     /// Accepted links that did not prove to be a peer's, oldest first.
     pub(super) unproved: BTreeSet<LinkId>,
@@ -277,8 +277,7 @@ impl Node {
         if !self.stopping && self.groups.insert(group.clone()) {
             // ZRE-72
             self.status = self.status.wrapping_add(1);
-            let status = self.status;
-            self.tell_all(now, |group| Command::Join { group, status }, group);
+            self.tell_all(now, |group| Command::Join { group, status: 0 }, group);
         }
     }
 
@@ -287,8 +286,7 @@ impl Node {
         if !self.stopping && self.groups.remove(group) {
             // ZRE-72
             self.status = self.status.wrapping_add(1);
-            let status = self.status;
-            self.tell_all(now, |group| Command::Leave { group, status }, group);
+            self.tell_all(now, |group| Command::Leave { group, status: 0 }, group);
         }
     }
 
@@ -569,8 +567,9 @@ impl Node {
 
     // ---- shared by the parts of the node
 
-    /// Sends a command over our link to this address, or keeps it until the link is up again.
-    pub(super) fn say(&mut self, address: SocketAddr, command: Command) {
+    /// Sends a command over our link to this address, or keeps it until the link is up again. The status of JOIN and LEAVE is
+    /// put in here.
+    pub(super) fn say(&mut self, address: SocketAddr, mut command: Command) {
         let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
@@ -606,6 +605,11 @@ impl Node {
             }
             dial.asked = Some(dial.sent() + 1);
         }
+        if let Command::Join { status, .. } | Command::Leave { status, .. } = &mut command {
+            // ZRE-72
+            dial.status = dial.status.wrapping_add(1);
+            *status = dial.status;
+        }
         dial.count_sent(&command);
         let sequence = dial.sender.take();
         let message = Message { sequence, command };
@@ -622,10 +626,23 @@ impl Node {
             .dials
             .iter()
             .filter(|(_, dial)| dial.greeted_at.is_some() || dial.peer().is_some())
-            .map(|(address, _)| address)
+            .map(|(address, dial)| (address, dial.owner))
             .collect();
-        for address in told {
-            self.say(address, command(group.clone()));
+        for (address, owner) in told {
+            let room = match owner {
+                Owner::Peer(id) => self.has_room(now, id, address, 0),
+                // They have a deadline of their own.
+                Owner::Nobody | Owner::Greeted { .. } => self
+                    .dials
+                    .get(address)
+                    .is_some_and(|dial| dial.has_room(&self.config.limits, 0)),
+            };
+            if room {
+                self.say(address, command(group.clone()));
+            } else if let Some(dial) = self.dials.get_mut(address) {
+                // ZRE-81
+                dial.leave_unsaid(group.clone());
+            }
         }
     }
 
@@ -649,10 +666,7 @@ impl Node {
         let Some(dial) = self.dials.get_mut(address) else {
             return false;
         };
-        // ZRE-81
-        let room = dial.queued_messages == 0
-            || (dial.queued_messages < limits.send_messages
-                && dial.queued_octets.saturating_add(octets) <= limits.send_octets);
+        let room = dial.has_room(limits, octets);
         if !room && !core::mem::replace(&mut dial.full, true) {
             self.timers
                 .set(Due::Overrun(peer), now + limits.send_deadline);

@@ -225,6 +225,10 @@ impl Node {
                 let ends = set.contains(&Due::Hello(link));
                 assert!(ends, "what is held of {link} is held for ever");
             }
+            assert!(
+                dial.unsaid.is_empty() || dial.full || !matches!(dial.owner, Owner::Peer(_)),
+                "what is not said to {address} is never said"
+            );
             if let (Owner::Peer(id), true) = (dial.owner, dial.full) {
                 let watched = set.contains(&Due::Overrun(id));
                 assert!(watched, "nobody watches the full queue to {id}");
