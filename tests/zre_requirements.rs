@@ -305,6 +305,99 @@ fn a_hello_with_another_sequence_than_1_is_refused() {
 }
 
 #[test]
+fn a_hello_with_another_sequence_than_1_is_no_answer_to_ours() {
+    // ZRE-26, ZRE-62
+    for on_its_link in [true, false] {
+        let mut lan = Lan::new();
+        let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+        let mut link = lan.puppet_greets(puppet, alice);
+        lan.puppet_speaks(puppet, alice, link, 2);
+        lan.run_for(ms(500));
+        lan.events(alice);
+        lan.reset_dialled(alice, puppet);
+        lan.run_for(ms(20));
+        // Greeted anew.
+        let greeted = names(&lan.events(alice));
+        assert!(greeted[0].starts_with("exit puppet lost: its link was cut"));
+        let hello = Command::Hello(lan.hello_of(puppet, "puppet"));
+        if !on_its_link {
+            link = lan.puppet_dials(puppet, alice);
+        }
+        lan.puppet_says(puppet, link, 2, hello);
+        lan.run_for(ms(50));
+        assert!(lan.the_puppet(puppet).closed.contains(&link));
+        let told = names(&lan.events(alice));
+        if on_its_link {
+            let flaw = "a malformed message: HELLO.sequence: expected 1, found 2";
+            assert_eq!(told, [format!("exit puppet lost: {flaw}")]);
+        } else {
+            assert_eq!(told, NOTHING);
+        }
+    }
+}
+
+#[test]
+fn one_is_replaced_only_by_a_greeting_that_is_let_in() {
+    // ZRE-20
+    for (sequence, endpoint, flaw) in [
+        (
+            2,
+            None,
+            "a malformed message: HELLO.sequence: expected 1, found 2",
+        ),
+        (
+            1,
+            Some(""),
+            "a malformed message: HELLO.endpoint: expected an endpoint of its own, found none",
+        ),
+        (
+            1,
+            Some("alice"),
+            "a malformed message: HELLO.endpoint: expected an endpoint of its own, found ours",
+        ),
+    ] {
+        let mut lan = Lan::new();
+        let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+        let link = lan.puppet_greets(puppet, alice);
+        lan.run_for(ms(500));
+        lan.events(alice);
+        let mut hello = lan.hello_of(puppet, "puppet");
+        match endpoint {
+            Some("alice") => hello.endpoint = text(&format!("tcp://{}", lan.address_of(alice))),
+            Some(other) => hello.endpoint = text(other),
+            None => {}
+        }
+        lan.puppet_says(puppet, link, sequence, Command::Hello(hello));
+        lan.run_for(ms(50));
+        let told = names(&lan.events(alice));
+        assert_eq!(told, [format!("exit puppet lost: {flaw}")]);
+    }
+}
+
+#[test]
+fn whoever_is_replaced_enters_even_in_a_storm_of_greetings() {
+    // ZRE-20, ZRE-24
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    let mut link = lan.puppet_greets(puppet, alice);
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        let hello = Command::Hello(lan.hello_of(puppet, "puppet"));
+        if lan.the_puppet(puppet).closed.contains(&link) {
+            link = lan.puppet_dials(puppet, alice);
+        }
+        lan.puppet_says(puppet, link, 1, hello);
+        lan.run_for(ms(50));
+        told.extend(names(&lan.events(alice)));
+    }
+    for pair in told.windows(2) {
+        assert!(pair[0] != "exit puppet replaced" || pair[1] == "enter puppet");
+    }
+    let refused = "exit puppet lost: it went over the limit of greetings";
+    assert_eq!(told.last().map(String::as_str), Some(refused), "{told:?}");
+}
+
+#[test]
 fn four_links_may_wait_under_one_identity_and_the_oldest_gives_way() {
     // ZRE-27
     let (mut lan, alice, bob) = two();

@@ -120,7 +120,7 @@ pub enum ExitReason {
     Left,
     /// It was silent for longer than the expired timeout.
     Expired,
-    /// The same peer greeted anew: an ENTER follows.
+    /// The same peer greeted anew: an ENTER follows as soon as it is reached where its HELLO says.
     Replaced,
     /// Its link died and could not be made again, or it broke its promises.
     Lost(Lost),

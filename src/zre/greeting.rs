@@ -15,7 +15,7 @@ use super::{Action, Event, ExitReason, Lost, Peer, Presence, abilities};
 use crate::endpoint::{Endpoint, Host};
 use crate::net::{Cut, InterfaceId, LinkId};
 use crate::wire::zre::{Command, Hello, Limits, Message};
-use crate::wire::{Frames, Malformed};
+use crate::wire::{Expected, Found, Frames, Malformed};
 use crate::{Instant, PeerId};
 
 /// Links that carry the same identity and are not the peer's: a DEALER that reconnects needs one.
@@ -204,8 +204,18 @@ impl Node {
         };
         let closed = record.inbound.is_none();
         if let Command::Hello(hello) = &message.command {
-            let Some(address) = self.mailbox_of(remote, hello) else {
-                return self.close(link);
+            let address = match self.mailbox_of(now, remote, message.sequence, hello) {
+                Ok(address) => address,
+                Err(flaw) => {
+                    let only = closed && record.remote.ip() == remote.ip();
+                    debug!(%link, %id, %flaw, "no greeting");
+                    self.close(link);
+                    // ZRE-23, ZRE-26
+                    if only && message.sequence != FIRST {
+                        self.exit(now, id, ExitReason::Lost(flaw));
+                    }
+                    return;
+                }
             };
             let same = record.remote.ip() == remote.ip() && record.address == address;
             let asked = self
@@ -311,21 +321,19 @@ impl Node {
         let Command::Hello(hello) = &message.command else {
             return;
         };
-        let Some(address) = self.mailbox_of(remote, hello) else {
-            debug!(%link, endpoint = %hello.endpoint, "no endpoint of a peer");
-            return self.close(link);
+        let address = match self.mailbox_of(now, remote, message.sequence, hello) {
+            Ok(address) => address,
+            Err(flaw) => {
+                debug!(%link, endpoint = %hello.endpoint, %flaw, "no greeting");
+                return self.close(link);
+            }
         };
-        // ZRE-26
-        let first = message.sequence == FIRST;
-        // ZRE-11. Whoever greets from the address where it is to be dialled is there, whatever was rumoured before: it is worth
-        // a try. Two nodes that shun each other by turns would never meet.
-        let proved = address.ip() == remote.ip();
-        let shunned = self.past.is_shunned(now, address);
-        if !first || self.is_own(address) || (shunned && !proved) || self.past.is_storming(now, id)
-        {
+        if self.past.is_storming(now, id) {
             debug!(%link, %id, "HELLO refused");
             return self.close(link);
         }
+        let proved = address.ip() == remote.ip();
+        let shunned = self.past.is_shunned(now, address);
         if let Some(before) = self.greeted.remove(&id) {
             // It greets anew before it entered: the newer link counts.
             if let Some(Owner::Greeted { link, .. }) = self.dials.get(before).map(|dial| dial.owner)
@@ -417,24 +425,45 @@ impl Node {
         }
     }
 
-    /// ZRE-14. Where to dial one who says HELLO. `None` when its endpoint is none.
-    fn mailbox_of(&self, remote: SocketAddr, hello: &Hello) -> Option<SocketAddr> {
-        let endpoint: Endpoint = hello.endpoint.to_str_lossy().parse().ok()?;
-        let mut from = remote;
-        from.set_port(endpoint.port);
-        Some(match endpoint.host {
-            Host::Ip(ip) if is_dialled(ip, remote.ip()) => {
-                let mut address = SocketAddr::new(ip, endpoint.port);
-                if let (SocketAddr::V6(address), SocketAddr::V6(remote)) = (&mut address, remote)
-                    && address.ip().is_unicast_link_local()
-                {
-                    address.set_scope_id(remote.scope_id());
-                }
-                address
-            }
-            // A host name (C Zyre with interface `*`), or an address that means something else here.
-            _ => from,
-        })
+    /// Where to dial one who says HELLO, or why that is no greeting.
+    fn mailbox_of(
+        &self,
+        now: Instant,
+        remote: SocketAddr,
+        sequence: u16,
+        hello: &Hello,
+    ) -> Result<SocketAddr, Lost> {
+        if sequence != FIRST {
+            // ZRE-26
+            let (first, found) = (u64::from(FIRST), u64::from(sequence));
+            return Err(Lost::Malformed(Malformed::new(
+                "HELLO.sequence",
+                Expected::Value(first),
+                Found::Value(found),
+            )));
+        }
+        let no_endpoint = |found| {
+            let expected = Expected::What("an endpoint of its own");
+            Err(Lost::Malformed(Malformed::new(
+                "HELLO.endpoint",
+                expected,
+                Found::What(found),
+            )))
+        };
+        let Ok(endpoint) = hello.endpoint.to_str_lossy().parse() else {
+            return no_endpoint("none");
+        };
+        let address = dialled_for(remote, &endpoint);
+        if self.is_own(address) {
+            // ZRE-3
+            return no_endpoint("ours");
+        }
+        // ZRE-11. Whoever greets from the address where it is to be dialled is there, whatever was rumoured before: it is worth
+        // a try. Two nodes that shun each other by turns would never meet.
+        if self.past.is_shunned(now, address) && address.ip() != remote.ip() {
+            return Err(Lost::Unreachable);
+        }
+        Ok(address)
     }
 
     /// ZRE-12: one who greeted us and whom we reach is a peer from now on.
@@ -540,6 +569,13 @@ impl Node {
 
     /// The same peer greeted anew: what was is over, and it enters again. Our link is kept when it leads to the same place.
     fn replace(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
+        if self.past.would_storm(now, id) {
+            // ZRE-24. It is not let in again for a while.
+            if self.peers.get(&id).map(|record| record.inbound) != Some(Some(link)) {
+                self.close(link);
+            }
+            return self.exit(now, id, ExitReason::Lost(Lost::Limit("greetings")));
+        }
         if let Some(record) = self.peers.get_mut(&id)
             && record.inbound == Some(link)
         {
@@ -646,6 +682,13 @@ impl Node {
     fn hear(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
         let Message { sequence, command } = message;
         if let Command::Hello(hello) = &command {
+            let Some(remote) = self.inbound(link).map(|inbound| inbound.remote) else {
+                return;
+            };
+            if let Err(flaw) = self.mailbox_of(now, remote, sequence, hello) {
+                // ZRE-20, ZRE-26
+                return self.exit(now, id, ExitReason::Lost(flaw));
+            }
             // HELLO always begins a new conversation.
             let answer = self.peers.get(&id).is_some_and(|record| {
                 record.answer_until.is_some_and(|until| now < until) && is_same(&record.card, hello)
@@ -848,6 +891,27 @@ impl Node {
         match self.links.get_mut(link) {
             Some(Role::Inbound(inbound)) => Some(inbound),
             _ => None,
+        }
+    }
+}
+
+/// ZRE-14. Where to dial one who greets from `remote` with this endpoint.
+fn dialled_for(remote: SocketAddr, endpoint: &Endpoint) -> SocketAddr {
+    match endpoint.host {
+        Host::Ip(ip) if is_dialled(ip, remote.ip()) => {
+            let mut address = SocketAddr::new(ip, endpoint.port);
+            if let (SocketAddr::V6(address), SocketAddr::V6(remote)) = (&mut address, remote)
+                && address.ip().is_unicast_link_local()
+            {
+                address.set_scope_id(remote.scope_id());
+            }
+            address
+        }
+        // A host name (C Zyre with interface `*`), or an address that means something else here.
+        _ => {
+            let mut from = remote;
+            from.set_port(endpoint.port);
+            from
         }
     }
 }

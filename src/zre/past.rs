@@ -155,6 +155,13 @@ impl Past {
         })
     }
 
+    /// Whether it would be, if it went now.
+    pub(crate) fn would_storm(&self, now: Instant, id: PeerId) -> bool {
+        self.peers.get(&id).is_some_and(|memory| {
+            now - memory.exited <= FLAP_WINDOW && memory.exits >= 2 * FREE_EXITS
+        })
+    }
+
     /// Whether no more is remembered than may be.
     #[cfg(any(test, feature = "fuzz"))]
     pub(crate) fn is_bounded(&self) -> bool {
