@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test that is wrong may stop
 
+mod model_common;
 mod support;
 
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use atonce::wire::zre::{Command, UnknownCommand};
 use atonce::{Action, Config, Frames, Instant, PeerId, Stack};
+use model_common::{World, address_of};
 use support::{Lan, frames, names, text, two};
 
 const NOTHING: [&str; 0] = [];
@@ -1731,6 +1733,53 @@ fn who_restarts_under_its_identity_at_another_port_is_reached_there() {
         ["exit puppet replaced", "enter puppet"]
     );
     assert_eq!(hellos(&mut lan, again), 1);
+}
+
+#[test]
+fn beacons_do_not_put_off_a_doubt() {
+    // ZRE-21, ZRE-30, ZRE-40
+    // It was started anew at another port, and nobody closed its links: it beacons, and says nothing on them.
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    lan.the_puppet(puppet).answers_pings = false;
+    let id = lan.id(puppet);
+    let mut address = lan.address_of(puppet);
+    address.set_port(address.port() + 1);
+    let again = lan.puppet_at(9, address);
+    let link = lan.puppet_greets(again, alice);
+    lan.puppet_speaks(again, alice, link, 2);
+    for _ in 0..8 {
+        lan.puppet_beacons(again, id, address.port());
+        lan.run_for(ms(150));
+    }
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["exit puppet replaced", "enter puppet"]
+    );
+}
+
+#[test]
+fn one_who_reads_a_long_queue_has_time_to_come_to_the_ping() {
+    // ZRE-21, ZRE-40
+    let mut world = World::new(Config::default());
+    let ann = world.puppet("ann", 10, address_of(2, 0));
+    world.greet(ann, &[]);
+    world.events.clear();
+    world.puppets[ann].stalled = true;
+    world.puppets[ann].answers = false;
+    let (id, address) = (world.puppets[ann].id, world.puppets[ann].address);
+    let now = world.now;
+    world.node.whisper(now, id, frames("long")).unwrap();
+    world.beacon(id, address, 0);
+    let link = world.link_to(ann).unwrap();
+    for left in (1..10).rev() {
+        world.pass(ms(700));
+        world.node.handle_sent(world.now, link, 100, 100 * left, 2);
+        world.settle();
+    }
+    assert!(world.node.peer(id).is_some());
+    // Then it takes no more.
+    world.pass(ms(2_100));
+    assert!(world.node.peer(id).is_none());
 }
 
 #[test]

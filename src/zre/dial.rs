@@ -104,6 +104,8 @@ pub(super) struct Dial {
     /// What waits in the link's queue.
     pub(super) queued_octets: usize,
     pub(super) queued_messages: usize,
+    /// When the network last took something of it.
+    pub(super) taken_at: Option<Instant>,
     /// The queue was found full and is watched.
     pub(super) full: bool,
     /// The status of our groups as the other side was told it last.
@@ -141,6 +143,7 @@ impl Dial {
             lost: 0,
             queued_octets: 0,
             queued_messages: 0,
+            taken_at: None,
             full: false,
             status: 0,
             unsaid: BTreeSet::new(),

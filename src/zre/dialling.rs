@@ -486,6 +486,9 @@ impl Node {
         };
         dial.queued_octets = queued_octets;
         dial.queued_messages = queued_messages;
+        if taken > 0 {
+            dial.taken_at = Some(now);
+        }
         let limits = &self.config.limits;
         let half =
             queued_octets <= limits.send_octets / 2 && queued_messages <= limits.send_messages / 2;

@@ -639,6 +639,7 @@ impl Node {
         record.receiver = Receiver::new();
         record.answer_until = None;
         record.heard = now;
+        record.spoke = now;
         let address = record.address;
         let is_atonce = abilities::has(&record.card, abilities::GOODBYE);
         let before = record.groups.clone();

@@ -260,11 +260,16 @@ impl Node {
         let Some(challenge) = &mut record.challenge else {
             return;
         };
-        // ZRE-52: not its fault when we do not read it, nor when what it says takes its time on the way.
+        // ZRE-52: not its fault when we do not read it, nor when what it says takes its time on the way, nor when our PING waits
+        // behind what it reads. Beacons say nothing about the links (ZRE-21).
         let unread = record
             .inbound
             .is_some_and(|link| self.paused.contains(&link));
-        if unread || record.heard > challenge.since {
+        let reads = self
+            .dials
+            .get(record.address)
+            .is_some_and(|dial| dial.queued_messages > 0 && dial.taken_at > Some(challenge.since));
+        if unread || reads || record.spoke > challenge.since {
             challenge.since = now;
             self.timers.set(Due::Challenge(id), now + CHALLENGE);
             return;
@@ -577,8 +582,15 @@ impl Node {
             })
             .collect();
         for (link, current) in readable {
-            if let Some(record) = current.and_then(|id| self.peers.get_mut(&id)) {
+            if let Some(id) = current
+                && let Some(record) = self.peers.get_mut(&id)
+            {
                 record.heard = now;
+                if let Some(challenge) = &mut record.challenge {
+                    // Its answer may be in what was not read.
+                    challenge.since = now;
+                    self.timers.set(Due::Challenge(id), now + CHALLENGE);
+                }
             }
             self.resume(link);
         }
