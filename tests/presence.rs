@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use atonce::wire::zre::{Command, UnknownCommand};
 use atonce::{Action, Config, Frames, Instant, PeerId, Stack};
-use model_common::{World, address_of};
+use model_common::{Door, World, address_of, tell};
 use support::{Lan, frames, names, text, two};
 
 const NOTHING: [&str; 0] = [];
@@ -1780,6 +1780,26 @@ fn one_who_reads_a_long_queue_has_time_to_come_to_the_ping() {
     // Then it takes no more.
     world.pass(ms(2_100));
     assert!(world.node.peer(id).is_none());
+}
+
+#[test]
+fn a_greeting_counts_more_than_a_rumour_that_leads_nowhere() {
+    // ZRE-13
+    // A late beacon of before it was started anew: nobody listens there any more, or nobody answers.
+    for door in [Door::Shut, Door::Dark] {
+        let mut world = World::new(Config::default());
+        let ann = world.puppet("ann", 10, address_of(2, 0));
+        let before = world.puppet("before", 11, address_of(2, 7));
+        world.puppets[before].door = door;
+        let (id, old) = (world.puppets[ann].id, world.puppets[before].address);
+        world.beacon(id, old, old.port());
+        world.pass(ms(50));
+        world.greet(ann, &[]);
+        world.settle();
+        let told: Vec<_> = world.events.iter().map(tell).collect();
+        assert_eq!(told, ["enter ann"], "{door:?}");
+        assert_eq!(world.links().len(), 2, "the rumour is given up");
+    }
 }
 
 #[test]

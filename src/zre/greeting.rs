@@ -396,7 +396,8 @@ impl Node {
     }
 
     /// ZRE-13. The link that we made to one who greets: by the endpoint of its HELLO, by where its HELLO comes from, or because we
-    /// expected it on that machine. Another link that was meant for it leads elsewhere and is given up.
+    /// expected it on that machine. Another link that was meant for it leads elsewhere and is given up, and so is one that never
+    /// answered when it greets from the address that its endpoint has.
     fn known_way(
         &mut self,
         now: Instant,
@@ -412,17 +413,18 @@ impl Node {
         if self.dials.contains(from) {
             return from;
         }
-        match self.expected.get(&id).copied() {
-            Some(expected) if expected.ip() == remote.ip() => expected,
-            Some(elsewhere) => {
-                let owner = self.dials.get(elsewhere).map(|dial| dial.owner);
-                if owner == Some(Owner::Nobody) {
-                    self.give_up_dial(now, elsewhere);
-                }
-                address
-            }
-            None => address,
+        let Some(&expected) = self.expected.get(&id) else {
+            return address;
+        };
+        let dial = self.dials.get(expected);
+        let rumour = address.ip() == remote.ip() && dial.is_none_or(|dial| dial.up().is_none());
+        if expected.ip() == remote.ip() && !rumour {
+            return expected;
         }
+        if dial.is_some_and(|dial| dial.owner == Owner::Nobody) {
+            self.give_up_dial(now, expected);
+        }
+        address
     }
 
     /// Where to dial one who says HELLO, or why that is no greeting.
