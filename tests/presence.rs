@@ -733,6 +733,69 @@ fn a_dealer_that_lost_messages_while_it_reconnected_is_lost() {
 }
 
 #[test]
+fn the_sequence_on_a_second_link_is_judged_when_the_first_is_read_to_its_end() {
+    // ZRE-22, ZRE-23
+    for sequence in [3, 4] {
+        let (mut lan, alice, puppet, old) = alice_and_puppet();
+        lan.the_puppet(puppet).answers_pings = false;
+        let content = frames("second");
+        let new = lan.puppet_dials(puppet, alice);
+        lan.puppet_says(puppet, new, sequence, Command::Whisper { content });
+        lan.run_for(ms(100));
+        assert_eq!(names(&lan.events(alice)), NOTHING);
+        // What comes before was still under way.
+        let content = frames("first");
+        lan.puppet_says(puppet, old, 2, Command::Whisper { content });
+        lan.puppet_closes(puppet, old);
+        lan.run_for(ms(100));
+        let told = names(&lan.events(alice));
+        assert_eq!(told[0], "whisper puppet [b\"first\"]");
+        let then = match sequence {
+            3 => "whisper puppet [b\"second\"]",
+            _ => "exit puppet lost: a gap: expected message 3, found 4",
+        };
+        assert_eq!(told[1..], [then]);
+    }
+}
+
+#[test]
+fn a_dealer_may_go_on_from_another_address() {
+    // ZRE-22
+    for (sequence, taken) in [(1_u16, false), (2, true), (3, false)] {
+        let (mut lan, alice, puppet, link) = alice_and_puppet();
+        let elsewhere = lan.puppet(77);
+        lan.run_for(ms(1_000));
+        lan.puppet_closes(puppet, link);
+        lan.run_for(ms(50));
+        let id = lan.id(puppet);
+        let link = lan.puppet_dials_as(elsewhere, alice, &id.identity());
+        lan.puppet_says(elsewhere, link, sequence, Command::Ping);
+        lan.run_for(ms(50));
+        assert_eq!(!lan.the_puppet(elsewhere).closed.contains(&link), taken);
+        assert_eq!(names(&lan.events(alice)), NOTHING);
+    }
+}
+
+#[test]
+fn of_two_greetings_before_it_enters_the_newer_counts() {
+    // ZRE-20
+    // Whoever squats on an identity, or a greeting that leads nowhere, does not keep out one who is reached.
+    let mut world = World::new(Config::default());
+    let eve = world.puppet("eve", 11, address_of(3, 0));
+    let ann = world.puppet("ann", 10, address_of(2, 0));
+    world.puppets[eve].door = Door::Dark;
+    let (id, from) = (world.puppets[ann].id, world.puppets[eve].address);
+    let squatter = world.dial_in_as(eve, from, Some(id)).unwrap();
+    let hello = world.hello(eve, &[]);
+    world.say(squatter, 1, hello);
+    assert!(world.events.is_empty());
+    world.greet(ann, &[]);
+    let told: Vec<_> = world.events.iter().map(tell).collect();
+    assert_eq!(told, ["enter ann"]);
+    assert!(!world.links().contains(&squatter));
+}
+
+#[test]
 fn a_gap_from_elsewhere_evicts_nobody() {
     // ZRE-23
     let (mut lan, alice, puppet, link) = alice_and_puppet();
