@@ -213,10 +213,8 @@ impl Dial {
     }
 
     /// We joined or left this group, and there is no room to say so. Twice is as good as never.
-    pub(super) fn leave_unsaid(&mut self, group: Text) {
-        if !self.unsaid.remove(&group) {
-            self.unsaid.insert(group);
-        }
+    pub(super) fn leave_unsaid(&mut self, group: &Text) {
+        toggle(&mut self.unsaid, group);
     }
 
     /// A group of which the other side is to be told now, if there is room.
@@ -296,12 +294,13 @@ impl Dial {
         self.full = false;
         if !self.held.is_empty() {
             // Nothing is held while the link is up, and nothing but this waits while it is not.
-            for command in core::mem::take(&mut self.held) {
+            for command in &self.held {
                 // Our groups are for whoever goes on with the conversation.
                 if let Command::Join { group, .. } | Command::Leave { group, .. } = command {
-                    self.leave_unsaid(group);
+                    toggle(&mut self.unsaid, group);
                 }
             }
+            self.held.clear();
             self.queued_octets = 0;
             self.queued_messages = 0;
         }
@@ -316,5 +315,11 @@ impl Dial {
     /// How long to wait before the next try, without jitter.
     pub(super) fn pause(&self) -> Duration {
         (FIRST_PAUSE * 2_u32.pow(self.failures.saturating_sub(1).min(10))).min(LONGEST_PAUSE)
+    }
+}
+
+fn toggle(groups: &mut BTreeSet<Text>, group: &Text) {
+    if !groups.remove(group) {
+        groups.insert(group.clone());
     }
 }

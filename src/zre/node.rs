@@ -641,7 +641,7 @@ impl Node {
                 self.say(address, command(group.clone()));
             } else if let Some(dial) = self.dials.get_mut(address) {
                 // ZRE-81
-                dial.leave_unsaid(group.clone());
+                dial.leave_unsaid(group);
             }
         }
     }
