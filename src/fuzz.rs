@@ -3,9 +3,11 @@
 //! A body takes any octets and panics when a promise is broken. It also runs under `cargo test`.
 #![allow(clippy::panic, clippy::indexing_slicing)] // a panic is how a fuzzer is told
 
+mod between;
 #[cfg(test)]
 mod corpora;
 mod node;
+mod witness;
 mod zmtp;
 
 use alloc::string::ToString;
@@ -19,8 +21,9 @@ use crate::wire::zre::{Command, Limits, Message, UnknownCommand};
 use crate::wire::{Beacon, Frames, Headers, LongText, Text};
 use crate::{Instant, PeerId};
 
+pub use between::between;
 pub use node::node;
-pub use zmtp::{zmtp_connection, zmtp_grammar, zmtp_pair, zmtp_steps};
+pub use zmtp::{zmtp_grammar, zmtp_greeting, zmtp_handshake, zmtp_pair, zmtp_steps, zmtp_traffic};
 
 /// A datagram: what decodes is, octet by octet, what its value encodes to.
 pub fn beacon(datagram: &[u8]) {
@@ -212,6 +215,11 @@ mod tests {
         #[test]
         fn nodes(octets in prop::collection::vec(any::<u8>(), 0..2_000)) {
             node(&octets);
+        }
+
+        #[test]
+        fn two_nodes_and_a_middle(octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
+            between(&octets);
         }
 
         #[test]

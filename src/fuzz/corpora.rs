@@ -30,11 +30,14 @@ macro_rules! corpora {
 
 corpora!(
     beacon,
+    between,
     endpoint,
     node,
-    zmtp_connection,
     zmtp_grammar,
+    zmtp_greeting,
+    zmtp_handshake,
     zmtp_pair,
     zmtp_steps,
+    zmtp_traffic,
     zre
 );
