@@ -1,14 +1,14 @@
 //! What the middle does that no network does.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use arbitrary::{Result, Unstructured};
 
+use super::World;
+use super::steps::group;
 use super::wire::{End, framed};
-use super::{World, group};
 use crate::endpoint::Endpoint;
 use crate::wire::zmtp::{Identity, SocketType};
 use crate::wire::zre::{Command, Hello, Message};
@@ -73,7 +73,7 @@ impl World {
             port: *u.choose(&[from.port(), 0, 1])?,
             key: None,
         };
-        self.note(&format!("to {to} from {from}: {beacon:?}"));
+        self.note(format_args!("to {to} from {from}: {beacon:?}"));
         let mut octets = Vec::from(beacon.encode());
         if u.ratio(1_u8, 4)? {
             let at = u.choose_index(octets.len())?;
@@ -94,7 +94,7 @@ impl World {
         let connection = Box::new(Connection::new(self.now, config));
         let mailbox = self.address_of(to, 0);
         let id = self.new_wire(End::Puppet(connection), mailbox);
-        self.note(&format!("the middle dials {to} as {identity:?}"));
+        self.note(format_args!("the middle dials {to} as {identity:?}"));
         self.answer_dial(id, super::Answer::Made);
         if u.ratio(3_u8, 4)? {
             let hello = self.some_hello(u)?;
