@@ -33,6 +33,8 @@ const DATAGRAMS: usize = 16;
 /// How long two nodes may take to find each other once nothing is in their way: the longest silence, the longest pause
 /// of a dial, of an endpoint that is left alone, and of one that came and went often, one after the other.
 const HEALING: Duration = Duration::from_secs(240);
+/// How long it takes until nobody is in doubt any more.
+const DOUBT: Duration = Duration::from_secs(3);
 /// How long they are watched then: longer than the longest silence.
 const QUIET: Duration = Duration::from_secs(35);
 
@@ -48,7 +50,8 @@ const QUIET: Duration = Duration::from_secs(35);
 /// As long as the middle does only what a network does (it delays, cuts, loses and doubles datagrams):
 ///
 /// - What an application said arrives as it was said, in order, at most once, and only where it was meant to.
-/// - What is missing was said last before an EXIT of the sender, and nothing of that time comes after it.
+/// - Nothing is missing between two messages that both sides take for the same time with each other, from ENTER to EXIT;
+///   and what is missing at all was said before an EXIT that the sender is told.
 ///
 /// When the middle has come to rest, whatever it did before: the nodes meet, know each other's groups, and hear each other;
 /// nothing that was said is missing without an EXIT; and then nothing happens any more.
@@ -241,8 +244,10 @@ impl World {
         }
         let beacons = config.beacons;
         let side = &mut self.sides[who];
-        side.lives += 1;
-        side.stack = Some(Stack::new(self.now, [16 * octet + side.lives; 32], config));
+        side.lives = side.lives.wrapping_add(1);
+        let mut seed = [octet; 32];
+        seed[0] = side.lives;
+        side.stack = Some(Stack::new(self.now, seed, config));
         side.mailboxes.clear();
         side.witness = Witness::default();
         side.reading = true;
@@ -354,7 +359,7 @@ impl World {
         }
         self.settled += 1;
         // Looking costs more than what happens while nobody disturbs them.
-        if self.at_rest && self.settled % 16 != 0 {
+        if self.at_rest && !self.settled.is_multiple_of(16) {
             return;
         }
         for side in &self.sides {
@@ -470,7 +475,8 @@ impl World {
             }
             Event::Whisper { peer, content } => {
                 let own = own.unwrap_or(peer.id);
-                other.said.arrive(peer.id, own, None, content);
+                let time = side.here.get(&peer.id).copied().unwrap_or_default();
+                other.said.arrive(peer.id, own, time, None, content);
             }
             Event::Shout {
                 peer,
@@ -478,7 +484,8 @@ impl World {
                 content,
             } => {
                 let own = own.unwrap_or(peer.id);
-                other.said.arrive(peer.id, own, Some(group), content);
+                let time = side.here.get(&peer.id).copied().unwrap_or_default();
+                other.said.arrive(peer.id, own, time, Some(group), content);
             }
             Event::Stopped => {
                 assert!(side.links.is_empty(), "links are left open");
@@ -536,6 +543,8 @@ impl World {
             side.reading = true;
         }
         self.settle();
+        // Whoever is in doubt is asked, and has a second.
+        self.run_until(self.now + DOUBT);
         let end = self.now + HEALING;
         for who in 0..2 {
             if self.sides[who].stopping && self.sides[who].stack.is_some() {

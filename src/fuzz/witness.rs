@@ -1,6 +1,7 @@
 //! What an application is told, held against what it may be told and against what the queries say.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::wire::Text;
@@ -33,7 +34,9 @@ impl Witness {
                 let before = self.here.insert(peer.id, seen);
                 assert!(before.is_none(), "{} enters twice", peer.id);
             }
-            Event::Exit { peer, .. } => {
+            Event::Exit { peer, reason } => {
+                let word = reason.as_str();
+                assert!(reason.to_string().starts_with(word), "{reason} is {word}");
                 let before = self.here.remove(&peer.id);
                 assert!(before.is_some(), "{} exits twice", peer.id);
             }
@@ -85,6 +88,26 @@ impl Witness {
             assert_eq!(groups, Some(view.groups), "groups of {}", view.peer.id);
             let presence = seen.map(|seen| seen.presence);
             assert_eq!(presence, Some(view.presence), "{}", view.peer.id);
+            let alone = stack.peer(view.peer.id);
+            assert!(alone.is_some_and(|alone| alone.groups == view.groups));
+            let name = view.peer.name.to_str_lossy();
+            let named = stack
+                .peers_by_name(&name)
+                .any(|other| other.peer.id == view.peer.id);
+            assert!(named || view.peer.name != *name, "{name} is not found");
+            for group in view.groups {
+                let mut members = stack.peers_in(group.as_bytes());
+                assert!(members.any(|member| member.peer.id == view.peer.id));
+            }
+            if let Some((header, value)) = view.peer.headers.iter().next()
+                && let (Ok(header), Ok(value)) = (
+                    core::str::from_utf8(header.as_bytes()),
+                    core::str::from_utf8(value.as_bytes()),
+                )
+            {
+                let mut alike = stack.peers_by_header(header, value);
+                assert!(alike.any(|other| other.peer.id == view.peer.id));
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use core::time::Duration;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::BufMut;
 
+use super::values;
 use crate::wire::zmtp::{
     Command, Decoded, FrameHeader, Greeting, GreetingError, MechanismName, Metadata, SocketType,
 };
@@ -26,7 +27,10 @@ const LIMITS: Limits = Limits {
 pub fn zmtp_grammar(octets: &[u8]) {
     greeting(octets);
     header(octets);
-    if let Ok(command) = Command::decode(octets) {
+    values::zmtp(octets);
+    let decoded = Command::decode(octets);
+    values::shown(octets.len(), format_args!("{decoded:?}"));
+    if let Ok(command) = decoded {
         let mut encoded = Vec::new();
         command.encode(&mut encoded);
         assert_eq!(encoded, octets, "{command:?}");
@@ -38,6 +42,7 @@ pub fn zmtp_grammar(octets: &[u8]) {
     }
     if let Ok(metadata) = Metadata::decode(octets) {
         assert_eq!(metadata.as_bytes(), octets);
+        values::shown(octets.len(), format_args!("{metadata:?}"));
         let property = |(name, value): (&[u8], &[u8])| 1 + name.len() + 4 + value.len();
         assert_eq!(metadata.iter().map(property).sum::<usize>(), octets.len());
     }
@@ -59,6 +64,9 @@ fn greeting(octets: &[u8]) {
             }
             Err(error) => before = Some(error),
         }
+    }
+    if let Some(error) = before {
+        values::shown(Greeting::OCTETS, format_args!("{error} {error:?}"));
     }
 }
 
@@ -84,6 +92,9 @@ fn header(octets: &[u8]) {
             }
             Err(error) => before = Some(error),
         }
+    }
+    if let Some(error) = before {
+        values::shown(FrameHeader::LONGEST, format_args!("{error} {error:?}"));
     }
 }
 
@@ -170,6 +181,10 @@ fn in_state(state: State, input: &[u8]) {
     let events = drain(&mut whole);
     assert_eq!(events, drain(&mut pieces));
     ordered(&events, state);
+    values::shown(octets.len() + 64, format_args!("{events:?}"));
+    if let Some(error) = whole.error() {
+        values::shown(octets.len(), format_args!("{error} {error:?}"));
+    }
     if whole.is_closed() {
         whole.handle_input(Instant::ZERO, octets);
         assert_eq!(
@@ -260,8 +275,11 @@ fn perform(
                 *now = (*now).max(deadline);
                 connection.handle_timeout(*now);
             }
-            let next = connection.poll_timeout();
-            assert!(next.is_none_or(|(next, _)| next > *now), "{next:?} {now}");
+            values::time(*now);
+            if let Some((next, timer)) = connection.poll_timeout() {
+                assert!(next > *now, "{timer} at {next}, which is past {now}");
+                values::shown(8, format_args!("{timer} {timer:?}"));
+            }
         }
         Step::Pause => connection.pause(*now),
         Step::Resume => connection.resume(*now),

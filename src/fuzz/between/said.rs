@@ -12,8 +12,8 @@ use crate::wire::{Frames, Text};
 #[derive(Debug, Default)]
 pub(super) struct Said {
     messages: Vec<Message>,
-    /// The last that arrived of each identity that this application had.
-    last: BTreeMap<PeerId, usize>,
+    /// The last that arrived of each identity that this application had, and in which of the receiver's times with it.
+    last: BTreeMap<PeerId, (usize, u32)>,
 }
 
 #[derive(Debug)]
@@ -69,12 +69,14 @@ impl Said {
         }
     }
 
-    /// The other application, whose identity is `to`, was told this. Panics unless it was said so, to it, once, after all
-    /// that was told before; and unless all that was said before in the same time was told.
+    /// The other application, whose identity is `to`, was told this in its time `time` with this one. Panics unless it was
+    /// said so, to it, once, after all that was told before; and unless all was told that was said between two messages of
+    /// the same time at both sides.
     pub(super) fn arrive(
         &mut self,
         from: PeerId,
         to: PeerId,
+        time: u32,
         group: Option<&Text>,
         content: &Frames,
     ) {
@@ -83,9 +85,9 @@ impl Said {
         let Some(Ok(number)) = number else {
             panic!("nobody said {content:?}");
         };
-        let last = self.last.insert(from, number);
+        let last = self.last.insert(from, (number, time));
         assert!(
-            last.is_none_or(|last| last < number),
+            last.is_none_or(|(last, _)| last < number),
             "message {number} after {last:?}"
         );
         let Some(message) = self.messages.get_mut(number) else {
@@ -96,15 +98,17 @@ impl Said {
         assert!(message.to.is_none_or(|meant| meant == to), "to whom");
         assert_eq!(message.group.as_ref(), group, "the group of {number}");
         assert_eq!(message.content, *content, "content of {number}");
-        let Some(session) = message.session else {
-            return;
-        };
-        let before = &self.messages[last.map_or(0, |last| last + 1)..number];
-        let lost = before
-            .iter()
-            .filter(|lost| lost.from == from && !lost.optional && lost.session == Some(session))
-            .count();
-        assert_eq!(lost, 0, "before message {number} are lost");
+        let session = message.session;
+        if let Some((last, before)) = last
+            && before == time
+            && session.is_some()
+            && self.messages[last].session == session
+        {
+            let skipped = self.messages[last + 1..number].iter();
+            let lost = skipped
+                .filter(|lost| lost.from == from && lost.session == session && !lost.optional);
+            assert_eq!(lost.count(), 0, "between {last} and {number} are lost");
+        }
     }
 
     /// The other application was told this, perhaps not by this one: the middle lies.
