@@ -817,6 +817,8 @@ impl World {
         self.stack.check_invariants();
         if self.reading && !self.stopping {
             self.witness.compare(&self.stack);
+            self.witness.count(&self.stack);
+            assert_eq!(self.stack.endpoints().count(), self.interfaces.len());
         }
     }
 

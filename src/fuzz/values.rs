@@ -50,6 +50,12 @@ pub(super) fn text(octets: &[u8]) {
     if let Ok(utf8) = core::str::from_utf8(octets) {
         assert!(text == *utf8 && text == utf8);
         assert_eq!(text.to_str_lossy(), utf8);
+        if let Ok(id) = utf8.parse::<PeerId>() {
+            assert_eq!(
+                alloc::format!("{id}").to_ascii_lowercase(),
+                utf8.to_ascii_lowercase()
+            );
+        }
         assert_eq!(utf8.parse::<Text>(), Ok(text.clone()));
         assert_eq!(Text::try_from(&String::from(utf8)), Ok(text));
     }

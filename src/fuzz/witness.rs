@@ -1,6 +1,7 @@
 //! What an application is told, held against what it may be told and against what the queries say.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -88,6 +89,8 @@ impl Witness {
             assert_eq!(groups, Some(view.groups), "groups of {}", view.peer.id);
             let presence = seen.map(|seen| seen.presence);
             assert_eq!(presence, Some(view.presence), "{}", view.peer.id);
+            let word = view.presence.as_str();
+            assert!(format!("{:?}", view.presence).eq_ignore_ascii_case(word));
             let alone = stack.peer(view.peer.id);
             assert!(alone.is_some_and(|alone| alone.groups == view.groups));
             let name = view.peer.name.to_str_lossy();
@@ -109,6 +112,16 @@ impl Witness {
                 assert!(alike.any(|other| other.peer.id == view.peer.id));
             }
         }
+    }
+
+    /// Whether what was counted is what was told.
+    pub(super) fn count(&self, stack: &Stack) {
+        let counters = stack.counters();
+        assert_eq!(
+            counters.enters - counters.exits,
+            self.here.len() as u64,
+            "{counters:?}"
+        );
     }
 
     /// Whether the last event came.

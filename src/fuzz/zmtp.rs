@@ -119,13 +119,18 @@ fn connection(state: State, socket_type: SocketType) -> Connection {
     };
     let mut connection = Connection::new(Instant::ZERO, config);
     let greeting = Greeting::new(MechanismName::NULL).encode();
-    let ready = b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER";
-    if !matches!(state, State::New) {
+    let ready: &[u8] = match socket_type {
+        SocketType::XPub => b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB",
+        _ => b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER",
+    };
+    if state != State::New {
         connection.handle_input(Instant::ZERO, &greeting);
     }
-    if matches!(state, State::Traffic) {
+    if state == State::Traffic {
         connection.handle_input(Instant::ZERO, ready);
     }
+    assert_eq!(connection.is_ready(), state == State::Traffic);
+    assert_eq!(connection.error(), None);
     connection
 }
 
