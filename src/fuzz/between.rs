@@ -319,7 +319,7 @@ impl World {
     fn next_deadline(&self) -> Option<Instant> {
         let stacks = self.sides.iter().filter_map(|side| side.stack.as_ref());
         stacks
-            .filter_map(|stack| stack.poll_timeout())
+            .filter_map(Stack::poll_timeout)
             .map(|(at, _)| at)
             .min()
     }

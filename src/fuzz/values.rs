@@ -88,7 +88,7 @@ pub(super) fn message(octets: usize, message: &Message) {
     match &message.command {
         Command::Hello(hello) => {
             let headers = &hello.headers;
-            assert_eq!(headers.is_empty(), headers.len() == 0);
+            assert_eq!(headers.is_empty(), headers.iter().next().is_none());
             assert_eq!(headers.iter().len(), headers.len());
             for (name, value) in headers {
                 text(name.as_bytes());
