@@ -3,29 +3,38 @@
 //! A body takes any octets and panics when a promise is broken. It also runs under `cargo test`.
 #![allow(clippy::panic, clippy::indexing_slicing)] // a panic is how a fuzzer is told
 
+mod between;
 #[cfg(test)]
 mod corpora;
 mod node;
+mod values;
+mod witness;
 mod zmtp;
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Host};
 use crate::wire::zre::{Command, Limits, Message, UnknownCommand};
 use crate::wire::{Beacon, Frames, Headers, LongText, Text};
 use crate::{Instant, PeerId};
 
+pub use between::between;
 pub use node::node;
-pub use zmtp::{zmtp_connection, zmtp_grammar, zmtp_pair, zmtp_steps};
+pub use zmtp::{zmtp_grammar, zmtp_greeting, zmtp_handshake, zmtp_pair, zmtp_steps, zmtp_traffic};
 
 /// A datagram: what decodes is, octet by octet, what its value encodes to.
 pub fn beacon(datagram: &[u8]) {
-    if let Ok(beacon) = Beacon::decode(datagram) {
-        assert_eq!(beacon.encode(), datagram, "{beacon:?}");
+    match Beacon::decode(datagram) {
+        Ok(beacon) => {
+            assert_eq!(beacon.encode(), datagram, "{beacon:?}");
+            assert_eq!(beacon.is_goodbye(), beacon.port == 0);
+            values::shown(datagram.len(), format_args!("{beacon:?}"));
+        }
+        Err(error) => values::shown(datagram.len(), format_args!("{error} {error:?}")),
     }
 }
 
@@ -41,9 +50,12 @@ pub fn zre(frame: &[u8]) {
     let surplus = Frames::from([frame.clone(), frame.clone(), Bytes::new()]);
     let with_surplus = Message::decode(surplus.clone(), &limits);
 
-    let Ok(message) = decoded else {
-        assert_eq!(decoded, with_surplus);
-        return;
+    let message = match decoded {
+        Ok(message) => message,
+        Err(error) => {
+            assert_eq!(with_surplus, Err(error));
+            return values::shown(frame.len(), format_args!("{error} {error:?}"));
+        }
     };
     assert!(Message::is_zre(&surplus));
     let Ok(with_surplus) = with_surplus else {
@@ -60,6 +72,7 @@ pub fn zre(frame: &[u8]) {
         _ => assert_eq!(message, with_surplus),
     }
     for message in [&message, &with_surplus] {
+        values::message(3 * frame.len(), message);
         let encoded = message.encode();
         assert!(
             encoded[0].len() <= frame.len(),
@@ -84,14 +97,24 @@ pub fn zre(frame: &[u8]) {
 pub fn endpoint(octets: &[u8]) {
     let text = Text::try_from(octets);
     let read = core::str::from_utf8(octets).map(str::parse::<Endpoint>);
+    values::text(octets);
     if let (Ok(text), Ok(read)) = (&text, &read) {
         assert_eq!(Endpoint::try_from(text), *read);
     }
-    if let Ok(Ok(endpoint)) = read {
+    if let Ok(Ok(endpoint)) = &read {
         let written = endpoint.to_string();
         assert_eq!(written.parse(), Ok(endpoint.clone()));
-        assert_eq!(Text::from(&endpoint), *written);
+        assert_eq!(Text::from(endpoint), *written);
         assert_ne!(endpoint.port, 0);
+        values::shown(octets.len(), format_args!("{endpoint} {endpoint:?}"));
+        if let Host::Name(name) = &endpoint.host {
+            assert_eq!(name.as_str().parse(), Ok(name.clone()));
+            let text = name.as_str();
+            assert!(*name == *text && *name == text && AsRef::<str>::as_ref(name) == text);
+            assert_eq!(String::from(name.clone()), text);
+        }
+    } else if let Ok(Err(error)) = read {
+        values::shown(octets.len(), format_args!("{error} {error:?}"));
     }
 }
 
@@ -212,6 +235,11 @@ mod tests {
         #[test]
         fn nodes(octets in prop::collection::vec(any::<u8>(), 0..2_000)) {
             node(&octets);
+        }
+
+        #[test]
+        fn two_nodes_and_a_middle(octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
+            between(&octets);
         }
 
         #[test]

@@ -1,22 +1,31 @@
-//! Every body of the fuzz targets over its committed corpus: `fuzz/corpus/TARGET/*`.
+//! Every body of the fuzz targets over its committed corpus: `fuzz/corpus/TARGET/*`. With `ATONCE_FUZZ_FILE` set, over
+//! that file alone.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Runs a body over the files of a corpus. A panic names the file.
-fn run(target: &str, body: fn(&[u8])) {
+fn files(target: &str) -> Vec<PathBuf> {
+    if let Some(file) = std::env::var_os("ATONCE_FUZZ_FILE") {
+        return vec![file.into()];
+    }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
         .join(target);
-    let mut files = 0;
-    for entry in fs::read_dir(&folder).unwrap() {
-        let file = entry.unwrap().path();
+    let entries = fs::read_dir(&folder).unwrap();
+    let files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty(), "{} is empty", folder.display());
+    files
+}
+
+/// Runs a body over the files of a corpus. A panic names the file.
+fn run(target: &str, body: fn(&[u8])) {
+    for file in files(target) {
         let octets = fs::read(&file).unwrap();
         let outcome = std::panic::catch_unwind(|| body(&octets));
         assert!(outcome.is_ok(), "{}", file.display());
-        files += 1;
     }
-    assert!(files > 0, "{} is empty", folder.display());
 }
 
 macro_rules! corpora {
@@ -30,11 +39,14 @@ macro_rules! corpora {
 
 corpora!(
     beacon,
+    between,
     endpoint,
     node,
-    zmtp_connection,
     zmtp_grammar,
+    zmtp_greeting,
+    zmtp_handshake,
     zmtp_pair,
     zmtp_steps,
+    zmtp_traffic,
     zre
 );

@@ -6,6 +6,7 @@ use core::time::Duration;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::BufMut;
 
+use super::values;
 use crate::wire::zmtp::{
     Command, Decoded, FrameHeader, Greeting, GreetingError, MechanismName, Metadata, SocketType,
 };
@@ -26,7 +27,10 @@ const LIMITS: Limits = Limits {
 pub fn zmtp_grammar(octets: &[u8]) {
     greeting(octets);
     header(octets);
-    if let Ok(command) = Command::decode(octets) {
+    values::zmtp(octets);
+    let decoded = Command::decode(octets);
+    values::shown(octets.len(), format_args!("{decoded:?}"));
+    if let Ok(command) = decoded {
         let mut encoded = Vec::new();
         command.encode(&mut encoded);
         assert_eq!(encoded, octets, "{command:?}");
@@ -38,6 +42,7 @@ pub fn zmtp_grammar(octets: &[u8]) {
     }
     if let Ok(metadata) = Metadata::decode(octets) {
         assert_eq!(metadata.as_bytes(), octets);
+        values::shown(octets.len(), format_args!("{metadata:?}"));
         let property = |(name, value): (&[u8], &[u8])| 1 + name.len() + 4 + value.len();
         assert_eq!(metadata.iter().map(property).sum::<usize>(), octets.len());
     }
@@ -59,6 +64,9 @@ fn greeting(octets: &[u8]) {
             }
             Err(error) => before = Some(error),
         }
+    }
+    if let Some(error) = before {
+        values::shown(Greeting::OCTETS, format_args!("{error} {error:?}"));
     }
 }
 
@@ -85,10 +93,13 @@ fn header(octets: &[u8]) {
             Err(error) => before = Some(error),
         }
     }
+    if let Some(error) = before {
+        values::shown(FrameHeader::LONGEST, format_args!("{error} {error:?}"));
+    }
 }
 
 /// How far a connection is when the fuzzer gets it.
-#[derive(Arbitrary, Clone, Copy, Debug)]
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     New,
     Handshake,
@@ -108,21 +119,41 @@ fn connection(state: State, socket_type: SocketType) -> Connection {
     };
     let mut connection = Connection::new(Instant::ZERO, config);
     let greeting = Greeting::new(MechanismName::NULL).encode();
-    let ready = b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER";
-    if !matches!(state, State::New) {
+    let ready: &[u8] = match socket_type {
+        SocketType::XPub => b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB",
+        _ => b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER",
+    };
+    if state != State::New {
         connection.handle_input(Instant::ZERO, &greeting);
     }
-    if matches!(state, State::Traffic) {
+    if state == State::Traffic {
         connection.handle_input(Instant::ZERO, ready);
     }
+    assert_eq!(connection.is_ready(), state == State::Traffic);
+    assert_eq!(connection.error(), None);
     connection
 }
 
-/// A connection that is handed any octets, in one piece and in several, with and without the lent buffers: the same
-/// comes out, what it holds is bounded, and once it failed it stays so.
-pub fn zmtp_connection(input: &[u8]) {
+/// A connection that knows nothing of the other side yet: see [`in_state`].
+pub fn zmtp_greeting(input: &[u8]) {
+    in_state(State::New, input);
+}
+
+/// A connection that was greeted and waits for READY: see [`in_state`].
+pub fn zmtp_handshake(input: &[u8]) {
+    in_state(State::Handshake, input);
+}
+
+/// A connection that is ready for messages: see [`in_state`].
+pub fn zmtp_traffic(input: &[u8]) {
+    in_state(State::Traffic, input);
+}
+
+/// A connection in this state that is handed any octets, in one piece and in several, with and without the lent buffers:
+/// the same comes out, what it holds is bounded, and once it failed it stays so.
+fn in_state(state: State, input: &[u8]) {
     let mut u = Unstructured::new(input);
-    let Ok((state, cuts, directly)) = u.arbitrary::<(State, Vec<u16>, bool)>() else {
+    let Ok((cuts, directly)) = u.arbitrary::<(Vec<u16>, bool)>() else {
         return;
     };
     let octets = u.take_rest();
@@ -155,6 +186,10 @@ pub fn zmtp_connection(input: &[u8]) {
     let events = drain(&mut whole);
     assert_eq!(events, drain(&mut pieces));
     ordered(&events, state);
+    values::shown(octets.len() + 64, format_args!("{events:?}"));
+    if let Some(error) = whole.error() {
+        values::shown(octets.len(), format_args!("{error} {error:?}"));
+    }
     if whole.is_closed() {
         whole.handle_input(Instant::ZERO, octets);
         assert_eq!(
@@ -245,8 +280,11 @@ fn perform(
                 *now = (*now).max(deadline);
                 connection.handle_timeout(*now);
             }
-            let next = connection.poll_timeout();
-            assert!(next.is_none_or(|(next, _)| next > *now), "{next:?} {now}");
+            values::time(*now);
+            if let Some((next, timer)) = connection.poll_timeout() {
+                assert!(next > *now, "{timer} at {next}, which is past {now}");
+                values::shown(8, format_args!("{timer} {timer:?}"));
+            }
         }
         Step::Pause => connection.pause(*now),
         Step::Resume => connection.resume(*now),
@@ -420,20 +458,25 @@ mod tests {
 
         #[test]
         fn a_connection_under_any_octets(
-            state in prop::sample::select(&[0_u8, 0x80, 0xff, 0xff]),
+            body in prop::sample::select(&[
+                zmtp_greeting as fn(&[u8]),
+                zmtp_handshake,
+                zmtp_traffic,
+                zmtp_traffic,
+            ]),
             cuts in prop::collection::vec(1..400_u16, 0..20),
             directly in any::<bool>(),
             octets in octets(20),
         ) {
-            // As `zmtp_connection` takes them apart again.
-            let mut input = alloc::vec![0, 0, 0, state];
+            // As `in_state` takes them apart again.
+            let mut input = Vec::new();
             for cut in cuts {
                 input.push(1);
                 input.extend(cut.to_le_bytes());
             }
             input.extend([0, u8::from(directly)]);
             input.extend(octets);
-            zmtp_connection(&input);
+            body(&input);
         }
 
         #[test]
