@@ -315,7 +315,8 @@ impl Stack {
         let link = self.node.handle_accepted(now, interface, remote);
         if let Some(link) = link {
             let connection = self.connection(now, SocketType::Router);
-            self.links.insert(link, Box::new(Link::new(connection, false)));
+            self.links
+                .insert(link, Box::new(Link::new(connection, false)));
             self.watch(link);
         }
         self.settle(now);
@@ -718,7 +719,8 @@ impl Stack {
                 }
                 zre::Action::Dial { link, address } => {
                     let connection = self.connection(now, SocketType::Dealer);
-                    self.links.insert(link, Box::new(Link::new(connection, true)));
+                    self.links
+                        .insert(link, Box::new(Link::new(connection, true)));
                     self.actions.push_back(Action::Dial { link, address });
                 }
                 zre::Action::Trust { link } => {
