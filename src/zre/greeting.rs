@@ -1,189 +1,25 @@
-//! Links that others make to us: who may speak for an identity (ZRE-20 to ZRE-24 of `spec/zre.md`), HELLO, and what is
-//! said after it.
+//! Who may speak for an identity (ZRE-20 to ZRE-24 of `spec/zre.md`): HELLO, and whatever comes on a link that is not yet, or
+//! not any more, that of a peer.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::net::{IpAddr, SocketAddr};
 
 use tracing::{debug, trace};
 
 use super::dial::{Dial, Owner};
-use super::inbound::{Inbound, Role, Stage};
+use super::inbound::{Role, Stage};
 use super::node::{Due, Node};
 use super::record::{Claim, Record};
 use super::sequence::{FIRST, Receiver};
 use super::{Action, Event, ExitReason, Lost, Peer, Presence, abilities};
 use crate::endpoint::{Endpoint, Host};
-use crate::net::{Cut, InterfaceId, LinkId};
-use crate::wire::zre::{Command, Hello, Limits, Message};
-use crate::wire::{Expected, Found, Frames, Malformed};
+use crate::net::LinkId;
+use crate::wire::zre::{Command, Hello, Message};
+use crate::wire::{Expected, Found, Malformed};
 use crate::{Instant, PeerId};
 
-/// Links that carry the same identity and are not the peer's: a DEALER that reconnects needs one.
-// ZRE-27
-const CANDIDATES: usize = 4;
-
 impl Node {
-    /// Somebody connected to the mailbox. `None` when the link is refused; the embedder closes it.
-    ///
-    /// When too many links did not say HELLO yet, the oldest of them is closed.
-    pub fn handle_accepted(
-        &mut self,
-        now: Instant,
-        interface: InterfaceId,
-        remote: SocketAddr,
-    ) -> Option<LinkId> {
-        if self.is_stopping() {
-            return None;
-        }
-        self.make_room_for_unproved();
-        let link = self.new_link();
-        trace!(%now, ?interface, %remote, "accepted");
-        let inbound = Inbound {
-            remote,
-            stage: Stage::New,
-            unproved_octets: 0,
-        };
-        self.links.insert(link, Role::Inbound(inbound));
-        self.unproved.insert(link);
-        let deadline = now + self.config.limits.hello_deadline;
-        self.timers.set(Due::Hello(link), deadline);
-        Some(link)
-    }
-
-    fn make_room_for_unproved(&mut self) {
-        if self.unproved.len() >= self.config.limits.unproved_links
-            && let Some(&oldest) = self.unproved.first()
-        {
-            self.counters.links_refused += 1;
-            self.close(oldest);
-        }
-    }
-
-    /// The ZMTP handshake of a link is done; `identity` is what the other side stated.
-    pub fn handle_ready(&mut self, now: Instant, link: LinkId, identity: &[u8]) {
-        match self.links.get(link) {
-            Some(Role::Outbound(address)) => {
-                let address = *address;
-                self.dial_ready(now, link, address, identity);
-            }
-            Some(Role::Inbound(_)) => self.identify(link, identity),
-            None => {}
-        }
-    }
-
-    fn identify(&mut self, link: LinkId, identity: &[u8]) {
-        // ZRE-18
-        let Some(id) = PeerId::from_identity(identity).filter(|id| *id != self.id) else {
-            debug!(%link, "not the identity of a peer");
-            return self.close(link);
-        };
-        let (mut candidates, mut oldest) = (0, None);
-        for &other in &self.unproved {
-            if let Some(Role::Inbound(inbound)) = self.links.get(other)
-                && matches!(inbound.stage, Stage::Unproved(other) if other == id)
-            {
-                candidates += 1;
-                oldest = oldest.or(Some(other));
-            }
-        }
-        if candidates >= CANDIDATES
-            && let Some(oldest) = oldest
-        {
-            self.close(oldest);
-        }
-        if self.peers.contains_key(&id) {
-            // A DEALER that reconnected says nothing until it has something to say.
-            self.timers.cancel(Due::Hello(link));
-        }
-        if let Some(inbound) = self.inbound(link) {
-            inbound.stage = Stage::Unproved(id);
-        }
-    }
-
-    /// Whether the node takes the next message of a link now. When not, the embedder stops reading it, calls
-    /// [`handle_paused`](Node::handle_paused) and waits for [`Action::Resume`].
-    pub fn is_willing(&self, link: LinkId) -> bool {
-        match self.links.get(link) {
-            Some(Role::Inbound(inbound)) => match inbound.stage {
-                Stage::Held(..) => false,
-                // ZRE-80
-                // Those who come and go while the application takes nothing are events as well.
-                Stage::Current(id) | Stage::Unproved(id) => {
-                    !self.inbox.is_full(id, &self.config.limits)
-                }
-                Stage::New => true,
-            },
-            Some(Role::Outbound(_)) | None => true,
-        }
-    }
-
-    /// The embedder does not read a link, as [`is_willing`](Node::is_willing) asked.
-    pub fn handle_paused(&mut self, link: LinkId) {
-        let Some(Role::Inbound(inbound)) = self.links.get(link) else {
-            return;
-        };
-        self.counters.pauses += u64::from(matches!(inbound.stage, Stage::Current(_)));
-        self.paused.insert(link);
-    }
-
-    pub(super) fn resume(&mut self, link: LinkId) {
-        if self.paused.remove(&link) {
-            self.actions.push_back(Action::Resume { link });
-        }
-    }
-
-    /// A whole message came over a link.
-    pub fn handle_message(&mut self, now: Instant, link: LinkId, message: Frames) {
-        self.counters.messages_received += 1;
-        // ZRE-19
-        // A mailbox has nothing to say on the link that we made to it.
-        let Some(Role::Inbound(inbound)) = self.links.get(link) else {
-            return;
-        };
-        match inbound.stage {
-            // ZRE-73: discarded without a word (RFC 36 "Protocol Signature"): C Zyre with a full queue sends content alone.
-            Stage::Current(_) if !Message::is_zre(&message) => {}
-            Stage::Current(id) => match self.decode(message) {
-                Ok(message) => self.hear(now, link, id, message),
-                Err(malformed) => {
-                    self.exit(now, id, ExitReason::Lost(Lost::Malformed(malformed)));
-                }
-            },
-            Stage::Unproved(id) => self.weigh_frames(now, link, id, message),
-            Stage::New | Stage::Held(..) => {}
-        }
-    }
-
-    fn decode(&self, message: Frames) -> Result<Message, Malformed> {
-        let limits = Limits {
-            groups: self.config.limits.groups_per_peer,
-            headers: self.config.limits.headers_per_peer,
-        };
-        Message::decode(message, &limits)
-    }
-
-    fn weigh_frames(&mut self, now: Instant, link: LinkId, id: PeerId, message: Frames) {
-        let limit = self.config.limits.unproved_octets;
-        let Some(inbound) = self.inbound(link) else {
-            return;
-        };
-        inbound.unproved_octets += message.octets() + message.len();
-        if inbound.unproved_octets > limit {
-            debug!(%link, "too much before HELLO");
-            return self.close(link);
-        }
-        if !Message::is_zre(&message) {
-            return;
-        }
-        match self.decode(message) {
-            Ok(message) => self.weigh(now, link, id, message),
-            Err(malformed) => {
-                debug!(%link, %malformed, "malformed before HELLO");
-                self.close(link);
-            }
-        }
-    }
-
     /// Something was said on a link that carries an identity and is not that peer's link (yet).
     pub(super) fn weigh(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
         let Some(Role::Inbound(inbound)) = self.links.get(link) else {
@@ -276,7 +112,7 @@ impl Node {
 
     fn hold(&mut self, link: LinkId, id: PeerId, message: Message) {
         if let Some(inbound) = self.inbound(link) {
-            inbound.stage = Stage::Held(id, message);
+            inbound.stage = Stage::Held(id, Box::new(message));
             self.unproved.remove(&link);
             self.timers.cancel(Due::Hello(link));
         }
@@ -300,7 +136,7 @@ impl Node {
                 self.unproved.insert(link);
                 let deadline = now + self.config.limits.hello_deadline;
                 self.timers.set(Due::Hello(link), deadline);
-                self.weigh(now, link, id, message);
+                self.weigh(now, link, id, *message);
                 if matches!(
                     self.inbound(link).map(|inbound| &inbound.stage),
                     Some(Stage::Unproved(_) | Stage::Current(_))
@@ -428,7 +264,7 @@ impl Node {
     }
 
     /// Where to dial one who says HELLO, or why that is no greeting.
-    fn mailbox_of(
+    pub(super) fn mailbox_of(
         &self,
         now: Instant,
         remote: SocketAddr,
@@ -491,14 +327,10 @@ impl Node {
         };
         let remote = inbound.remote;
         let stage = core::mem::replace(&mut inbound.stage, Stage::Current(id));
-        let Stage::Held(
-            _,
-            Message {
-                command: Command::Hello(hello),
-                ..
-            },
-        ) = stage
-        else {
+        let Stage::Held(_, message) = stage else {
+            return self.close(link);
+        };
+        let Command::Hello(hello) = message.command else {
             return self.close(link);
         };
         self.own(address, Owner::Peer(id));
@@ -570,7 +402,7 @@ impl Node {
     }
 
     /// The same peer greeted anew: what was is over, and it enters again. Our link is kept when it leads to the same place.
-    fn replace(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
+    pub(super) fn replace(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
         if self.past.would_storm(now, id) {
             // ZRE-24. It is not let in again for a while.
             if self.peers.get(&id).map(|record| record.inbound) != Some(Some(link)) {
@@ -630,7 +462,7 @@ impl Node {
     }
 
     /// Our own second HELLO was answered: nothing changed but its link and perhaps its groups.
-    fn refresh(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
+    pub(super) fn refresh(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
         let Command::Hello(hello) = message.command else {
             return;
         };
@@ -680,222 +512,6 @@ impl Node {
         self.unproved.remove(&link);
         self.timers.cancel(Due::Hello(link));
     }
-
-    /// A message of a peer that is here, on its link.
-    fn hear(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
-        let Message { sequence, command } = message;
-        if let Command::Hello(hello) = &command {
-            let Some(remote) = self.inbound(link).map(|inbound| inbound.remote) else {
-                return;
-            };
-            if let Err(flaw) = self.mailbox_of(now, remote, sequence, hello) {
-                // ZRE-20, ZRE-26
-                return self.exit(now, id, ExitReason::Lost(flaw));
-            }
-            // HELLO always begins a new conversation.
-            let answer = self.peers.get(&id).is_some_and(|record| {
-                record.answer_until.is_some_and(|until| now < until) && is_same(&record.card, hello)
-            });
-            let message = Message { sequence, command };
-            return if answer {
-                self.refresh(now, link, id, message);
-            } else {
-                self.replace(now, link, id, message);
-            };
-        }
-        let Some(record) = self.peers.get_mut(&id) else {
-            return;
-        };
-        if let Err(gap) = record.receiver.accept(sequence) {
-            let (expected, found) = (gap.expected, gap.found);
-            // ZRE-71
-            return self.exit(now, id, ExitReason::Lost(Lost::Gap { expected, found }));
-        }
-        record.heard = now;
-        record.spoke = now;
-        let recovered = record.presence != Presence::Ready;
-        if record.receiver.wraps_early()
-            && let Some(dial) = self.dials.get_mut(record.address)
-        {
-            dial.sender.wrap_early();
-        }
-        if recovered {
-            self.recovered(now, id);
-        }
-        if self.untold.contains(&id) && !self.inbox.is_full(id, &self.config.limits) {
-            // First what happened before it said this.
-            self.tell(id);
-        }
-        let Some(record) = self.peers.get_mut(&id) else {
-            return;
-        };
-        let address = record.address;
-        match command {
-            Command::Whisper { content } => {
-                let peer = record.card.clone();
-                self.inbox.push(Event::Whisper { peer, content });
-            }
-            Command::Shout { group, content } => {
-                // ZRE-75
-                if self.groups.contains(&group) {
-                    let peer = record.card.clone();
-                    self.inbox.push(Event::Shout {
-                        peer,
-                        group,
-                        content,
-                    });
-                }
-            }
-            Command::Join { group, .. } => self.peer_joined(now, id, group),
-            Command::Leave { group, .. } => self.peer_left(id, &group),
-            // ZRE-76
-            Command::Ping => self.say_if_room(address, Command::PingOk),
-            Command::PingOk => self.answered(now, id),
-            Command::Goodbye => {
-                record.elects = true;
-                self.challenge_goodbye(now, id);
-            }
-            Command::Elect { .. } | Command::Leader { .. } => record.elects = true,
-            Command::Hello(_) | Command::Unknown { .. } => {}
-        }
-    }
-
-    /// Says what may be left out when the peer does not read.
-    pub(super) fn say_if_room(&mut self, address: SocketAddr, command: Command) {
-        let limit = self.config.limits.send_messages;
-        let room = self
-            .dials
-            .get(address)
-            .is_some_and(|dial| dial.queued_messages < limit && !dial.full);
-        if room {
-            self.say(address, command);
-        }
-    }
-
-    fn peer_joined(&mut self, now: Instant, id: PeerId, group: crate::wire::Text) {
-        let Some(record) = self.peers.get_mut(&id) else {
-            return;
-        };
-        if record.groups.contains(&group) {
-            return;
-        }
-        // ZRE-83
-        if record.groups.len() >= self.config.limits.groups_per_peer {
-            return self.exit(now, id, ExitReason::Lost(Lost::Limit("groups of a peer")));
-        }
-        record.groups.insert(group.clone());
-        self.members.entry(group.clone()).or_default().insert(id);
-        let peer = record.card.clone();
-        self.inbox.push(Event::Join { peer, group });
-    }
-
-    fn peer_left(&mut self, id: PeerId, group: &crate::wire::Text) {
-        let Some(record) = self.peers.get_mut(&id) else {
-            return;
-        };
-        if record.groups.remove(group) {
-            let peer = record.card.clone();
-            self.forget_member(id, group);
-            let group = group.clone();
-            self.inbox.push(Event::Leave { peer, group });
-        }
-    }
-
-    pub(super) fn forget_member(&mut self, id: PeerId, group: &crate::wire::Text) {
-        if let Some(members) = self.members.get_mut(group) {
-            members.remove(&id);
-            if members.is_empty() {
-                self.members.remove(group);
-            }
-        }
-    }
-
-    /// A link is gone. `cut` says how, as far as the embedder knows.
-    pub fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) {
-        let role = self.links.remove(link);
-        self.forget(link);
-        self.link_left(now, link);
-        match role {
-            Some(Role::Outbound(address)) => self.dial_ended(now, address, cut),
-            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),
-            None => {}
-        }
-    }
-
-    /// The other side of a link does not speak ZMTP as it should, and the link was closed for it.
-    pub fn handle_garbled(&mut self, now: Instant, link: LinkId) {
-        let role = self.links.remove(link);
-        self.forget(link);
-        match role {
-            Some(Role::Outbound(address)) => self.dial_ended(now, address, Cut::Closed),
-            Some(Role::Inbound(Inbound {
-                stage: Stage::Current(id),
-                ..
-            })) => {
-                // ZRE-84
-                self.exit(now, id, ExitReason::Lost(Lost::Garbled));
-            }
-            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),
-            None => {}
-        }
-    }
-
-    fn inbound_ended(&mut self, now: Instant, link: LinkId, inbound: &Inbound) {
-        match inbound.stage {
-            Stage::Current(id) => {
-                if let Some(record) = self.peers.get_mut(&id)
-                    && record.inbound == Some(link)
-                {
-                    // ZRE-61. Alone this means nothing: C Zyre hangs up when its queue is full, and dials again.
-                    record.inbound = None;
-                    let address = record.address;
-                    let asked = self.dials.get(address).is_some_and(|d| d.asked.is_some());
-                    self.link_closed(now, id);
-                    if asked && self.peers.contains_key(&id) {
-                        self.wraps_early(now, address, id);
-                    }
-                }
-            }
-            Stage::Held(id, _) => {
-                self.forget_greeting(link, id);
-            }
-            Stage::New | Stage::Unproved(_) => {}
-        }
-    }
-
-    /// A link on which somebody greeted us is of no use any more: they do not enter by it. `false` when it was held for
-    /// another reason.
-    fn forget_greeting(&mut self, link: LinkId, id: PeerId) -> bool {
-        if let Some(&address) = self.greeted.get(&id)
-            && self.dials.get(address).map(|dial| dial.owner)
-                == Some(Owner::Greeted { peer: id, link })
-        {
-            self.greeted.remove(&id);
-            self.own(address, Owner::Nobody);
-            return true;
-        }
-        false
-    }
-
-    /// A link that did not prove to be a peer's in time, or whose peer could not be reached in time.
-    pub(super) fn hello_due(&mut self, link: LinkId) {
-        debug!(%link, "no peer in time");
-        if let Some(Role::Inbound(inbound)) = self.links.get(link)
-            && let Stage::Held(id, _) = inbound.stage
-            && !self.forget_greeting(link, id)
-        {
-            // It waits for the answer to a doubt, which has a deadline of its own.
-            return;
-        }
-        self.close(link);
-    }
-
-    pub(super) fn inbound(&mut self, link: LinkId) -> Option<&mut Inbound> {
-        match self.links.get_mut(link) {
-            Some(Role::Inbound(inbound)) => Some(inbound),
-            _ => None,
-        }
-    }
 }
 
 /// ZRE-14. Where to dial one who greets from `remote` with this endpoint.
@@ -925,6 +541,6 @@ fn is_dialled(ip: IpAddr, remote: IpAddr) -> bool {
     !ip.is_unspecified() && !ip.is_multicast() && (!ip.is_loopback() || remote.is_loopback())
 }
 
-fn is_same(card: &Peer, hello: &Hello) -> bool {
+pub(super) fn is_same(card: &Peer, hello: &Hello) -> bool {
     card.name == hello.name && card.endpoint == hello.endpoint && card.headers == hello.headers
 }

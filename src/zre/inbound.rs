@@ -1,9 +1,21 @@
-//! One link that another node made to our mailbox.
+//! Links that others make to our mailbox: from their first octet to the one who is heard on them, and their end.
 
+use alloc::boxed::Box;
 use core::net::SocketAddr;
 
-use crate::PeerId;
-use crate::wire::zre::Message;
+use tracing::{debug, trace};
+
+use super::dial::Owner;
+use super::node::{Due, Node};
+use super::{Action, ExitReason, Lost};
+use crate::net::{Cut, InterfaceId, LinkId};
+use crate::wire::zre::{Limits, Message};
+use crate::wire::{Frames, Malformed};
+use crate::{Instant, PeerId};
+
+/// Links that carry the same identity and are not the peer's: a DEALER that reconnects needs one.
+// ZRE-27
+const CANDIDATES: usize = 4;
 
 /// What an accepted link is.
 #[derive(Debug)]
@@ -14,7 +26,7 @@ pub(super) enum Stage {
     Unproved(PeerId),
     /// What it said waits until it is settled whether it may speak for the identity, or until our own link to the
     /// peer is up. It is not read meanwhile.
-    Held(PeerId, Message),
+    Held(PeerId, Box<Message>),
     /// It is the link of a peer that is here.
     Current(PeerId),
 }
@@ -39,3 +51,253 @@ pub(super) enum Role {
 
 /// The links of a node, by name.
 pub(super) type Links = crate::by_link::ByLink<Role>;
+
+impl Node {
+    /// Somebody connected to the mailbox. `None` when the link is refused; the embedder closes it.
+    ///
+    /// When too many links did not say HELLO yet, the oldest of them is closed.
+    pub fn handle_accepted(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        remote: SocketAddr,
+    ) -> Option<LinkId> {
+        if self.is_stopping() {
+            return None;
+        }
+        self.make_room_for_unproved();
+        let link = self.new_link();
+        trace!(%now, ?interface, %remote, "accepted");
+        let inbound = Inbound {
+            remote,
+            stage: Stage::New,
+            unproved_octets: 0,
+        };
+        self.links.insert(link, Role::Inbound(inbound));
+        self.unproved.insert(link);
+        let deadline = now + self.config.limits.hello_deadline;
+        self.timers.set(Due::Hello(link), deadline);
+        Some(link)
+    }
+
+    pub(super) fn make_room_for_unproved(&mut self) {
+        if self.unproved.len() >= self.config.limits.unproved_links
+            && let Some(&oldest) = self.unproved.first()
+        {
+            self.counters.links_refused += 1;
+            self.close(oldest);
+        }
+    }
+
+    /// The ZMTP handshake of a link is done; `identity` is what the other side stated.
+    pub fn handle_ready(&mut self, now: Instant, link: LinkId, identity: &[u8]) {
+        match self.links.get(link) {
+            Some(Role::Outbound(address)) => {
+                let address = *address;
+                self.dial_ready(now, link, address, identity);
+            }
+            Some(Role::Inbound(_)) => self.identify(link, identity),
+            None => {}
+        }
+    }
+
+    fn identify(&mut self, link: LinkId, identity: &[u8]) {
+        // ZRE-18
+        let Some(id) = PeerId::from_identity(identity).filter(|id| *id != self.id) else {
+            debug!(%link, "not the identity of a peer");
+            return self.close(link);
+        };
+        let (mut candidates, mut oldest) = (0, None);
+        for &other in &self.unproved {
+            if let Some(Role::Inbound(inbound)) = self.links.get(other)
+                && matches!(inbound.stage, Stage::Unproved(other) if other == id)
+            {
+                candidates += 1;
+                oldest = oldest.or(Some(other));
+            }
+        }
+        if candidates >= CANDIDATES
+            && let Some(oldest) = oldest
+        {
+            self.close(oldest);
+        }
+        if self.peers.contains_key(&id) {
+            // A DEALER that reconnected says nothing until it has something to say.
+            self.timers.cancel(Due::Hello(link));
+        }
+        if let Some(inbound) = self.inbound(link) {
+            inbound.stage = Stage::Unproved(id);
+        }
+    }
+
+    /// Whether the node takes the next message of a link now. When not, the embedder stops reading it, calls
+    /// [`handle_paused`](Node::handle_paused) and waits for [`Action::Resume`].
+    pub fn is_willing(&self, link: LinkId) -> bool {
+        match self.links.get(link) {
+            Some(Role::Inbound(inbound)) => match inbound.stage {
+                Stage::Held(..) => false,
+                // ZRE-80
+                // Those who come and go while the application takes nothing are events as well.
+                Stage::Current(id) | Stage::Unproved(id) => {
+                    !self.inbox.is_full(id, &self.config.limits)
+                }
+                Stage::New => true,
+            },
+            Some(Role::Outbound(_)) | None => true,
+        }
+    }
+
+    /// The embedder does not read a link, as [`is_willing`](Node::is_willing) asked.
+    pub fn handle_paused(&mut self, link: LinkId) {
+        let Some(Role::Inbound(inbound)) = self.links.get(link) else {
+            return;
+        };
+        self.counters.pauses += u64::from(matches!(inbound.stage, Stage::Current(_)));
+        self.paused.insert(link);
+    }
+
+    pub(super) fn resume(&mut self, link: LinkId) {
+        if self.paused.remove(&link) {
+            self.actions.push_back(Action::Resume { link });
+        }
+    }
+
+    /// A whole message came over a link.
+    pub fn handle_message(&mut self, now: Instant, link: LinkId, message: Frames) {
+        self.counters.messages_received += 1;
+        // ZRE-19
+        // A mailbox has nothing to say on the link that we made to it.
+        let Some(Role::Inbound(inbound)) = self.links.get(link) else {
+            return;
+        };
+        match inbound.stage {
+            // ZRE-73: discarded without a word (RFC 36 "Protocol Signature"): C Zyre with a full queue sends content alone.
+            Stage::Current(_) if !Message::is_zre(&message) => {}
+            Stage::Current(id) => match self.decode(message) {
+                Ok(message) => self.hear(now, link, id, message),
+                Err(malformed) => {
+                    self.exit(now, id, ExitReason::Lost(Lost::Malformed(malformed)));
+                }
+            },
+            Stage::Unproved(id) => self.weigh_frames(now, link, id, message),
+            Stage::New | Stage::Held(..) => {}
+        }
+    }
+
+    fn decode(&self, message: Frames) -> Result<Message, Malformed> {
+        let limits = Limits {
+            groups: self.config.limits.groups_per_peer,
+            headers: self.config.limits.headers_per_peer,
+        };
+        Message::decode(message, &limits)
+    }
+
+    fn weigh_frames(&mut self, now: Instant, link: LinkId, id: PeerId, message: Frames) {
+        let limit = self.config.limits.unproved_octets;
+        let Some(inbound) = self.inbound(link) else {
+            return;
+        };
+        inbound.unproved_octets += message.octets() + message.len();
+        if inbound.unproved_octets > limit {
+            debug!(%link, "too much before HELLO");
+            return self.close(link);
+        }
+        if !Message::is_zre(&message) {
+            return;
+        }
+        match self.decode(message) {
+            Ok(message) => self.weigh(now, link, id, message),
+            Err(malformed) => {
+                debug!(%link, %malformed, "malformed before HELLO");
+                self.close(link);
+            }
+        }
+    }
+
+    /// A link is gone. `cut` says how, as far as the embedder knows.
+    pub fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) {
+        let role = self.links.remove(link);
+        self.forget(link);
+        self.link_left(now, link);
+        match role {
+            Some(Role::Outbound(address)) => self.dial_ended(now, address, cut),
+            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),
+            None => {}
+        }
+    }
+
+    /// The other side of a link does not speak ZMTP as it should, and the link was closed for it.
+    pub fn handle_garbled(&mut self, now: Instant, link: LinkId) {
+        let role = self.links.remove(link);
+        self.forget(link);
+        match role {
+            Some(Role::Outbound(address)) => self.dial_ended(now, address, Cut::Closed),
+            Some(Role::Inbound(Inbound {
+                stage: Stage::Current(id),
+                ..
+            })) => {
+                // ZRE-84
+                self.exit(now, id, ExitReason::Lost(Lost::Garbled));
+            }
+            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),
+            None => {}
+        }
+    }
+
+    fn inbound_ended(&mut self, now: Instant, link: LinkId, inbound: &Inbound) {
+        match inbound.stage {
+            Stage::Current(id) => {
+                if let Some(record) = self.peers.get_mut(&id)
+                    && record.inbound == Some(link)
+                {
+                    // ZRE-61. Alone this means nothing: C Zyre hangs up when its queue is full, and dials again.
+                    record.inbound = None;
+                    let address = record.address;
+                    let asked = self.dials.get(address).is_some_and(|d| d.asked.is_some());
+                    self.link_closed(now, id);
+                    if asked && self.peers.contains_key(&id) {
+                        self.wraps_early(now, address, id);
+                    }
+                }
+            }
+            Stage::Held(id, _) => {
+                self.forget_greeting(link, id);
+            }
+            Stage::New | Stage::Unproved(_) => {}
+        }
+    }
+
+    /// A link on which somebody greeted us is of no use any more: they do not enter by it. `false` when it was held for
+    /// another reason.
+    fn forget_greeting(&mut self, link: LinkId, id: PeerId) -> bool {
+        if let Some(&address) = self.greeted.get(&id)
+            && self.dials.get(address).map(|dial| dial.owner)
+                == Some(Owner::Greeted { peer: id, link })
+        {
+            self.greeted.remove(&id);
+            self.own(address, Owner::Nobody);
+            return true;
+        }
+        false
+    }
+
+    /// A link that did not prove to be a peer's in time, or whose peer could not be reached in time.
+    pub(super) fn hello_due(&mut self, link: LinkId) {
+        debug!(%link, "no peer in time");
+        if let Some(Role::Inbound(inbound)) = self.links.get(link)
+            && let Stage::Held(id, _) = inbound.stage
+            && !self.forget_greeting(link, id)
+        {
+            // It waits for the answer to a doubt, which has a deadline of its own.
+            return;
+        }
+        self.close(link);
+    }
+
+    pub(super) fn inbound(&mut self, link: LinkId) -> Option<&mut Inbound> {
+        match self.links.get_mut(link) {
+            Some(Role::Inbound(inbound)) => Some(inbound),
+            _ => None,
+        }
+    }
+}

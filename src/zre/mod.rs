@@ -28,10 +28,12 @@
 //! | file | what |
 //! |---|---|
 //! | `node` | what the node holds, what the application asks, what it is given |
-//! | `greeting` | links that others make: who may speak for an identity, HELLO, messages |
+//! | `inbound` | links that others make, and what is known of each |
+//! | `greeting` | who may speak for an identity, HELLO |
+//! | `hearing` | what a peer says |
 //! | `dialling` | links that we make: hints, tries, cuts |
 //! | `presence` | beacons, silence, doubts, the end of a peer |
-//! | `dial`, `inbound`, `record`, `past`, `target` | what is known of our link, their link, a peer, a peer that is gone, a host name |
+//! | `dial`, `record`, `past`, `target` | what is known of our link, a peer, a peer that is gone, a host name |
 //! | `sequence`, `inbox` | numbers of messages; events that wait |
 
 mod abilities;
@@ -41,6 +43,7 @@ mod dialling;
 mod dials;
 mod event;
 mod greeting;
+mod hearing;
 mod inbound;
 mod inbox;
 mod node;
