@@ -1890,6 +1890,61 @@ fn a_peer_whose_address_changed_is_met_at_the_new_one() {
 }
 
 #[test]
+fn the_hints_at_two_interfaces_of_one_node_do_not_keep_each_other_from_being_tried() {
+    // ZRE-11. It cannot be reached for a while, and beacons from both of its addresses.
+    let mut lan = Lan::new();
+    let alice = lan.node("alice");
+    let interfaces = [lan.puppet(9), lan.puppet(9)];
+    let (id, port) = (lan.id(interfaces[0]), lan.address_of(interfaces[0]).port());
+    for seconds in [10, 20] {
+        for puppet in interfaces {
+            lan.host(puppet).refuses = seconds == 10;
+        }
+        for _ in 0..seconds {
+            for puppet in interfaces {
+                lan.puppet_beacons(puppet, id, port);
+            }
+            lan.run_for(ms(1_000));
+        }
+    }
+    let said = interfaces.map(|puppet| hellos(&mut lan, puppet));
+    assert!(said.iter().sum::<usize>() > 0, "{said:?}");
+}
+
+#[test]
+fn one_that_was_contacted_by_its_endpoint_is_met_where_it_moved() {
+    // ZRE-10. What the application asked for is tried for ever, and keeps nobody from following a beacon.
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    let endpoint = format!("tcp://{}", lan.address_of(puppet));
+    let endpoint = endpoint.parse().unwrap();
+    lan.with(alice, |stack, now| stack.connect(now, &endpoint));
+    let (id, port) = (lan.id(puppet), lan.address_of(puppet).port());
+    lan.puppet_beacons(puppet, id, port);
+    lan.run_for(ms(20));
+    lan.puppet_greets(puppet, alice);
+    lan.run_for(ms(50));
+    lan.kill(puppet);
+    lan.run_for(ms(2_000));
+    assert_eq!(
+        names(&lan.events(alice)),
+        ["enter puppet", "exit puppet lost: its mailbox is gone"]
+    );
+    lan.puppet_beacons(puppet, id, port);
+    lan.run_for(ms(2_000));
+    let moved = lan.puppet(9);
+    for _ in 0..5 {
+        lan.puppet_beacons(moved, id, port);
+        lan.run_for(ms(1_000));
+    }
+    assert_eq!(hellos(&mut lan, moved), 1);
+    let link = lan.puppet_greets(moved, alice);
+    lan.puppet_speaks(moved, alice, link, 2);
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+}
+
+#[test]
 fn a_peer_of_whom_only_beacons_come_is_asked_and_missed() {
     // ZRE-50
     // Its link is dead without a word, as behind a router that forgot it; its beacons still come.

@@ -108,13 +108,21 @@ impl Node {
         if let Some(&other) = self.expected.get(&uuid)
             && other != address
         {
-            let gives_way = self.dials.get(other).is_some_and(|dial| {
-                dial.state == State::Waiting && dial.owner == Owner::Nobody && !dial.persistent
-            });
-            if !gives_way {
+            // One with two interfaces beacons from both: neither hint gives way before it was tried as often as the other.
+            let failures = self.past.failures(now, address);
+            let Some(dial) = self.dials.get_mut(other).filter(|dial| {
+                let waits = dial.state == State::Waiting && dial.owner == Owner::Nobody;
+                waits && failures < dial.failures
+            }) else {
                 return;
+            };
+            if dial.persistent {
+                // It is tried on, for whoever comes there; this one lives elsewhere now.
+                dial.expect = None;
+                self.expected.remove(&uuid);
+            } else {
+                self.give_up_dial(now, other);
             }
-            self.give_up_dial(now, other);
         }
         match self.dials.get(address).map(|dial| dial.owner) {
             Some(Owner::Peer(holder)) => self.challenge_claim(now, holder, Claim::Beacon(uuid)),
