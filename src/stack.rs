@@ -179,6 +179,8 @@ struct Link {
     backlog: Vec<u8>,
     /// The connection ended while messages waited to be taken.
     ended: Option<Cut>,
+    /// It ended, as the embedder knows: it is not named in an action any more.
+    gone: bool,
     /// When the connection wants to be called, as far as `timers` know.
     deadline: Option<Instant>,
 }
@@ -196,6 +198,7 @@ impl Link {
             trusted: false,
             backlog: Vec::new(),
             ended: None,
+            gone: false,
             deadline: None,
         }
     }
@@ -338,6 +341,7 @@ impl Stack {
         match self.links.get_mut(link) {
             Some(entry) if entry.paused && entry.has_pending() => {
                 entry.ended = Some(cut);
+                entry.gone = true;
                 // Nothing more is to be done with it.
                 entry.connected = false;
             }
@@ -617,7 +621,7 @@ impl Stack {
                 if !core::mem::replace(&mut entry.paused, true) {
                     entry.connection.pause(now);
                     self.node.handle_paused(link);
-                    if entry.ended.is_none() {
+                    if !entry.gone {
                         self.actions.push_back(Action::Pause { link });
                     }
                 }
@@ -680,7 +684,7 @@ impl Stack {
             if let Some(entry) = self.links.get_mut(link) {
                 entry.paused = false;
                 entry.connection.resume(now);
-                if entry.ended.is_none() {
+                if !entry.gone {
                     self.actions.push_back(Action::Resume { link });
                 }
                 self.pump(now, link);
@@ -792,11 +796,8 @@ impl Stack {
     }
 
     fn close(&mut self, now: Instant, link: LinkId) {
-        let ended = self
-            .links
-            .get(link)
-            .is_some_and(|entry| entry.ended.is_some());
-        if self.drop_link(link) && !ended {
+        let gone = self.links.get(link).is_some_and(|entry| entry.gone);
+        if self.drop_link(link) && !gone {
             self.actions.push_back(Action::Close { link });
         }
         // News only for a node that waits for the end of its last words.

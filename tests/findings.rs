@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use atonce::endpoint::Endpoint;
+use atonce::wire::Beacon;
 use atonce::wire::zmtp::{Identity, SocketType};
 use atonce::wire::zre::{Command, Hello, Limits, Message};
 use atonce::zmtp::{self, Connection};
@@ -475,4 +476,144 @@ fn one_who_greets_while_the_application_takes_nothing_is_met_later() {
     assert!(table.actions.contains(&Action::Resume { link: late }));
     table.answer(None);
     assert_eq!(table.events(), ["enter late"]);
+}
+
+#[test]
+fn two_addresses_of_one_node_do_not_keep_each_other_from_being_dialled() {
+    let mut table = Table::new();
+    let beacon = Beacon {
+        uuid: id(2),
+        port: 49152,
+        key: None,
+    };
+    // It is in two networks, and in neither of them there is a way to it for a while.
+    let mut last = table.now;
+    for _ in 0..30 {
+        for network in [0, 1] {
+            let source = SocketAddr::from(([10, 0, network, 2], 5670));
+            let datagram = beacon.encode();
+            table.stack.handle_datagram(table.now, source, &datagram);
+            table.settle();
+            for (link, _) in std::mem::take(&mut table.dialled) {
+                last = table.now;
+                let now = table.now;
+                table.stack.handle_disconnected(now, link, Cut::Unreachable);
+                table.settle();
+            }
+            table.wait(Duration::from_millis(500));
+        }
+    }
+    let silence = table.now - last;
+    assert!(silence < Duration::from_secs(15), "no dial for {silence:?}");
+}
+
+#[test]
+fn a_link_that_ended_is_not_paused_by_what_it_said_before() {
+    let mut config = Config::default();
+    config.limits.receive_octets = 10_000;
+    let mut table = Table::with(config);
+    let link = table.accept(id(2), address(2));
+    // All at once: HELLO waits for our own link, and what follows waits for HELLO.
+    let far = table.far.get_mut(&link).unwrap();
+    let content = Frames::from(vec![b'x'; 6_000]);
+    let whisper = Command::Whisper { content };
+    for (sequence, command) in [
+        (1, hello("peer2", address(2))),
+        (2, whisper.clone()),
+        (3, whisper.clone()),
+        (4, whisper),
+    ] {
+        far.send(Message { sequence, command }.encode()).unwrap();
+    }
+    table.settle();
+    table.end(link);
+    table.actions.clear();
+    table.answer(None);
+    assert_eq!(table.actions, [], "it is gone");
+    assert_eq!(table.events().len(), 4, "and all that it said is heard");
+}
+
+#[test]
+fn a_link_that_ended_is_not_closed_for_what_it_said_before() {
+    let mut table = Table::new();
+    let link = table.accept(id(2), address(2));
+    // All at once, and what follows HELLO leaves a gap.
+    let far = table.far.get_mut(&link).unwrap();
+    for (sequence, command) in [(1, hello("peer2", address(2))), (7, Command::Ping)] {
+        far.send(Message { sequence, command }.encode()).unwrap();
+    }
+    table.settle();
+    table.end(link);
+    table.actions.clear();
+    let ours = table.answer(None);
+    assert_eq!(
+        table.events(),
+        [
+            "enter peer2",
+            "exit peer2 lost: a gap: expected message 2, found 7"
+        ]
+    );
+    assert_eq!(table.actions, [Action::Close { link: ours }]);
+}
+
+#[test]
+fn a_question_that_was_lost_with_the_link_is_asked_again() {
+    let mut table = Table::new();
+    let (_, hears) = table.meet(2);
+    // Somebody claims its endpoint: it is asked, over a link that is cut before it reads that.
+    let beacon = Beacon {
+        uuid: id(3),
+        port: 49152,
+        key: None,
+    };
+    table.wait(Duration::from_secs(1));
+    let source = SocketAddr::from(([10, 0, 0, 2], 5670));
+    table.far.remove(&hears);
+    let datagram = beacon.encode();
+    table.stack.handle_datagram(table.now, source, &datagram);
+    table
+        .stack
+        .handle_disconnected(table.now, hears, Cut::Reset);
+    table.settle();
+    let hears = table.answer(None);
+    let asked = |table: &Table| {
+        table
+            .heard
+            .iter()
+            .any(|(link, message)| *link == hears && message.command == Command::Ping)
+    };
+    let (mut sequence, speaks) = (2, *table.far.keys().next().unwrap());
+    for _ in 0..10 {
+        // It speaks, so that the doubt goes on.
+        let (group, status) = (Text::try_from("CHAT").unwrap(), 1);
+        table.say(speaks, sequence, Command::Join { group, status });
+        sequence += 1;
+        table.wait(Duration::from_millis(300));
+    }
+    assert!(asked(&table), "{:?}", table.heard);
+}
+
+#[test]
+fn a_dial_that_was_given_up_for_one_who_moved_does_not_count_as_up() {
+    let mut table = Table::new();
+    // The application asked for it, so that it is tried for ever.
+    table.stack.connect(table.now, &address(2).into());
+    table.settle();
+    let (_, hears) = table.meet(2);
+    assert_eq!(table.events(), ["enter peer2"]);
+    table.wait(Duration::from_secs(1));
+    // Somebody greets as it from elsewhere, and waits until it is asked.
+    let held = table.accept(id(2), address(5));
+    table.say(held, 1, hello("moved", address(5)));
+    // Another node is where it was.
+    table.end(hears);
+    let link = table.answer(Some(id(3)));
+    assert_eq!(
+        table.events(),
+        ["exit peer2 lost: another node took its endpoint"]
+    );
+    assert!(table.actions.contains(&Action::Close { link }));
+    table.wait(Duration::from_secs(2));
+    let again = table.dialled.iter().filter(|(_, to)| *to == address(2));
+    assert!(again.count() > 0, "{:?}", table.dialled);
 }

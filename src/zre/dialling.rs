@@ -191,6 +191,10 @@ impl Node {
         let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
+        if dial.link() != Some(link) {
+            // Who waited for the end of the one that was there may have led elsewhere, and the link was given up.
+            return;
+        }
         dial.state = State::Up(link);
         dial.up_since = Some(now);
         dial.refusals = 0;

@@ -279,7 +279,12 @@ impl Node {
             .is_some_and(|dial| dial.queued_messages > 0 && dial.taken_at > Some(challenge.since));
         if unread || reads || record.spoke > challenge.since {
             challenge.since = now;
+            let address = record.address;
             self.timers.set(Due::Challenge(id), now + CHALLENGE);
+            if !unread && !reads {
+                // It speaks: the question may have been lost with a link that was cut.
+                self.say_if_room(address, Command::Ping);
+            }
             return;
         }
         self.doubt_confirmed(now, id);
