@@ -1893,7 +1893,7 @@ fn a_peer_whose_address_changed_is_met_at_the_new_one() {
 fn the_hints_at_two_interfaces_of_one_node_do_not_keep_each_other_from_being_tried() {
     // ZRE-11. It cannot be reached for a while, and beacons from both of its addresses.
     let mut lan = Lan::new();
-    let alice = lan.node("alice");
+    lan.node("alice");
     let interfaces = [lan.puppet(9), lan.puppet(9)];
     let (id, port) = (lan.id(interfaces[0]), lan.address_of(interfaces[0]).port());
     for seconds in [10, 20] {
