@@ -134,17 +134,17 @@ fn connection(state: State, socket_type: SocketType) -> Connection {
     connection
 }
 
-/// A connection that knows nothing of the other side yet: see [`in_state`].
+/// A connection that knows nothing of the other side yet: see `in_state`.
 pub fn zmtp_greeting(input: &[u8]) {
     in_state(State::New, input);
 }
 
-/// A connection that was greeted and waits for READY: see [`in_state`].
+/// A connection that was greeted and waits for READY: see `in_state`.
 pub fn zmtp_handshake(input: &[u8]) {
     in_state(State::Handshake, input);
 }
 
-/// A connection that is ready for messages: see [`in_state`].
+/// A connection that is ready for messages: see `in_state`.
 pub fn zmtp_traffic(input: &[u8]) {
     in_state(State::Traffic, input);
 }

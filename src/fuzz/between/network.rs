@@ -184,9 +184,20 @@ impl World {
             // A reset is noticed even so.
             End::Node(..) if pipe.paused && (octets > 0 || pipe.end == Some(Cut::Closed)) => false,
             &mut End::Node(who, link) if octets > 0 => {
-                let Some(stack) = &mut self.sides[who].stack else {
+                let side = &mut self.sides[who];
+                let Some(stack) = &mut side.stack else {
                     return false;
                 };
+                pipe.unread = if side.reading {
+                    0
+                } else {
+                    pipe.unread + octets
+                };
+                let limits = &self.config.limits;
+                // What it may keep, one message, what is read at once, and what asks whether it lives.
+                let at_once = limits.message_octets + limits.send_octets;
+                let most = limits.receive_octets + limits.message_octets + at_once + 10_000;
+                assert!(pipe.unread <= most, "{} octets wait", pipe.unread);
                 if self.fills
                     && let Some(mut buffer) = stack.receive_buffer(link)
                 {

@@ -36,6 +36,11 @@ impl World {
             11 => {
                 let who = u.choose_index(2)?;
                 self.sides[who].reading ^= true;
+                for wire in self.wires.values_mut() {
+                    for pipe in &mut wire.pipes {
+                        pipe.unread = 0;
+                    }
+                }
             }
             12 => self.come_or_go(u)?,
             13 => self.flows ^= true,

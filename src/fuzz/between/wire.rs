@@ -36,6 +36,8 @@ pub(super) struct Pipe {
     pub(super) wanted: bool,
     /// The receiver does not want to read.
     pub(super) paused: bool,
+    /// How much the receiver took since its application took nothing any more.
+    pub(super) unread: usize,
 }
 
 pub(super) struct Wire {
