@@ -21,7 +21,8 @@ use self::wire::{End, Wire};
 use super::witness::Witness;
 use crate::net::{InterfaceId, LinkId};
 use crate::wire::{LongText, Text};
-use crate::{Action, Config, Cut, Event, Instant, Interface, PeerId, Presence, Stack};
+use crate::zre::Lost;
+use crate::{Action, Config, Cut, Event, ExitReason, Instant, Interface, PeerId, Presence, Stack};
 
 const GROUPS: [&str; 3] = ["CHAT", "NEWS", ""];
 /// More than that happens in no schedule: a fuzzer learns more from many short ones.
@@ -50,6 +51,7 @@ const QUIET: Duration = Duration::from_secs(35);
 /// As long as the middle does only what a network does (it delays, cuts, loses and doubles datagrams):
 ///
 /// - What an application said arrives as it was said, in order, at most once, and only where it was meant to.
+/// - Neither tells of the other that it broke a rule.
 /// - Nothing is missing between two messages that both sides take for the same time with each other, from ENTER to EXIT;
 ///   and what is missing at all was said before an EXIT that the sender is told.
 ///
@@ -467,8 +469,13 @@ impl World {
                 let name = ["boris", "anna"][who];
                 assert!(self.lied || peer.name == *name, "{peer:?}");
             }
-            Event::Exit { peer, .. } => {
+            Event::Exit { peer, reason } => {
                 side.here.remove(&peer.id);
+                let broken = matches!(
+                    reason,
+                    ExitReason::Lost(Lost::Gap { .. } | Lost::Garbled | Lost::Malformed(_))
+                );
+                assert!(self.lied || !broken, "both keep the rules: {reason}");
             }
             Event::Whisper { content, .. } | Event::Shout { content, .. } if self.lied => {
                 other.said.may_arrive(content);
