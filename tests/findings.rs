@@ -617,3 +617,32 @@ fn a_dial_that_was_given_up_for_one_who_moved_does_not_count_as_up() {
     let again = table.dialled.iter().filter(|(_, to)| *to == address(2));
     assert!(again.count() > 0, "{:?}", table.dialled);
 }
+
+#[test]
+fn what_may_be_said_is_taken_by_a_node_with_the_same_limits() {
+    let mut config = Config::default();
+    config.limits.message_octets = 10_000;
+    config.limits.frame_octets = 8_000;
+    let mut table = Table::with(config);
+    let (_, hears) = table.meet(2);
+    let frames = |octets: &[usize]| -> Frames { octets.iter().map(|&n| vec![b'x'; n]).collect() };
+    let mut largest = 0;
+    for content in [
+        frames(&[8_000]),
+        frames(&[8_001]),
+        frames(&[5_000, 4_994]),
+        frames(&[5_000, 4_995]),
+        frames(&[5_000, 5_000]),
+    ] {
+        let sent = table.stack.whisper(table.now, id(2), content);
+        table.settle();
+        if sent.is_ok() {
+            let (link, last) = table.heard.last().unwrap();
+            assert_eq!(*link, hears);
+            let frames = last.encode();
+            assert!(frames.iter().all(|frame| frame.len() <= 8_000));
+            largest = largest.max(frames.octets());
+        }
+    }
+    assert_eq!(largest, 10_000, "what fits is sent, what does not is not");
+}

@@ -33,6 +33,9 @@ use crate::{Instant, PeerId};
 /// the peer.
 const LAST_WORDS: Duration = Duration::from_millis(20);
 
+/// The octets of the first frame of a WHISPER; that of a SHOUT has the name of the group as well.
+const HEAD: usize = 6;
+
 /// What the node wants done.
 ///
 /// ```
@@ -303,7 +306,7 @@ impl Node {
         peer: PeerId,
         content: Frames,
     ) -> Result<(), SendError> {
-        let content = self.check(content)?;
+        let content = self.check(content, HEAD)?;
         let address = self.peers.get(&peer).ok_or(SendError::UnknownPeer)?.address;
         if !self.has_room(now, peer, address, content.octets()) {
             self.counters.sends_refused += 1;
@@ -325,7 +328,7 @@ impl Node {
         group: &Text,
         content: Frames,
     ) -> Result<Shouted, SendError> {
-        let content = self.check(content)?;
+        let content = self.check(content, HEAD + 1 + group.len())?;
         let mut shouted = Shouted::default();
         // Taken out and put back, so that the members need not be copied for each message.
         let members = self.members.remove(group).unwrap_or_default();
@@ -646,12 +649,19 @@ impl Node {
         }
     }
 
-    fn check(&self, mut content: Frames) -> Result<Frames, SendError> {
+    /// Whether a peer with the limits of this node takes the content, behind a frame of so many octets.
+    fn check(&self, mut content: Frames, head: usize) -> Result<Frames, SendError> {
         if self.stopping {
             return Err(SendError::Stopped);
         }
-        let limit = self.config.limits.message_octets;
-        if content.octets() > limit || content.len() >= self.config.limits.message_frames {
+        let limits = &self.config.limits;
+        let limit = limits.message_octets;
+        if content.octets().saturating_add(head) > limit
+            || content.len() >= limits.message_frames
+            || content
+                .iter()
+                .any(|frame| frame.len() > limits.frame_octets)
+        {
             return Err(SendError::TooLarge { limit });
         }
         // ZRE-74
