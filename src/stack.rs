@@ -441,7 +441,12 @@ impl Stack {
     /// The next thing to do, in order.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front()?;
+        if self.actions.is_empty() {
+            // The next one comes where the first of these was, which is in the cache.
+            self.actions.clear();
+        }
+        Some(action)
     }
 
     /// The octets to send over a connection, in slices for a vectored write; none when nothing waits.

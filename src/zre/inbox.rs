@@ -58,9 +58,13 @@ impl Inbox {
     /// Takes the next event.
     pub(crate) fn pop(&mut self, limits: &Limits) -> Option<Taken> {
         let event = self.events.pop_front()?;
-        if self.events.is_empty() && self.events.capacity() > KEPT_EVENTS {
-            // A flood is over: the memory for it is not kept for the next.
-            self.events = VecDeque::new();
+        if self.events.is_empty() {
+            if self.events.capacity() > KEPT_EVENTS {
+                // A flood is over: the memory for it is not kept for the next.
+                self.events = VecDeque::new();
+            }
+            // The next event comes where this one was, which is in the cache, and not all around the ring.
+            self.events.clear();
         }
         let peer = peer_of(&event);
         let half = limits.receive_octets_total / 2;

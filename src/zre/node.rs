@@ -463,7 +463,12 @@ impl Node {
     /// The next thing to do, in order.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front()?;
+        if self.actions.is_empty() {
+            // The next one comes where the first of these was, which is in the cache.
+            self.actions.clear();
+        }
+        Some(action)
     }
 
     /// The next event for the application. Taking events makes room for peers that wait to be read.

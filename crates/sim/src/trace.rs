@@ -9,8 +9,9 @@ use atonce::{Cut, Event, ExitReason, Instant, PeerId, SendError};
 
 use crate::NodeId;
 
-/// Lines that are remembered to be shown when something breaks.
-const REMEMBERED: usize = 16_384;
+/// Lines that are remembered to be shown when something breaks. They are written all the time, so that more of them would
+/// take the place of what is simulated in the processor's cache.
+const REMEMBERED: usize = 4_096;
 
 /// One thing that happened, packed: it is hashed and remembered a million times for each time it is read.
 #[derive(Clone, Copy, Debug)]

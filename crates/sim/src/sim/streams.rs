@@ -684,8 +684,10 @@ impl World {
             pipe.octets = pipe.octets.saturating_sub(length);
             pipe.unread = pipe.unread.saturating_sub(length);
         }
-        if pipe.queue.is_empty() && pipe.queue.capacity() > 16 {
+        if pipe.queue.is_empty() {
             pipe.queue.shrink_to(4);
+            // What comes next comes where this was: thousands of pipes fit into the cache so.
+            pipe.queue.clear();
         }
         let opens = pipe.shut && pipe.unread as usize <= receive_buffer / 2;
         let room = pipe.waiting && pipe.octets as usize <= (send_buffer + receive_buffer) / 2;
