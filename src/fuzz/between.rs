@@ -27,8 +27,9 @@ use crate::{Action, Config, Cut, Event, ExitReason, Instant, Interface, PeerId, 
 const GROUPS: [&str; 3] = ["CHAT", "NEWS", ""];
 /// More than that happens in no schedule: a fuzzer learns more from many short ones.
 const STEPS: usize = 300;
-/// What may follow from one step without any time passing. Two nodes that keep each other busy for ever never get quiet.
-const ROUNDS: usize = 20_000;
+/// What may follow from one step without any time passing, also when all that is under way comes octet by octet. Two nodes
+/// that keep each other busy for ever never get quiet.
+const ROUNDS: usize = 2_000_000;
 /// Datagrams that are under way at most.
 const DATAGRAMS: usize = 16;
 /// How long two nodes may take to find each other once nothing is in their way: the longest silence, the longest pause

@@ -193,6 +193,7 @@ fn config(u: &mut Unstructured<'_>) -> Result<Config> {
         limits.send_messages = 6;
         limits.receive_octets = 10_000;
         limits.receive_octets_total = 25_000;
+        limits.changes_per_peer = 3;
     }
     Ok(config)
 }
