@@ -50,8 +50,13 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let Some(datagram) = self.world.datagrams.try_remove(place as usize) else {
             return;
         };
+        let words = [
+            datagram.octets.len() as u64,
+            trace::checksum(&datagram.octets),
+            u64::from(datagram.from.0),
+        ];
         if let To::Host(to) = datagram.to {
-            return self.deliver(&datagram, to);
+            return self.deliver(&datagram, words, to);
         }
         let quality = self.world.topology.segment(datagram.segment).quality;
         let plain = quality.loss == crate::Odds::NEVER
@@ -70,7 +75,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         }
         for to in members {
             if plain || to == datagram.from {
-                self.deliver(&datagram, to);
+                self.deliver(&datagram, words, to);
                 continue;
             }
             let chance = &mut self.world.chance;
@@ -96,21 +101,16 @@ impl<A: Application, O: Observer> Sim<A, O> {
             self.world.counters.datagrams_doubled += u64::from(twice);
             self.world.counters.datagrams_late += u64::from(late);
             if !late {
-                self.deliver(&datagram, to);
+                self.deliver(&datagram, words, to);
             }
         }
     }
 
-    /// A datagram reaches a host, and every process there that listens.
-    fn deliver(&mut self, datagram: &Datagram, to: HostId) {
+    /// A datagram reaches a host, and every process there that listens; `words` is what the trace says of it.
+    fn deliver(&mut self, datagram: &Datagram, words: [u64; 3], to: HostId) {
         if self.world.topology.is_blocked(datagram.from, to) {
             return;
         }
-        let words = [
-            datagram.octets.len() as u64,
-            trace::checksum(&datagram.octets),
-            u64::from(datagram.from.0),
-        ];
         let mut next = 0;
         // A node may end by what it hears; the others move up then, and one of them may miss it.
         while let Some(&node) = self.world.topology.host(to).nodes.get(next) {

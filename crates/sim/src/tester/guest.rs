@@ -54,6 +54,17 @@ struct Seen {
     left: Instant,
 }
 
+/// Notes that something is wrong between the node of the context and another.
+fn fail(findings: &Shared, context: &Context<'_>, other: Serial, what: &str) {
+    let mut findings = findings.borrow_mut();
+    let nodes: Vec<NodeId> = [Some(context.node()), findings.node(other)]
+        .into_iter()
+        .flatten()
+        .collect();
+    let what = format!("{}: peer {other}: {what}", context.name());
+    findings.fail(what, &nodes);
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Mood {
     #[default]
@@ -216,14 +227,8 @@ impl Guest {
         }
     }
 
-    fn fail(&self, context: &Context<'_>, other: Serial, what: impl Into<String>) {
-        let mut findings = self.findings.borrow_mut();
-        let nodes: Vec<NodeId> = [Some(context.node()), findings.node(other)]
-            .into_iter()
-            .flatten()
-            .collect();
-        let what = format!("{}: peer {other}: {}", context.name(), what.into());
-        findings.fail(what, &nodes);
+    fn fail(&self, context: &Context<'_>, other: Serial, what: impl AsRef<str>) {
+        fail(&self.findings, context, other, what.as_ref());
     }
 
     fn content(&mut self, generation: u8, to: Serial, session: u32, count: u32) -> Frames {
@@ -385,11 +390,12 @@ impl Guest {
         what: &str,
     ) -> Option<(Serial, &mut Seen)> {
         let serial = serial_of(peer.id);
-        if !self.peers.get(&serial).is_some_and(|seen| seen.here) {
-            self.fail(context, serial, format!("{what} of one who is not here"));
+        let Some(seen) = self.peers.get_mut(&serial).filter(|seen| seen.here) else {
+            let what = format!("{what} of one who is not here");
+            fail(&self.findings, context, serial, &what);
             return None;
-        }
-        self.peers.get_mut(&serial).map(|seen| (serial, seen))
+        };
+        Some((serial, seen))
     }
 
     fn mood(&mut self, context: &Context<'_>, peer: &Peer, mood: Mood) {
