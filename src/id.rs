@@ -19,13 +19,21 @@ use uuid::Uuid;
 /// assert_eq!(PeerId::from_identity(&id.identity()), Some(id));
 /// # Ok::<(), atonce::InvalidPeerId>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PeerId(Uuid);
 
 /// What was given is not 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected 32 hexadecimal digits")]
 pub struct InvalidPeerId;
+
+/// As one number: each message and each beacon finds its peer by it.
+impl core::hash::Hash for PeerId {
+    #[inline]
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        state.write_u128(self.0.as_u128());
+    }
+}
 
 /// By the octets, as numbers: each message finds its peer by it, and so it is one comparison and no loop.
 impl Ord for PeerId {

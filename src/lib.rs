@@ -138,6 +138,7 @@ mod id;
 mod net;
 mod queue;
 mod stack;
+mod table;
 mod time;
 mod timers;
 pub mod wire;

@@ -335,14 +335,14 @@ impl Line<'_> {
 /// What a module may know beside itself. `bytes` is the crate whose type is ours as well.
 fn below(module: &str) -> Option<&'static [&'static str]> {
     Some(match module {
-        "id" | "net" | "queue" | "time" => &[],
+        "id" | "net" | "queue" | "table" | "time" => &[],
         "by_link" => &["net"],
         "timers" => &["time"],
         "wire" => &["bytes", "id"],
         "endpoint" => &["wire"],
         "zmtp" => &["bytes", "queue", "time", "wire"],
         "zre" => &[
-            "by_link", "bytes", "endpoint", "id", "net", "queue", "time", "timers", "wire",
+            "by_link", "bytes", "endpoint", "id", "net", "queue", "table", "time", "timers", "wire",
         ],
         "stack" => &[
             "by_link", "bytes", "endpoint", "id", "net", "time", "timers", "wire", "zmtp", "zre",

@@ -1,6 +1,5 @@
 //! Our links to the mailboxes of others: hints, tries, cuts (ZRE-10 to ZRE-16 and ZRE-60 to ZRE-63 of `spec/zre.md`).
 
-use alloc::collections::BTreeMap;
 use core::net::{IpAddr, SocketAddr};
 
 use tracing::debug;
@@ -52,23 +51,13 @@ impl Node {
     /// to one who greets.
     fn make_room(&mut self, now: Instant, source: IpAddr, proved: bool) -> bool {
         let limits = &self.config.limits;
-        let mut sources = BTreeMap::<IpAddr, usize>::new();
-        let hints = || {
-            let dials = self.dials.iter();
-            dials.filter(|(_, dial)| !matches!(dial.owner, Owner::Peer(_)) && !dial.persistent)
-        };
-        for (_, dial) in hints() {
-            *sources.entry(dial.source).or_default() += 1;
-        }
-        let all: usize = sources.values().sum();
-        let same = sources.get(&source).copied().unwrap_or_default();
+        let same = self.dials.hints_from(source);
         let crowded = same >= limits.contacts_per_address;
-        if !crowded && all < limits.contacts {
+        if !crowded && self.dials.hints() < limits.contacts {
             return true;
         }
-        let largest = sources.iter().max_by_key(|(_, count)| **count);
-        let from = match largest {
-            Some((&largest, &count)) if !crowded && count > same => largest,
+        let from = match self.dials.most_hints() {
+            Some((largest, count)) if !crowded && count > same => largest,
             _ if proved => source,
             _ => return false,
         };
@@ -76,8 +65,9 @@ impl Node {
             let waiting = dial.state == State::Waiting;
             (dial.owner == Owner::Nobody, waiting, dial.failures)
         };
-        let worst = hints()
-            .filter(|(_, dial)| dial.source == from)
+        let worst = self
+            .dials
+            .hints_of(from)
             .filter(|(_, dial)| from != source || rank(dial) > (true, true, 0))
             .max_by_key(|(_, dial)| rank(dial))
             .map(|(address, _)| address);
@@ -116,9 +106,8 @@ impl Node {
             return;
         }
         if let Some(dial) = self.dials.get_mut(address) {
-            dial.persistent = true;
             dial.target = dial.target.or(target);
-            return;
+            return self.dials.persist(address);
         }
         let mut dial = Dial::new(now, address.ip());
         dial.persistent = true;
@@ -233,7 +222,7 @@ impl Node {
                 }
                 Some(Owner::Greeted { peer, link }) => {
                     self.greeted.remove(&peer);
-                    self.own(address, Owner::Nobody);
+                    self.dials.own(address, Owner::Nobody);
                     self.close(link);
                     self.remove_dial(now, address);
                 }
@@ -252,7 +241,7 @@ impl Node {
             Some(Owner::Greeted { peer, link }) if peer != id => {
                 self.greeted.remove(&peer);
                 self.close(link);
-                self.own(address, Owner::Nobody);
+                self.dials.own(address, Owner::Nobody);
             }
             _ => {}
         }
@@ -452,12 +441,6 @@ impl Node {
         if let Some(link) = link {
             // What is queued is of no use to anybody now.
             self.close(link);
-        }
-    }
-
-    pub(super) fn own(&mut self, address: SocketAddr, owner: Owner) {
-        if let Some(dial) = self.dials.get_mut(address) {
-            dial.owner = owner;
         }
     }
 

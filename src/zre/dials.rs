@@ -1,16 +1,23 @@
 //! The node's own links by the address they lead to.
 
 use alloc::collections::BTreeMap;
+use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use super::dial::Dial;
+use super::dial::{Dial, Owner};
+use crate::table::{Secret, Table};
 
 /// At most one dial for each address, in the order of the addresses: first those of IPv4.
 ///
 /// Each message to a peer begins with a look into it, so that the addresses are kept as numbers: they are compared at once,
 /// not octet by octet.
-#[derive(Debug, Default)]
-pub(super) struct Dials(BTreeMap<Key, Dial>);
+#[derive(Debug)]
+pub(super) struct Dials {
+    dials: Table<Key, Dial>,
+    /// How many of them are hints, by where the hint came from.
+    hints: BTreeMap<IpAddr, usize>,
+    all_hints: usize,
+}
 
 /// An address as numbers, the first one the most telling; and what makes the address of it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +27,20 @@ struct Key {
     port: u16,
     flow: u32,
     scope: u32,
+}
+
+impl Hash for Key {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if self.v6 {
+            state.write_u128(self.ip);
+            state.write_u32(self.flow);
+            state.write_u32(self.scope);
+        }
+        // Those of IPv4 are hashed as the one number that they are.
+        let low = u64::from_be_bytes(*self.ip.to_be_bytes().last_chunk().unwrap_or(&[0; 8]));
+        state.write_u64((low << 16) | u64::from(self.port));
+    }
 }
 
 impl From<SocketAddr> for Key {
@@ -53,46 +74,141 @@ impl From<Key> for SocketAddr {
 }
 
 impl Dials {
-    pub(super) const fn new() -> Self {
-        Self(BTreeMap::new())
+    pub(super) const fn new(secret: Secret) -> Self {
+        Self {
+            dials: Table::new(secret),
+            hints: BTreeMap::new(),
+            all_hints: 0,
+        }
     }
 
     #[inline]
     pub(super) fn get(&self, address: SocketAddr) -> Option<&Dial> {
-        self.0.get(&address.into())
+        self.dials.get(&address.into())
     }
 
+    /// A dial, to change it: whose it is and whether it is tried for ever are changed by [`own`](Dials::own),
+    /// [`disown`](Dials::disown) and [`persist`](Dials::persist), which count the hints.
     #[inline]
     pub(super) fn get_mut(&mut self, address: SocketAddr) -> Option<&mut Dial> {
-        self.0.get_mut(&address.into())
+        self.dials.get_mut(&address.into())
     }
 
     pub(super) fn contains(&self, address: SocketAddr) -> bool {
-        self.0.contains_key(&address.into())
+        self.dials.contains_key(&address.into())
     }
 
     pub(super) fn insert(&mut self, address: SocketAddr, dial: Dial) {
-        self.0.insert(address.into(), dial);
+        let after = hint(&dial);
+        let before = self.dials.insert(address.into(), dial);
+        self.recount(before.as_ref().and_then(hint), after);
     }
 
     pub(super) fn remove(&mut self, address: SocketAddr) -> Option<Dial> {
-        self.0.remove(&address.into())
+        let dial = self.dials.remove(&address.into())?;
+        self.recount(hint(&dial), None);
+        Some(dial)
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.dials.clear();
+        self.hints.clear();
+        self.all_hints = 0;
+    }
+
+    /// Says whose it is.
+    pub(super) fn own(&mut self, address: SocketAddr, owner: Owner) {
+        self.change(address, |dial| dial.owner = owner);
+    }
+
+    /// The peer is gone; see [`Dial::lose_owner`].
+    pub(super) fn disown(&mut self, address: SocketAddr) {
+        self.change(address, Dial::lose_owner);
+    }
+
+    /// It is tried for ever from now on.
+    pub(super) fn persist(&mut self, address: SocketAddr) {
+        self.change(address, |dial| dial.persistent = true);
+    }
+
+    fn change(&mut self, address: SocketAddr, change: impl FnOnce(&mut Dial)) {
+        let Some(dial) = self.dials.get_mut(&address.into()) else {
+            return;
+        };
+        let before = hint(dial);
+        change(dial);
+        let after = hint(dial);
+        self.recount(before, after);
+    }
+
+    fn recount(&mut self, before: Option<IpAddr>, after: Option<IpAddr>) {
+        if before == after {
+            return;
+        }
+        if let Some(source) = before
+            && let Some(count) = self.hints.get_mut(&source)
+        {
+            *count -= 1;
+            self.all_hints -= 1;
+            if *count == 0 {
+                self.hints.remove(&source);
+            }
+        }
+        if let Some(source) = after {
+            *self.hints.entry(source).or_default() += 1;
+            self.all_hints += 1;
+        }
+    }
+
+    /// How many are hints: nobody who is here is known to be there, and the application did not ask for it.
+    pub(super) const fn hints(&self) -> usize {
+        self.all_hints
+    }
+
+    /// How many hints came from there.
+    pub(super) fn hints_from(&self, source: IpAddr) -> usize {
+        self.hints.get(&source).copied().unwrap_or_default()
+    }
+
+    /// The hints that came from there. Takes time in proportion to all dials.
+    pub(super) fn hints_of(&self, source: IpAddr) -> impl Iterator<Item = (SocketAddr, &Dial)> {
+        self.iter()
+            .filter(move |(_, dial)| hint(dial) == Some(source))
+    }
+
+    /// From where most hints came, and how many.
+    pub(super) fn most_hints(&self) -> Option<(IpAddr, usize)> {
+        let most = self.hints.iter().max_by_key(|(_, count)| **count);
+        most.map(|(source, count)| (*source, *count))
     }
 
     #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn values(&self) -> impl Iterator<Item = &Dial> {
-        self.0.values()
+        self.dials.values()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (SocketAddr, &Dial)> {
-        self.0
+        self.dials
             .iter()
-            .map(|(key, dial)| (SocketAddr::from(*key), dial))
+            .map(|(key, dial)| (SocketAddr::from(key), dial))
     }
+
+    /// Panics when the hints are not those that were counted.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(super) fn check(&self) {
+        let mut hints = BTreeMap::<_, usize>::new();
+        for source in self.values().filter_map(hint) {
+            *hints.entry(source).or_default() += 1;
+        }
+        assert_eq!(self.hints, hints, "hints by source");
+        assert_eq!(self.all_hints, hints.values().sum(), "hints");
+    }
+}
+
+/// From where the hint came that the dial is, if it is one.
+fn hint(dial: &Dial) -> Option<IpAddr> {
+    let reached = matches!(dial.owner, Owner::Peer(_));
+    (!reached && !dial.persistent).then_some(dial.source)
 }
 
 #[cfg(test)]
@@ -117,7 +233,7 @@ mod tests {
         ]
         .map(|address| address.parse().unwrap())
         .into();
-        let mut dials = Dials::new();
+        let mut dials = Dials::new(Secret::with_seeds(1, 2, 3, 4));
         for address in addresses.iter().rev() {
             dials.insert(*address, Dial::new(crate::Instant::ZERO, address.ip()));
         }

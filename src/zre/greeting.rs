@@ -176,7 +176,7 @@ impl Node {
             {
                 self.close(link);
             }
-            self.own(before, Owner::Nobody);
+            self.dials.own(before, Owner::Nobody);
             if before != address {
                 self.give_up_dial(now, before);
             }
@@ -213,7 +213,7 @@ impl Node {
             }
         }
         self.expect(address, id);
-        self.own(address, Owner::Greeted { peer: id, link });
+        self.dials.own(address, Owner::Greeted { peer: id, link });
         self.greeted.insert(id, address);
         self.hold(link, id, message);
         // What is held is not read, so that nobody would notice its end.
@@ -318,7 +318,7 @@ impl Node {
             } else {
                 self.counters.entries_deferred += 1;
             }
-            self.own(address, Owner::Nobody);
+            self.dials.own(address, Owner::Nobody);
             self.remove_dial(now, address);
             return self.close(link);
         }
@@ -333,7 +333,7 @@ impl Node {
         let Command::Hello(hello) = message.command else {
             return self.close(link);
         };
-        self.own(address, Owner::Peer(id));
+        self.dials.own(address, Owner::Peer(id));
         self.past.answered(address);
         if let Some(target) = self.dials.get_mut(address).and_then(|dial| {
             dial.failures = 0;

@@ -43,8 +43,9 @@ impl Node {
         record.heard = now;
         record.spoke = now;
         let recovered = record.presence != Presence::Ready;
+        let (address, peer) = (record.address, record.card.clone());
         if record.receiver.wraps_early()
-            && let Some(dial) = self.dials.get_mut(record.address)
+            && let Some(dial) = self.dials.get_mut(address)
         {
             dial.sender.wrap_early();
         }
@@ -55,19 +56,11 @@ impl Node {
             // First what happened before it said this.
             self.tell(id);
         }
-        let Some(record) = self.peers.get_mut(&id) else {
-            return;
-        };
-        let address = record.address;
         match command {
-            Command::Whisper { content } => {
-                let peer = record.card.clone();
-                self.inbox.push(Event::Whisper { peer, content });
-            }
+            Command::Whisper { content } => self.inbox.push(Event::Whisper { peer, content }),
             Command::Shout { group, content } => {
                 // ZRE-75
                 if self.groups.contains(&group) {
-                    let peer = record.card.clone();
                     self.inbox.push(Event::Shout {
                         peer,
                         group,
@@ -81,11 +74,18 @@ impl Node {
             Command::Ping => self.say_if_room(address, Command::PingOk),
             Command::PingOk => self.answered(now, id),
             Command::Goodbye => {
-                record.elects = true;
+                self.note_election(id);
                 self.challenge_goodbye(now, id);
             }
-            Command::Elect { .. } | Command::Leader { .. } => record.elects = true,
+            Command::Elect { .. } | Command::Leader { .. } => self.note_election(id),
             Command::Hello(_) | Command::Unknown { .. } => {}
+        }
+    }
+
+    /// The peer sent a command that only C Zyre and its kin know.
+    fn note_election(&mut self, id: PeerId) {
+        if let Some(record) = self.peers.get_mut(&id) {
+            record.elects = true;
         }
     }
 

@@ -275,7 +275,7 @@ impl Node {
                 == Some(Owner::Greeted { peer: id, link })
         {
             self.greeted.remove(&id);
-            self.own(address, Owner::Nobody);
+            self.dials.own(address, Owner::Nobody);
             return true;
         }
         false

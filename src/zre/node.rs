@@ -24,6 +24,7 @@ use super::target::Target;
 use super::{Config, Counters, Event, Peer, Presence, SendError, Shouted, Usage, abilities};
 use crate::endpoint::{Endpoint, HostName};
 use crate::net::{Interface, InterfaceId, LinkId};
+use crate::table::{Secret, Table};
 use crate::timers::Timers;
 use crate::wire::zre::{Command, Hello, Message};
 use crate::wire::{Beacon, Frames, Text};
@@ -204,7 +205,7 @@ pub struct Node {
     pub(super) expected: BTreeMap<PeerId, SocketAddr>,
     /// Nodes that greeted us and enter once our link to them is up, with the address of that link.
     pub(super) greeted: BTreeMap<PeerId, SocketAddr>,
-    pub(super) peers: BTreeMap<PeerId, Record>,
+    pub(super) peers: Table<PeerId, Record>,
     /// The peers in each group.
     pub(super) members: BTreeMap<Text, BTreeSet<PeerId>>,
     pub(super) targets: Vec<Target>,
@@ -237,6 +238,11 @@ impl Node {
             let digits = id.to_string();
             Text::try_from(digits.get(..6).unwrap_or_default()).unwrap_or_default()
         });
+        // A stream of its own, so that nothing else is drawn from it.
+        let mut secrets = ChaCha12Rng::from_seed(seed);
+        secrets.set_stream(1);
+        let [a, b, c, d] = [(); 4].map(|()| secrets.next_u64());
+        let secret = Secret::with_seeds(a, b, c, d);
         let mut timers = Timers::new();
         if config.beacons {
             timers.set(Due::Beacon, now + config.interval);
@@ -255,10 +261,10 @@ impl Node {
             unproved: BTreeSet::new(),
             paused: BTreeSet::new(),
             next_link: 0,
-            dials: Dials::new(),
+            dials: Dials::new(secret.clone()),
             expected: BTreeMap::new(),
             greeted: BTreeMap::new(),
-            peers: BTreeMap::new(),
+            peers: Table::new(secret),
             members: BTreeMap::new(),
             targets: Vec::new(),
             past: Past::default(),
@@ -549,13 +555,12 @@ impl Node {
             peers: self.peers.len(),
             unproved: self.unproved.len(),
             links: self.links.len(),
+            hints: self.dials.hints(),
             events: self.inbox.len(),
             event_octets: self.inbox.total(),
             ..Usage::default()
         };
         for (_, dial) in self.dials.iter() {
-            let reached = matches!(dial.owner, Owner::Peer(_));
-            usage.hints += usize::from(!reached && !dial.persistent);
             usage.queued_octets += dial.queued_octets;
             usage.longest_queue_octets = usage.longest_queue_octets.max(dial.queued_octets);
             usage.longest_queue_messages = usage.longest_queue_messages.max(dial.queued_messages);

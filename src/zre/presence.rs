@@ -89,7 +89,9 @@ impl Node {
             let gone = record.inbound.is_none() && !dialled && record.address != address;
             if from_there && up && !silent {
                 record.heard = now;
-                self.recovered(now, uuid);
+                if record.presence != Presence::Ready {
+                    self.recovered(now, uuid);
+                }
             }
             if !gone {
                 return;
@@ -554,8 +556,8 @@ impl Node {
         let early = record.receiver.wraps_early();
         self.past.bury(now, id, record.address, tombstone, early);
         self.past.spoke_on(id, record.newest);
+        self.dials.disown(record.address);
         if let Some(dial) = self.dials.get_mut(record.address) {
-            dial.lose_owner();
             dial.hinted = now;
         }
         self.counters.exits += 1;
@@ -617,13 +619,13 @@ impl Node {
         debug!(%now, ?late, "overslept");
         self.timers
             .delay(late, |due| !matches!(due, Due::Beacon | Due::Target(_)));
-        for record in self.peers.values_mut() {
+        self.peers.for_each(|record| {
             record.heard = (record.heard + late).min(now);
             record.spoke = (record.spoke + late).min(now);
             if let Some(challenge) = &mut record.challenge {
                 challenge.since = (challenge.since + late).min(now);
             }
-        }
+        });
     }
 
     /// Does what is due by now.

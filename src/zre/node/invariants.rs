@@ -46,6 +46,7 @@ impl Node {
     }
 
     fn check_dials(&self) {
+        self.dials.check();
         for (address, dial) in self.dials.iter() {
             if let Some(link) = dial.link() {
                 assert!(
@@ -143,16 +144,16 @@ impl Node {
     }
 
     fn check_peers(&self) {
-        for (id, record) in &self.peers {
-            assert_eq!(*id, record.card.id);
+        for (id, record) in self.peers.iter() {
+            assert_eq!(id, record.card.id);
             let owner = self.dials.get(record.address).map(|dial| dial.owner);
-            assert_eq!(owner, Some(Owner::Peer(*id)), "the way to {id}");
+            assert_eq!(owner, Some(Owner::Peer(id)), "the way to {id}");
             if let Some(link) = record.inbound {
                 assert!(
                     matches!(
                         self.links.get(link),
                         Some(Role::Inbound(inbound))
-                            if matches!(inbound.stage, Stage::Current(peer) if peer == *id)
+                            if matches!(inbound.stage, Stage::Current(peer) if peer == id)
                     ),
                     "{id} does not speak on {link}"
                 );
@@ -161,14 +162,14 @@ impl Node {
                 let member = self
                     .members
                     .get(group)
-                    .is_some_and(|peers| peers.contains(id));
+                    .is_some_and(|peers| peers.contains(&id));
                 assert!(member, "{id} is not found in {group}");
             }
         }
-        for (id, record) in &self.peers {
+        for (id, record) in self.peers.iter() {
             let behind = record.untold.is_some() || record.told != record.presence;
             assert!(
-                !behind || self.untold.contains(id),
+                !behind || self.untold.contains(&id),
                 "what happened to {id} is never told"
             );
         }
@@ -212,10 +213,10 @@ impl Node {
             };
             assert!(meant, "{due:?} is for nothing");
         }
-        for (id, record) in &self.peers {
-            assert!(set.contains(&Due::Presence(*id)), "{id} is never missed");
+        for (id, record) in self.peers.iter() {
+            assert!(set.contains(&Due::Presence(id)), "{id} is never missed");
             assert!(
-                record.challenge.is_none() || set.contains(&Due::Challenge(*id)),
+                record.challenge.is_none() || set.contains(&Due::Challenge(id)),
                 "the doubt about {id} is never settled"
             );
         }
@@ -253,7 +254,7 @@ impl Node {
         );
         let hints = self.dials.values().filter(|dial| !dial.persistent).count();
         assert!(hints <= limits.contacts + limits.peers, "hints");
-        for (id, record) in &self.peers {
+        for (id, record) in self.peers.iter() {
             assert!(
                 record.groups.len() <= limits.groups_per_peer,
                 "groups of {id}"
