@@ -15,6 +15,7 @@ use tracing::debug;
 use crate::by_link::ByLink;
 use crate::endpoint::{Endpoint, HostName};
 use crate::net::{Cut, Interface, InterfaceId, LinkId};
+use crate::table;
 use crate::timers::Timers;
 use crate::wire::zmtp::{Identity, SocketType};
 use crate::wire::zre::Message;
@@ -219,8 +220,8 @@ impl Stack {
             links: ByLink::new(),
             actions: VecDeque::new(),
             resumed: VecDeque::new(),
-            timers: Timers::new(),
-            closing: Timers::new(),
+            timers: Timers::new(table::no_secret()),
+            closing: Timers::new(table::no_secret()),
             config,
             told: false,
             head: Vec::new(),

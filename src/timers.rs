@@ -1,8 +1,12 @@
 //! Deadlines of many things, by key.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
+use core::hash::Hash;
+
+use hashbrown::HashMap;
 
 use crate::Instant;
+use crate::table::Secret;
 
 /// At most one deadline for each key; the earliest is found in O(log n).
 ///
@@ -10,16 +14,17 @@ use crate::Instant;
 /// it fires, and set anew then.
 #[derive(Clone, Debug)]
 pub(crate) struct Timers<K> {
-    by_key: BTreeMap<K, Instant>,
+    /// In no order: nothing is ever done in the order that it has.
+    by_key: HashMap<K, Instant, Secret>,
     by_time: BTreeSet<(Instant, K)>,
     /// The first of `by_time`: it is asked for after every input, and changes seldom.
     first: Option<(Instant, K)>,
 }
 
-impl<K: Ord + Copy> Timers<K> {
-    pub(crate) const fn new() -> Self {
+impl<K: Copy + Ord + Hash> Timers<K> {
+    pub(crate) const fn new(secret: Secret) -> Self {
         Self {
-            by_key: BTreeMap::new(),
+            by_key: HashMap::with_hasher(secret),
             by_time: BTreeSet::new(),
             first: None,
         }
@@ -42,7 +47,15 @@ impl<K: Ord + Copy> Timers<K> {
     pub(crate) fn cancel(&mut self, key: K) {
         if let Some(at) = self.by_key.remove(&key) {
             self.forget(at, key);
+            // A crowd that left does not keep its room.
+            if self.by_key.capacity() > 64 && self.by_key.len() < self.by_key.capacity() / 8 {
+                self.by_key.shrink_to(2 * self.by_key.len());
+            }
         }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.by_key.hasher().clone());
     }
 
     fn forget(&mut self, at: Instant, key: K) {
@@ -74,11 +87,10 @@ impl<K: Ord + Copy> Timers<K> {
 
     /// Takes off one key whose deadline has come.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<K> {
-        let (at, key) = self.next()?;
-        if at > now {
-            return None;
-        }
-        self.cancel(key);
+        self.next().filter(|(at, _)| *at <= now)?;
+        let (_, key) = self.by_time.pop_first()?;
+        self.first = self.by_time.first().copied();
+        self.by_key.remove(&key);
         Some(key)
     }
 }
@@ -87,9 +99,13 @@ impl<K: Ord + Copy> Timers<K> {
 mod tests {
     use super::*;
 
+    fn timers<K: Copy + Ord + Hash>() -> Timers<K> {
+        Timers::new(Secret::with_seeds(1, 2, 3, 4))
+    }
+
     #[test]
     fn a_key_fires_once_at_its_last_deadline() {
-        let mut timers = Timers::new();
+        let mut timers = timers();
         timers.set('a', Instant::from_millis(5));
         timers.set('a', Instant::from_millis(7));
         timers.set('b', Instant::from_millis(6));
@@ -103,7 +119,7 @@ mod tests {
 
     #[test]
     fn deadlines_that_are_put_off_keep_their_order() {
-        let mut timers = Timers::new();
+        let mut timers = timers();
         timers.set('b', Instant::from_millis(6));
         timers.set('a', Instant::from_millis(5));
         timers.set('c', Instant::from_millis(7));
@@ -117,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_key_does_not_fire() {
-        let mut timers = Timers::new();
+        let mut timers = timers();
         timers.set(1, Instant::ZERO);
         timers.cancel(1);
         timers.cancel(2);
@@ -126,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_earliest_is_known_after_every_change() {
-        let mut timers = Timers::new();
+        let mut timers = timers();
         let mut random = 7_u64;
         for _ in 0..5_000 {
             random = random

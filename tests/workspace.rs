@@ -337,7 +337,7 @@ fn below(module: &str) -> Option<&'static [&'static str]> {
     Some(match module {
         "id" | "net" | "queue" | "table" | "time" => &[],
         "by_link" => &["net"],
-        "timers" => &["time"],
+        "timers" => &["table", "time"],
         "wire" => &["bytes", "id"],
         "endpoint" => &["wire"],
         "zmtp" => &["bytes", "queue", "time", "wire"],
@@ -345,7 +345,8 @@ fn below(module: &str) -> Option<&'static [&'static str]> {
             "by_link", "bytes", "endpoint", "id", "net", "queue", "table", "time", "timers", "wire",
         ],
         "stack" => &[
-            "by_link", "bytes", "endpoint", "id", "net", "time", "timers", "wire", "zmtp", "zre",
+            "by_link", "bytes", "endpoint", "id", "net", "table", "time", "timers", "wire", "zmtp",
+            "zre",
         ],
         "lib" => &[
             "bytes", "endpoint", "id", "net", "stack", "time", "wire", "zmtp", "zre",

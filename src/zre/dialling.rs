@@ -189,6 +189,9 @@ impl Node {
         dial.refusals = 0;
         match dial.owner {
             Owner::Peer(id) => {
+                if let Some(record) = self.peers.get_mut(&id) {
+                    record.reached = true;
+                }
                 self.timers.cancel(Due::Dial(address));
                 self.link_restored(now, address, id);
             }
@@ -356,6 +359,9 @@ impl Node {
                 }
                 dial.cut();
                 dial.refusals = 0;
+                if let Some(record) = self.peers.get_mut(&id) {
+                    record.reached = false;
+                }
                 if dial.was_brief(now) {
                     // One that lets us in only to hang up, again and again, costs ever less.
                     dial.failures += 1;

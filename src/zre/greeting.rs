@@ -363,6 +363,7 @@ impl Node {
             remote,
             inbound: Some(link),
             newest: link,
+            reached: true,
             receiver: Receiver::new(),
             presence: Presence::Ready,
             told: Presence::Ready,

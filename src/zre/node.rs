@@ -102,7 +102,7 @@ pub enum Action {
 }
 
 /// What a deadline of the node is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Due {
     Beacon,
     Presence(PeerId),
@@ -243,7 +243,7 @@ impl Node {
         secrets.set_stream(1);
         let [a, b, c, d] = [(); 4].map(|()| secrets.next_u64());
         let secret = Secret::with_seeds(a, b, c, d);
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(secret.clone());
         if config.beacons {
             timers.set(Due::Beacon, now + config.interval);
         }
@@ -394,7 +394,7 @@ impl Node {
             }
             self.actions.push_back(Action::Close { link, flush });
         }
-        self.timers = Timers::new();
+        self.timers.clear();
         if self.leaving.is_empty() {
             self.say_goodbye();
         }

@@ -72,30 +72,29 @@ impl Node {
         if port == 0 {
             return self.goodbye_beacon(now, uuid, source);
         }
-        // ZRE-3
-        if self.is_own(address) {
-            return;
-        }
+        let mut moved = false;
         if let Some(record) = self.peers.get_mut(&uuid) {
             let from_there =
                 record.address.ip() == source.ip() || record.remote.ip() == source.ip();
-            let dialled = self
-                .dials
-                .get(record.address)
-                .is_some_and(|dial| dial.up().is_some());
-            let up = record.inbound.is_some() && dialled;
+            let up = record.inbound.is_some() && record.reached;
             // ZRE-50
             let silent = now - record.spoke >= self.config.expired_timeout;
-            let gone = record.inbound.is_none() && !dialled && record.address != address;
+            moved = record.inbound.is_none() && !record.reached && record.address != address;
             if from_there && up && !silent {
                 record.heard = now;
                 if record.presence != Presence::Ready {
                     self.recovered(now, uuid);
                 }
             }
-            if !gone {
+            if !moved {
                 return;
             }
+        }
+        // ZRE-3
+        if self.is_own(address) {
+            return;
+        }
+        if moved {
             // ZRE-31: both links died, and it is heard from elsewhere: its address changed.
             self.exit(now, uuid, ExitReason::Lost(Lost::Unreachable));
         }

@@ -46,6 +46,8 @@ pub(super) struct Record {
     pub(super) inbound: Option<LinkId>,
     /// The newest link on which it ever spoke.
     pub(super) newest: LinkId,
+    /// Our link to it is up: what its dial knows, where each beacon finds it at once.
+    pub(super) reached: bool,
     pub(super) receiver: Receiver,
     pub(super) presence: Presence,
     /// What the application was told that it is.

@@ -148,6 +148,8 @@ impl Node {
             assert_eq!(id, record.card.id);
             let owner = self.dials.get(record.address).map(|dial| dial.owner);
             assert_eq!(owner, Some(Owner::Peer(id)), "the way to {id}");
+            let up = self.dials.get(record.address).and_then(Dial::up);
+            assert_eq!(record.reached, up.is_some(), "whether {id} is reached");
             if let Some(link) = record.inbound {
                 assert!(
                     matches!(
