@@ -1,8 +1,7 @@
 //! The properties that a node tells about itself.
 
-use alloc::collections::{BTreeMap, btree_map};
-use core::borrow::Borrow;
-use core::fmt;
+use alloc::vec::Vec;
+use core::{fmt, mem, slice};
 
 use super::{LongText, Text};
 
@@ -23,24 +22,41 @@ use super::{LongText, Text};
 /// assert_eq!(headers.get("x-room"), None);
 /// # Ok::<(), atonce::wire::TooLong>(())
 /// ```
+// Most peers have one header or two, and each peer's are kept as long as it is here: a list in order takes a tenth of the memory
+// of a search tree.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Headers(BTreeMap<Text, LongText>);
+pub struct Headers(Vec<(Text, LongText)>);
 
 impl Headers {
     /// No headers.
     pub const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self(Vec::new())
     }
 
     /// The value under this name, compared octet by octet.
     pub fn get(&self, name: &str) -> Option<&LongText> {
-        self.0.get(name.as_bytes())
+        let at = self.find(name.as_bytes()).ok()?;
+        self.0.get(at).map(|(_, value)| value)
     }
 
     /// Sets the value under a name, and returns the one it takes the place of.
     pub fn insert(&mut self, name: Text, value: LongText) -> Option<LongText> {
         // ZRE-97
-        self.0.insert(name, value)
+        match self.find(name.as_bytes()) {
+            Ok(at) => {
+                let (_, before) = self.0.get_mut(at)?;
+                Some(mem::replace(before, value))
+            }
+            Err(at) => {
+                self.0.insert(at, (name, value));
+                None
+            }
+        }
+    }
+
+    fn find(&self, name: &[u8]) -> Result<usize, usize> {
+        self.0
+            .binary_search_by(|(other, _)| other.as_bytes().cmp(name))
     }
 
     /// Names and values, sorted by name.
@@ -61,13 +77,13 @@ impl Headers {
 
 /// The headers in order. See [`Headers::iter`].
 #[derive(Clone, Debug)]
-pub struct Iter<'a>(btree_map::Iter<'a, Text, LongText>);
+pub struct Iter<'a>(slice::Iter<'a, (Text, LongText)>);
 
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a Text, &'a LongText);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next()
+        self.0.next().map(|(name, value)| (name, value))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -88,13 +104,27 @@ impl<'a> IntoIterator for &'a Headers {
 
 impl FromIterator<(Text, LongText)> for Headers {
     fn from_iter<I: IntoIterator<Item = (Text, LongText)>>(headers: I) -> Self {
-        Self(headers.into_iter().collect())
+        let mut all = Self::new();
+        all.extend(headers);
+        all.0.shrink_to_fit();
+        all
     }
 }
 
 impl Extend<(Text, LongText)> for Headers {
     fn extend<I: IntoIterator<Item = (Text, LongText)>>(&mut self, headers: I) {
+        // All at once: who sends a thousand headers in an unlucky order is not to have them moved a million times.
         self.0.extend(headers);
+        // ZRE-97
+        // Those of one name stay in the order in which they came; the last one counts.
+        self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.0.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                mem::swap(later, earlier);
+            }
+            same
+        });
     }
 }
 
@@ -104,5 +134,41 @@ impl fmt::Debug for Headers {
     }
 }
 
-// `get` looks a name up without making a `Text` of it: both must be ordered alike.
-const _: fn(&Text) -> &[u8] = <Text as Borrow<[u8]>>::borrow;
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn header() -> impl Strategy<Value = (Text, LongText)> {
+        ("[a-c]{0,2}", "[0-9]")
+            .prop_map(|(name, value)| (name.try_into().unwrap(), value.try_into().unwrap()))
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_a_map_in_the_order_of_the_names(
+            first in prop::collection::vec(header(), 0..20),
+            one_by_one in prop::collection::vec(header(), 0..20),
+            more in prop::collection::vec(header(), 0..20),
+        ) {
+            let mut headers: Headers = first.iter().cloned().collect();
+            let mut model: BTreeMap<_, _> = first.into_iter().collect();
+            for (name, value) in one_by_one {
+                prop_assert_eq!(
+                    headers.insert(name.clone(), value.clone()),
+                    model.insert(name, value)
+                );
+            }
+            headers.extend(more.iter().cloned());
+            model.extend(more);
+            prop_assert!(headers.iter().eq(&model));
+            prop_assert_eq!((headers.len(), headers.is_empty()), (model.len(), model.is_empty()));
+            for name in ["", "a", "b", "ab", "ca", "d"] {
+                prop_assert_eq!(headers.get(name), model.get(name.as_bytes()));
+            }
+        }
+    }
+}
