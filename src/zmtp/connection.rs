@@ -2,6 +2,7 @@
 
 mod receive;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use bytes::buf::Limit;
 use bytes::{Bytes, BytesMut};
@@ -11,9 +12,11 @@ use super::heartbeat::{Due, Heartbeats};
 use super::inbox::Inbox;
 use super::mechanism::Mechanism;
 use super::outbox::Outbox;
-use super::{Config, Error, Event, Incompatible, Limits, SendError, Timer};
+use super::{Config, Error, Event, Heartbeat, Incompatible, Limits, SendError, Timer};
 use crate::Instant;
-use crate::wire::zmtp::{Command, FrameHeader, FrameKind, Greeting, PingContext, Version};
+use crate::wire::zmtp::{
+    Command, FrameHeader, FrameKind, Greeting, Identity, PingContext, SocketType, Version,
+};
 use crate::wire::{Frames, Text};
 
 /// One connection, from the first octet to the last: greeting, handshake, traffic. See the [module](super).
@@ -48,25 +51,22 @@ use crate::wire::{Frames, Text};
 /// # Ok::<(), atonce::zmtp::SendError>(())
 /// ```
 #[derive(Debug)]
+// A program that has thousands of links finds each of them outside the cache when a message comes. So it is small, what only the
+// beginning needs is given back when that is over, and what a message needs lies together: first what comes, then what goes.
+#[repr(C)]
 pub struct Connection {
-    config: Config,
     phase: Phase,
-    mechanism: Mechanism,
+    limits: Limits,
     inbox: Inbox,
     /// The frames of a message whose last one did not come yet, and their octets.
     parts: Frames,
     parts_octets: usize,
     events: Events,
     outbox: Outbox,
-    /// Messages that were sent before the handshake was over, and their octets on the wire.
-    waiting: VecDeque<Frames>,
-    waiting_octets: usize,
-    /// Where the PONG in the outbox ends. There is never more than one.
-    pong: Option<u64>,
-    /// What the next PONG is to echo, when the one in the outbox is sent: the newest PING wins.
-    next_pong: Option<PingContext>,
-    /// Where the PING in the outbox ends. There is never more than one.
-    ping: Option<u64>,
+    /// The heartbeats that wait to be sent, if any.
+    beats: Option<Box<Beats>>,
+    mechanism: Mechanism,
+    socket_type: SocketType,
     /// Whether the embedder does not read, see `pause`.
     paused: bool,
 }
@@ -74,18 +74,46 @@ pub struct Connection {
 /// How far the connection is.
 #[derive(Debug)]
 enum Phase {
+    /// Greeting and handshake.
+    Opening(Box<Opening>),
+    /// Messages go both ways.
+    Traffic { heartbeats: Heartbeats },
+    /// Of no use any more; `None` when this side refused.
+    Closed { error: Option<Box<Error>> },
+}
+
+/// What only the beginning needs.
+#[derive(Debug)]
+struct Opening {
+    step: Step,
+    deadline: Instant,
+    identity: Identity,
+    heartbeat: Option<Heartbeat>,
+    /// Messages that were sent before the handshake was over, and their octets on the wire.
+    waiting: VecDeque<Frames>,
+    waiting_octets: usize,
+}
+
+#[derive(Debug)]
+enum Step {
     /// The peer's greeting is not whole: so much of it is there.
     Greeting {
         octets: [u8; Greeting::OCTETS],
         len: usize,
-        deadline: Instant,
     },
     /// The mechanism has its say.
-    Handshake { version: Version, deadline: Instant },
-    /// Messages go both ways.
-    Traffic { heartbeats: Heartbeats },
-    /// Of no use any more; `None` when this side refused.
-    Closed { error: Option<Error> },
+    Handshake { version: Version },
+}
+
+/// Heartbeats in the outbox.
+#[derive(Debug, Default)]
+struct Beats {
+    /// Where the PONG in the outbox ends. There is never more than one.
+    pong: Option<u64>,
+    /// What the next PONG is to echo, when the one in the outbox is sent: the newest PING wins.
+    next_pong: Option<PingContext>,
+    /// Where the PING in the outbox ends. There is never more than one.
+    ping: Option<u64>,
 }
 
 impl Connection {
@@ -98,23 +126,26 @@ impl Connection {
         // All at once: RFC 37 "Version Negotiation", for those that do not speak older versions.
         outbox.push_octets(&Greeting::new(mechanism.name()).encode());
         Self {
-            phase: Phase::Greeting {
-                octets: [0; Greeting::OCTETS],
-                len: 0,
+            phase: Phase::Opening(Box::new(Opening {
+                step: Step::Greeting {
+                    octets: [0; Greeting::OCTETS],
+                    len: 0,
+                },
                 deadline: now + config.handshake_timeout,
-            },
-            config,
-            mechanism,
+                identity: config.identity,
+                heartbeat: config.heartbeat,
+                waiting: VecDeque::new(),
+                waiting_octets: 0,
+            })),
+            limits: config.limits,
             inbox: Inbox::default(),
             parts: Frames::new(),
             parts_octets: 0,
             events: Events::default(),
             outbox,
-            waiting: VecDeque::new(),
-            waiting_octets: 0,
-            pong: None,
-            next_pong: None,
-            ping: None,
+            beats: None,
+            mechanism,
+            socket_type: config.socket_type,
             paused: false,
         }
     }
@@ -166,13 +197,27 @@ impl Connection {
     /// as all.
     pub fn handle_transmitted(&mut self, _now: Instant, octets: usize) {
         self.outbox.remove(octets);
+        if self.beats.is_some() {
+            self.beats_sent();
+        }
+    }
+
+    /// Looks which heartbeats were sent.
+    #[cold]
+    fn beats_sent(&mut self) {
         let sent = self.outbox.sent();
-        self.ping = self.ping.filter(|end| *end > sent);
-        self.pong = self.pong.filter(|end| *end > sent);
-        if self.pong.is_none()
-            && let Some(context) = self.next_pong.take()
-        {
+        let Some(beats) = &mut self.beats else {
+            return;
+        };
+        beats.ping = beats.ping.filter(|end| *end > sent);
+        beats.pong = beats.pong.filter(|end| *end > sent);
+        if beats.pong.is_some() {
+            return;
+        }
+        if let Some(context) = beats.next_pong.take() {
             self.answer(context);
+        } else if beats.ping.is_none() {
+            self.beats = None;
         }
     }
 
@@ -180,8 +225,8 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.phase {
             // ZMTP-38
-            Phase::Greeting { deadline, .. } | Phase::Handshake { deadline, .. } => {
-                if *deadline <= now {
+            Phase::Opening(opening) => {
+                if opening.deadline <= now {
                     self.fail(Error::TimedOut(Timer::Handshake));
                 }
             }
@@ -190,10 +235,10 @@ impl Connection {
                 Due::Ping(ping) => {
                     // A PING that the peer did not even take off us yet says all that another would.
                     // ZMTP-51
-                    if self.ping.is_none() {
+                    if self.beats.as_ref().is_none_or(|beats| beats.ping.is_none()) {
                         tracing::trace!(ttl = ping.ttl, "PING");
                         self.push_command(&Command::Ping(ping));
-                        self.ping = Some(self.outbox.end());
+                        self.beats.get_or_insert_default().ping = Some(self.outbox.end());
                     }
                 }
                 Due::Dead(timer) => self.fail(Error::TimedOut(timer)),
@@ -228,13 +273,13 @@ impl Connection {
             // ZMTP-40
             return Err(SendError::NoFrames);
         }
-        match self.phase {
+        match &mut self.phase {
             Phase::Closed { .. } => return Err(SendError::Closed),
             Phase::Traffic { .. } => self.push_message(&message),
-            Phase::Greeting { .. } | Phase::Handshake { .. } => {
-                self.waiting_octets += encoded_len(&message);
+            Phase::Opening(opening) => {
+                opening.waiting_octets += encoded_len(&message);
                 // ZMTP-37
-                self.waiting.push_back(message);
+                opening.waiting.push_back(message);
             }
         }
         Ok(())
@@ -284,7 +329,7 @@ impl Connection {
     /// Changes what the peer may send, from the next frame on that begins: a frame under way was let in already.
     pub fn set_limits(&mut self, limits: Limits) {
         // ZMTP-64
-        self.config.limits = limits;
+        self.limits = limits;
     }
 
     // ---- outputs
@@ -305,9 +350,7 @@ impl Connection {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         match &self.phase {
-            Phase::Greeting { deadline, .. } | Phase::Handshake { deadline, .. } => {
-                Some((*deadline, Timer::Handshake))
-            }
+            Phase::Opening(opening) => Some((opening.deadline, Timer::Handshake)),
             Phase::Traffic { heartbeats } => heartbeats.poll_timeout(),
             Phase::Closed { .. } => None,
         }
@@ -317,12 +360,12 @@ impl Connection {
 
     /// Octets that wait to be sent, framing and greeting included.
     pub fn queued_octets(&self) -> usize {
-        self.waiting_octets + self.outbox.octets()
+        self.opening().map_or(0, |opening| opening.waiting_octets) + self.outbox.octets()
     }
 
     /// Messages that were not wholly sent.
     pub fn queued_messages(&self) -> usize {
-        self.waiting.len() + self.outbox.messages()
+        self.opening().map_or(0, |opening| opening.waiting.len()) + self.outbox.messages()
     }
 
     /// Octets, without framing, of messages that wait in [`poll_event`](Self::poll_event).
@@ -338,8 +381,8 @@ impl Connection {
     /// How many octets belong to the greeting, frame header or frame under way for sure: at least 1. An input of no more
     /// than these ends at most one message, so that limits can be changed between two.
     pub fn lacking(&self) -> usize {
-        let lacking = match &self.phase {
-            Phase::Greeting { len, .. } => Greeting::OCTETS - len,
+        let lacking = match self.opening().map(|opening| &opening.step) {
+            Some(Step::Greeting { len, .. }) => Greeting::OCTETS - len,
             _ => self.inbox.lacking(),
         };
         lacking.max(1)
@@ -350,13 +393,15 @@ impl Connection {
         self.parts_octets + self.inbox.octets()
     }
 
-    /// Whether nothing is queued, pending or partial. Such a connection owns no memory but itself.
+    /// Whether nothing is queued, pending or partial. Once it is ready, such a connection owns no memory but itself, and with
+    /// heartbeats of ours a few octets for them.
     pub fn is_idle(&self) -> bool {
+        let step = self.opening().map(|opening| &opening.step);
         self.queued_octets() == 0
             && self.events.is_empty()
             && self.inbox.is_empty()
             && self.parts.is_empty()
-            && !matches!(self.phase, Phase::Greeting { len: 1.., .. })
+            && !matches!(step, Some(Step::Greeting { len: 1.., .. }))
     }
 
     /// Whether the handshake is over and the connection not closed.
@@ -372,7 +417,7 @@ impl Connection {
     /// Why the connection failed; `None` while it did not, and when this side refused.
     pub fn error(&self) -> Option<&Error> {
         match &self.phase {
-            Phase::Closed { error } => error.as_ref(),
+            Phase::Closed { error } => error.as_deref(),
             _ => None,
         }
     }
@@ -382,12 +427,20 @@ impl Connection {
     /// Queues a PONG, or notes it when one is queued: a peer that asks and does not read costs nothing.
     fn answer(&mut self, context: PingContext) {
         // ZMTP-51
-        if self.pong.is_some() {
-            self.next_pong = Some(context);
+        let beats = self.beats.get_or_insert_default();
+        if beats.pong.is_some() {
+            beats.next_pong = Some(context);
             return;
         }
         self.push_command(&Command::Pong(context));
-        self.pong = Some(self.outbox.end());
+        self.beats.get_or_insert_default().pong = Some(self.outbox.end());
+    }
+
+    fn opening(&self) -> Option<&Opening> {
+        match &self.phase {
+            Phase::Opening(opening) => Some(opening),
+            _ => None,
+        }
     }
 
     fn push_message(&mut self, message: &Frames) {
@@ -448,21 +501,17 @@ impl Connection {
                 self.outbox.push_command(&Command::Error(reason));
             }
         }
-        self.close(Some(error.clone()));
+        self.close(Some(Box::new(error.clone())));
         self.events.push(Event::Closed(error));
     }
 
-    fn close(&mut self, error: Option<Error>) {
+    fn close(&mut self, error: Option<Box<Error>>) {
         // ZMTP-70
         self.phase = Phase::Closed { error };
         self.inbox = Inbox::default();
         self.parts = Frames::new();
         self.parts_octets = 0;
-        self.waiting = VecDeque::new();
-        self.waiting_octets = 0;
-        self.pong = None;
-        self.next_pong = None;
-        self.ping = None;
+        self.beats = None;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who has to be heard until when.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::{Heartbeat, Timer};
@@ -14,17 +15,23 @@ const TTL_LIMIT: u16 = 655;
 #[derive(Debug)]
 pub(super) struct Heartbeats {
     /// `None` also when the peer does not have heartbeats.
-    config: Option<Heartbeat>,
+    ours: Option<Box<Ours>>,
+    /// Until when anything has to come after the peer's PING.
+    ttl: Option<Instant>,
+    /// Whether nobody reads the connection, so that silence means nothing.
+    paused: bool,
+}
+
+/// The heartbeats that this side asks for.
+#[derive(Debug)]
+struct Ours {
+    config: Heartbeat,
     /// When anything came last, or reading began anew.
     heard: Instant,
     /// When the last PING was queued, or the handshake was over.
     pinged: Instant,
     /// Until when anything has to come after our PING.
     pong: Option<Instant>,
-    /// Until when anything has to come after the peer's PING.
-    ttl: Option<Instant>,
-    /// Whether nobody reads the connection, so that silence means nothing.
-    paused: bool,
 }
 
 impl Heartbeats {
@@ -35,12 +42,16 @@ impl Heartbeats {
         config: Option<Heartbeat>,
         paused: bool,
     ) -> Self {
-        Self {
-            // ZMTP-53
-            config: config.filter(|_| version >= Version::V3_1),
+        // ZMTP-53
+        let config = config.filter(|_| version >= Version::V3_1);
+        let ours = |config| Ours {
+            config,
             heard: now,
             pinged: now,
             pong: None,
+        };
+        Self {
+            ours: config.map(ours).map(Box::new),
             ttl: None,
             paused,
         }
@@ -49,9 +60,11 @@ impl Heartbeats {
     /// Something came.
     #[inline]
     pub(super) fn handle_heard(&mut self, now: Instant) {
-        self.heard = now;
-        self.pong = None;
         self.ttl = None;
+        if let Some(ours) = &mut self.ours {
+            ours.heard = now;
+            ours.pong = None;
+        }
     }
 
     /// The peer said that it is dead when nothing more comes for `tenths` tenths of a second.
@@ -75,16 +88,16 @@ impl Heartbeats {
         match self.poll_timeout() {
             Some((deadline, _)) if deadline > now => Due::Nothing,
             Some((_, Timer::Ping)) => {
-                self.pinged = now;
-                let Some(config) = self.config else {
+                let Some(ours) = &mut self.ours else {
                     return Due::Nothing;
                 };
+                ours.pinged = now;
                 // ZMTP-52
-                if self.pong.is_none() {
-                    self.pong = Some(now + config.timeout);
+                if ours.pong.is_none() {
+                    ours.pong = Some(now + ours.config.timeout);
                 }
                 Due::Ping(Ping {
-                    ttl: config.ttl.map_or(0, tenths),
+                    ttl: ours.config.ttl.map_or(0, tenths),
                     context: PingContext::default(),
                 })
             }
@@ -94,19 +107,22 @@ impl Heartbeats {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        let ping = self.config.and_then(|config| {
-            if config.ttl.is_some() {
+        let ours = self.ours.as_ref();
+        let ping = ours.and_then(|ours| {
+            let interval = ours.config.interval;
+            if ours.config.ttl.is_some() {
                 // ZMTP-55
                 // Whoever tells a time to live has to be heard within it, whatever it hears itself.
-                Some((self.pinged + config.interval, Timer::Ping))
-            } else if self.pong.is_none() && !self.paused {
-                Some((self.heard + config.interval, Timer::Ping))
+                Some((ours.pinged + interval, Timer::Ping))
+            } else if ours.pong.is_none() && !self.paused {
+                Some((ours.heard + interval, Timer::Ping))
             } else {
                 None
             }
         });
         let listening = !self.paused;
-        let pong = self.pong.filter(|_| listening).map(|at| (at, Timer::Pong));
+        let pong = ours.and_then(|ours| ours.pong).filter(|_| listening);
+        let pong = pong.map(|at| (at, Timer::Pong));
         let ttl = self.ttl.filter(|_| listening);
         let ttl = ttl.map(|at| (at, Timer::TimeToLive));
         // At the same moment, death comes before another PING.

@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use super::{Connection, Phase};
+use super::{Connection, Phase, Step};
 use crate::Instant;
 use crate::wire::zmtp::{
     Command, Decoded, FrameHeader, FrameKind, Greeting, GreetingError, Identity, InvalidIdentity,
@@ -12,20 +12,21 @@ use crate::wire::{Expected, Found, Frames, Malformed, primitive::wide};
 use crate::zmtp::error::{over, unexpected};
 use crate::zmtp::heartbeat::Heartbeats;
 use crate::zmtp::inbox::Frame;
-use crate::zmtp::mechanism::Step;
-use crate::zmtp::{Config, Error, Event, Incompatible, Limits};
+use crate::zmtp::mechanism;
+use crate::zmtp::{Error, Event, Incompatible, Limits};
 
 impl Connection {
     pub(super) fn take(&mut self, now: Instant, mut input: &[u8]) -> Result<(), Error> {
-        match self.phase {
+        match &self.phase {
             Phase::Closed { .. } => return Ok(()),
-            Phase::Greeting { .. } => self.take_greeting(&mut input)?,
-            Phase::Handshake { .. } | Phase::Traffic { .. } => {}
+            Phase::Opening(opening) if matches!(opening.step, Step::Greeting { .. }) => {
+                self.take_greeting(&mut input)?;
+            }
+            Phase::Opening(_) | Phase::Traffic { .. } => {}
         }
         while !input.is_empty() {
             let in_traffic = matches!(self.phase, Phase::Traffic { .. });
-            let (limits, parts, octets) =
-                (&self.config.limits, self.parts.len(), self.parts_octets);
+            let (limits, parts, octets) = (&self.limits, self.parts.len(), self.parts_octets);
             let frame = self.inbox.next(&mut input, |header| {
                 admit(header, limits, in_traffic, parts, octets)
             })?;
@@ -37,12 +38,10 @@ impl Connection {
     }
 
     fn take_greeting(&mut self, input: &mut &[u8]) -> Result<(), Error> {
-        let Phase::Greeting {
-            octets,
-            len,
-            deadline,
-        } = &mut self.phase
-        else {
+        let Phase::Opening(opening) = &mut self.phase else {
+            return Ok(());
+        };
+        let Step::Greeting { octets, len } = &mut opening.step else {
             return Ok(());
         };
         let room = octets.get_mut(*len..).unwrap_or_default();
@@ -67,11 +66,10 @@ impl Connection {
             return Err(Incompatible::Mechanism { ours, theirs }.into());
         }
         tracing::debug!(version = %greeting.version, mechanism = %ours, "greeting");
-        self.phase = Phase::Handshake {
+        opening.step = Step::Handshake {
             version: greeting.version,
-            deadline: *deadline,
         };
-        let about_us = about(&self.config);
+        let about_us = about(self.socket_type, &opening.identity);
         // ZMTP-30
         if let Some(command) = self.mechanism.start(about_us) {
             self.outbox.push_command(&command);
@@ -120,24 +118,26 @@ impl Connection {
             // ZMTP-36
             return Err(refusal(body));
         }
-        let Step::Done(metadata) = self.mechanism.handle_command(body)?;
-        let Phase::Handshake { version, .. } = self.phase else {
+        let mechanism::Step::Done(metadata) = self.mechanism.handle_command(body)?;
+        let (socket_type, identity) = self.check(&metadata)?;
+        let Phase::Opening(opening) = &mut self.phase else {
             return Ok(());
         };
-        let (socket_type, identity) = self.check(&metadata)?;
-        tracing::debug!(%socket_type, ?identity, "handshake done");
-        self.phase = Phase::Traffic {
-            heartbeats: Heartbeats::new(now, version, self.config.heartbeat, self.paused),
+        let Step::Handshake { version } = opening.step else {
+            return Ok(());
         };
+        tracing::debug!(%socket_type, ?identity, "handshake done");
+        let heartbeats = Heartbeats::new(now, version, opening.heartbeat, self.paused);
+        let waiting = mem::take(&mut opening.waiting);
+        self.phase = Phase::Traffic { heartbeats };
         self.events.push(Event::Ready {
             version,
             socket_type,
             identity,
             metadata,
         });
-        self.waiting_octets = 0;
         // ZMTP-37
-        for message in mem::take(&mut self.waiting) {
+        for message in waiting {
             self.push_message(&message);
         }
         Ok(())
@@ -152,7 +152,7 @@ impl Connection {
         ))?;
         // ZMTP-33
         let theirs = SocketType::decode(theirs)?;
-        let ours = self.config.socket_type;
+        let ours = self.socket_type;
         // ZMTP-34
         if !ours.may_talk_to(theirs) {
             return Err(Incompatible::SocketTypes { ours, theirs }.into());
@@ -177,7 +177,7 @@ impl Connection {
 
     /// A command of the traffic. Those that nobody knows are ignored, as C peers do.
     fn handle_command(&mut self, now: Instant, body: &[u8], newest: bool) -> Result<(), Error> {
-        let publishes = matches!(self.config.socket_type, SocketType::Pub | SocketType::XPub);
+        let publishes = matches!(self.socket_type, SocketType::Pub | SocketType::XPub);
         match Command::decode(body)? {
             Command::Ping(ping) => {
                 // RFC 37 "Connection Heartbeating": dead when nothing more comes. If more came, it is not.
@@ -249,18 +249,16 @@ fn admit(
 }
 
 /// What this side tells about itself: RFC 37 "Connection Metadata".
-fn about(config: &Config) -> Metadata {
-    let metadata = Metadata::new().with(
-        Metadata::SOCKET_TYPE,
-        config.socket_type.as_str().as_bytes(),
-    );
+fn about(socket_type: SocketType, identity: &Identity) -> Metadata {
+    let name = socket_type.as_str().as_bytes();
+    let metadata = Metadata::new().with(Metadata::SOCKET_TYPE, name);
     let tells = matches!(
-        config.socket_type,
+        socket_type,
         SocketType::Req | SocketType::Dealer | SocketType::Router
     );
     let metadata = match metadata {
         // ZMTP-31
-        Ok(metadata) if tells => metadata.with(Metadata::IDENTITY, &config.identity),
+        Ok(metadata) if tells => metadata.with(Metadata::IDENTITY, identity),
         other => other,
     };
     metadata.expect("an Identity and the name of a type fit into properties")
