@@ -46,6 +46,16 @@ impl<T> Queue<T> {
     }
 
     #[inline]
+    pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
+        self.first.as_mut()
+    }
+
+    #[inline]
+    pub(crate) fn back_mut(&mut self) -> Option<&mut T> {
+        self.rest.back_mut().or(self.first.as_mut())
+    }
+
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.rest.len()
     }
@@ -84,6 +94,8 @@ mod tests {
                     None => prop_assert_eq!(queue.pop_front(), model.pop_front()),
                 }
                 prop_assert_eq!(queue.front(), model.front());
+                prop_assert_eq!(queue.front_mut(), model.front_mut());
+                prop_assert_eq!(queue.back_mut(), model.back_mut());
                 prop_assert_eq!(queue.len(), model.len());
                 prop_assert_eq!(queue.is_empty(), model.is_empty());
             }

@@ -159,8 +159,9 @@ pub struct Stack {
 }
 
 #[derive(Debug)]
+// What each message looks at lies together, beside what it looks at in the connection.
+#[repr(C)]
 struct Link {
-    connection: Connection,
     /// The embedder knows that there are octets to send.
     signalled: bool,
     /// The connection is made: octets can be sent.
@@ -176,14 +177,15 @@ struct Link {
     failed: bool,
     /// The other side is a peer: what comes need not be weighed message by message.
     trusted: bool,
-    /// Octets that came behind a message of a stranger which is still weighed. At most what one read brought.
-    backlog: Vec<u8>,
-    /// The connection ended while messages waited to be taken.
-    ended: Option<Cut>,
     /// It ended, as the embedder knows: it is not named in an action any more.
     gone: bool,
     /// When the connection wants to be called, as far as `timers` know.
     deadline: Option<Instant>,
+    /// Octets that came behind a message of a stranger which is still weighed. At most what one read brought.
+    backlog: Vec<u8>,
+    connection: Connection,
+    /// The connection ended while messages waited to be taken.
+    ended: Option<Cut>,
 }
 
 impl Link {

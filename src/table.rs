@@ -6,17 +6,26 @@ use core::fmt;
 use core::hash::Hash;
 
 use ahash::RandomState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Place;
 
 /// A hash table whose entries are given in the order of their keys, so that the order in which a hash table has them never
 /// reaches an output.
 ///
 /// Each message and each beacon begins with a look into one. In a search tree that is a handful of places that are not in the
-/// cache when there are a thousand peers; here it is two. Entries are big and seldom made: each has a place of its own, so that
-/// the table itself stays small.
+/// cache when there are a thousand peers. Here the table holds nothing but where the entries are, and so is in the cache more
+/// often than not; each entry has a place of its own, its key beside it.
 pub(crate) struct Table<K, V> {
-    entries: HashMap<K, Box<V>, Secret>,
+    entries: HashTable<Box<Entry<K, V>>>,
+    secret: Secret,
     order: BTreeSet<K>,
+}
+
+/// The key is compared first, so it comes first, and then what the entry has first.
+#[repr(C)]
+struct Entry<K, V> {
+    key: K,
+    value: V,
 }
 
 /// What makes the hashes of a node others than those of all other nodes. Strangers choose their names, and could otherwise choose
@@ -31,46 +40,73 @@ pub(crate) fn no_secret() -> Secret {
 impl<K: Copy + Ord + Hash, V> Table<K, V> {
     pub(crate) const fn new(secret: Secret) -> Self {
         Self {
-            entries: HashMap::with_hasher(secret),
+            entries: HashTable::new(),
+            secret,
             order: BTreeSet::new(),
         }
     }
 
     #[inline]
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
-        self.entries.get(key).map(|entry| &**entry)
+        let hash = self.secret.hash_one(key);
+        let entry = self.entries.find(hash, |entry| entry.key == *key)?;
+        Some(&entry.value)
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.entries.get_mut(key).map(|entry| &mut **entry)
+        let hash = self.secret.hash_one(key);
+        let entry = self.entries.find_mut(hash, |entry| entry.key == *key)?;
+        Some(&mut entry.value)
     }
 
     pub(crate) fn contains_key(&self, key: &K) -> bool {
-        self.entries.contains_key(key)
+        self.get(key).is_some()
     }
 
     /// Puts an entry in. What was there before.
-    pub(crate) fn insert(&mut self, key: K, entry: V) -> Option<V> {
-        let before = self.entries.insert(key, Box::new(entry));
-        if before.is_none() {
-            self.order.insert(key);
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let Self {
+            entries,
+            secret,
+            order,
+        } = self;
+        let hash = secret.hash_one(key);
+        let place = entries.entry(
+            hash,
+            |entry| entry.key == key,
+            |entry| secret.hash_one(entry.key),
+        );
+        match place {
+            Place::Occupied(mut place) => {
+                Some(core::mem::replace(&mut place.get_mut().value, value))
+            }
+            Place::Vacant(place) => {
+                place.insert(Box::new(Entry { key, value }));
+                order.insert(key);
+                None
+            }
         }
-        before.map(|entry| *entry)
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        let entry = self.entries.remove(key)?;
-        self.order.remove(key);
+        let Self {
+            entries,
+            secret,
+            order,
+        } = self;
+        let place = entries.find_entry(secret.hash_one(key), |entry| entry.key == *key);
+        let (entry, _) = place.ok()?.remove();
+        order.remove(key);
         // A crowd that left does not keep its room.
-        if self.entries.capacity() > 64 && self.entries.len() < self.entries.capacity() / 8 {
-            self.entries.shrink_to(2 * self.entries.len());
+        if entries.capacity() > 64 && entries.len() < entries.capacity() / 8 {
+            entries.shrink_to(2 * entries.len(), |entry| secret.hash_one(entry.key));
         }
-        Some(*entry)
+        Some(entry.value)
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.entries.hasher().clone());
+        *self = Self::new(self.secret.clone());
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -94,10 +130,15 @@ impl<K: Copy + Ord + Hash, V> Table<K, V> {
         self.iter().map(|(_, entry)| entry)
     }
 
+    /// All, in no order: what is made of them must not depend on it.
+    pub(crate) fn unordered(&self) -> impl Iterator<Item = (K, &V)> {
+        self.entries.iter().map(|entry| (entry.key, &entry.value))
+    }
+
     /// Does the same to all, in no order: what is done to one must not depend on what was done to another.
     pub(crate) fn for_each(&mut self, act: impl Fn(&mut V)) {
-        for entry in self.entries.values_mut() {
-            act(entry);
+        for entry in &mut self.entries {
+            act(&mut entry.value);
         }
     }
 }
@@ -171,6 +212,8 @@ mod tests {
             }
             prop_assert!(table.iter().eq(model.iter().map(|(key, entry)| (*key, entry))));
             prop_assert!(table.values().eq(model.values()));
+            let unordered: BTreeMap<_, _> = table.unordered().collect();
+            prop_assert!(unordered.into_iter().eq(model.iter().map(|(key, entry)| (*key, entry))));
             prop_assert_eq!(alloc::format!("{table:?}"), alloc::format!("{model:?}"));
         }
     }

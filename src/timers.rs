@@ -44,6 +44,18 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         }
     }
 
+    /// Sets the deadline of `key` unless it has one that comes no later.
+    pub(crate) fn advance(&mut self, key: K, at: Instant) {
+        if self.by_key.get(&key).is_none_or(|before| at < *before) {
+            self.set(key, at);
+        }
+    }
+
+    /// The deadline of `key`.
+    pub(crate) fn get(&self, key: K) -> Option<Instant> {
+        self.by_key.get(&key).copied()
+    }
+
     pub(crate) fn cancel(&mut self, key: K) {
         if let Some(at) = self.by_key.remove(&key) {
             self.forget(at, key);
@@ -152,8 +164,16 @@ mod tests {
                 (random >> 33) % 8,
                 Instant::from_millis((random >> 40) % 32),
             );
-            match (random >> 60) % 4 {
+            match (random >> 60) % 5 {
                 0 => timers.cancel(key),
+                3 => {
+                    let before = timers.get(key);
+                    timers.advance(key, at);
+                    assert_eq!(
+                        timers.get(key),
+                        Some(before.map_or(at, |before| before.min(at)))
+                    );
+                }
                 1 => drop(timers.pop_due(at)),
                 2 => timers.delay(core::time::Duration::from_millis(1), |other| other > key),
                 _ => timers.set(key, at),

@@ -286,6 +286,36 @@ fn joins_and_leaves_without_end_wait_like_any_message() {
     assert_eq!(events.len(), 1_000);
 }
 
+#[test]
+fn one_whom_we_do_not_read_is_told_that_we_live_however_often_it_beacons() {
+    // ZRE-52
+    let mut config = named("alice");
+    config.limits.receive_octets = 20_000;
+    let (mut lan, alice, puppet, link) = deaf_alice_and_puppet(config);
+    let (id, port) = (lan.id(puppet), lan.host(puppet).address.port());
+    for _ in 0..100 {
+        let sequence = lan.puppet_next(puppet, alice);
+        let content = Frames::from(vec![7; 1_000]);
+        lan.puppet_says(puppet, link, sequence, Command::Whisper { content });
+    }
+    lan.run_for(ms(100));
+    assert_eq!(lan.stack(alice).counters().pauses, 1);
+    let told = |lan: &mut Lan| {
+        let heard = lan.the_puppet(puppet).heard.iter();
+        let lives = heard.filter(|(_, message)| message.command == Command::PingOk);
+        lives.count()
+    };
+    for _ in 0..12 {
+        let before = told(&mut lan);
+        for _ in 0..5 {
+            lan.puppet_beacons(puppet, id, port);
+            lan.run_for(ms(1_000));
+        }
+        // Before a C Zyre would call us evasive, at 5 s.
+        assert!(told(&mut lan) > before);
+    }
+}
+
 // ---- what is sent
 
 /// Our groups as one knows them by what it heard. Panics at a status that C Zyre would stop at.

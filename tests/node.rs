@@ -1,10 +1,13 @@
 //! Nodes on a LAN in virtual time: they meet, talk and part.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test that is wrong may stop
+
 mod support;
 
 use std::time::Duration;
 
-use atonce::Frames;
+use atonce::wire::zre::Command;
+use atonce::{Event, Frames};
 use support::{Lan, frames, names, text, two};
 
 #[test]
@@ -90,6 +93,65 @@ fn a_peer_that_comes_back_in_time_recovers() {
         names(&lan.events(alice)),
         ["evasive bob", "silent bob", "recovered bob"]
     );
+}
+
+#[test]
+fn each_of_many_is_asked_four_seconds_after_it_was_heard_and_called_evasive_after_five() {
+    // ZRE-51
+    let mut lan = Lan::new();
+    let alice = lan.node("alice");
+    let puppets: Vec<_> = (1..=40).map(|n| lan.puppet(n)).collect();
+    let links: Vec<_> = puppets
+        .iter()
+        .map(|&puppet| {
+            lan.the_puppet(puppet).answers_pings = false;
+            let link = lan.puppet_greets(puppet, alice);
+            lan.puppet_speaks(puppet, alice, link, 2);
+            link
+        })
+        .collect();
+    lan.run_for(Duration::from_millis(100));
+    assert_eq!(lan.stack(alice).peers().count(), 40);
+    // The last word of each: many close to each other, some not.
+    let mut said = Vec::new();
+    for (n, (&puppet, link)) in puppets.iter().zip(links).enumerate() {
+        let sequence = lan.puppet_next(puppet, alice);
+        lan.puppet_says(puppet, link, sequence, Command::PingOk);
+        said.push(lan.now);
+        lan.the_puppet(puppet).heard.clear();
+        let pause = if n % 10 == 9 { 400 } else { 3 };
+        lan.run_for(Duration::from_millis(pause));
+    }
+    lan.events(alice);
+    let (mut asked, mut evasive) = (vec![None; 40], vec![None; 40]);
+    for _ in 0..6_000 {
+        lan.run_for(Duration::from_millis(1));
+        let now = lan.now;
+        for (asked, &puppet) in asked.iter_mut().zip(&puppets) {
+            if !lan.the_puppet(puppet).heard.is_empty() {
+                asked.get_or_insert(now);
+            }
+        }
+        for event in lan.events(alice) {
+            if let Event::Evasive { peer } = event {
+                evasive[usize::from(peer.id.as_bytes()[0]) - 1] = Some(now);
+            }
+        }
+    }
+    let on_the_way = Duration::from_millis(2);
+    for n in 0..40 {
+        let (asked, evasive) = (asked[n].unwrap() - said[n], evasive[n].unwrap() - said[n]);
+        let four = Duration::from_secs(4);
+        assert!(
+            (four..=four + on_the_way).contains(&asked),
+            "{n} was asked after {asked:?}"
+        );
+        let five = Duration::from_secs(5);
+        assert!(
+            (five..=five + on_the_way).contains(&evasive),
+            "{n} was evasive after {evasive:?}"
+        );
+    }
 }
 
 #[test]

@@ -4,9 +4,12 @@ use alloc::collections::{BTreeSet, VecDeque};
 use core::net::IpAddr;
 use core::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::Limits;
 use super::sequence::Sender;
 use crate::net::LinkId;
+use crate::queue::Queue;
 use crate::wire::Text;
 use crate::wire::zre::Command;
 use crate::{Instant, PeerId};
@@ -67,56 +70,59 @@ pub(super) enum State {
 
 /// One endpoint, dialled or to be dialled.
 #[derive(Debug)]
+// A node has thousands of these, and each message finds one outside the cache: what a message needs comes first.
+#[repr(C)]
 pub(super) struct Dial {
     pub(super) state: State,
-    pub(super) owner: Owner,
-    /// Who should be there: from a beacon, or proved by the mailbox's own Identity.
-    pub(super) expect: Option<PeerId>,
-    /// Who is there, as the mailbox itself says on the link that is up.
-    pub(super) proved: Option<PeerId>,
-    /// Where the hint came from; hints are limited per source.
-    pub(super) source: IpAddr,
-    /// When somebody last said that there is one here.
-    pub(super) hinted: Instant,
-    /// The application asked for it: it is tried for ever.
-    pub(super) persistent: bool,
-    /// The host name it was looked up from, as an index into the node's targets.
-    pub(super) target: Option<usize>,
-    /// Failures in a row.
-    pub(super) failures: u32,
-    /// Of these, how many were refusals of a link that had been up.
-    pub(super) refusals: u32,
-    /// Since when the link is up, or was up last.
-    pub(super) up_since: Option<Instant>,
-    /// Our own address on the link, once it is connected.
-    pub(super) local: Option<IpAddr>,
-    pub(super) sender: Sender,
-    /// When the last HELLO was said on the link, and the ones before it.
-    pub(super) greeted_at: Option<Instant>,
-    greetings: VecDeque<Instant>,
-    /// Messages handed to the link since HELLO, and how many of them are known to have arrived.
+    /// The peer was asked, by a PING with the number 65,535, what it makes of that number: after how many messages. What
+    /// follows is held until it answers.
+    pub(super) asked: Option<u64>,
+    /// Messages handed to the link since HELLO.
     sent: u64,
-    confirmed: u64,
-    /// After how many messages each PING under way was sent, and how many PINGs that stands for.
-    pings: VecDeque<(u64, u32)>,
-    /// Messages that may have been lost when the link was cut.
-    pub(super) lost: u64,
     /// What waits in the link's queue.
     pub(super) queued_octets: usize,
     pub(super) queued_messages: usize,
     /// When the network last took something of it.
     pub(super) taken_at: Option<Instant>,
-    /// The queue was found full and is watched.
-    pub(super) full: bool,
-    /// The status of our groups as the other side was told it last.
-    pub(super) status: u8,
     /// Groups of ours of which the other side believes the opposite: there was no room to say so (ZRE-81).
     pub(super) unsaid: BTreeSet<Text>,
-    /// The peer was asked, by a PING with the number 65,535, what it makes of that number: after how many messages. What
-    /// follows is held until it answers.
-    pub(super) asked: Option<u64>,
+    pub(super) sender: Sender,
+    /// The status of our groups as the other side was told it last.
+    pub(super) status: u8,
+    /// The queue was found full and is watched.
+    pub(super) full: bool,
+    /// The application asked for it: it is tried for ever.
+    pub(super) persistent: bool,
+    pub(super) owner: Owner,
     /// What is to be said as soon as the link is up again, or the PING is answered.
     pub(super) held: VecDeque<Command>,
+    /// After how many messages each PING under way was sent, and how many PINGs that stands for.
+    pings: Queue<(u64, u32)>,
+    /// How many of those that were sent are known to have arrived.
+    confirmed: u64,
+    /// Messages that may have been lost when the link was cut.
+    pub(super) lost: u64,
+    /// When the last HELLO was said on the link, and the ones before it.
+    pub(super) greeted_at: Option<Instant>,
+    greetings: SmallVec<[Instant; 2]>,
+    /// Who should be there: from a beacon, or proved by the mailbox's own Identity.
+    pub(super) expect: Option<PeerId>,
+    /// Who is there, as the mailbox itself says on the link that is up.
+    pub(super) proved: Option<PeerId>,
+    /// The host name it was looked up from, as an index into the node's targets.
+    pub(super) target: Option<usize>,
+    /// Where the hint came from; hints are limited per source.
+    pub(super) source: IpAddr,
+    /// Our own address on the link, once it is connected.
+    pub(super) local: Option<IpAddr>,
+    /// When somebody last said that there is one here.
+    pub(super) hinted: Instant,
+    /// Since when the link is up, or was up last.
+    pub(super) up_since: Option<Instant>,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// Of these, how many were refusals of a link that had been up.
+    pub(super) refusals: u32,
 }
 
 impl Dial {
@@ -136,10 +142,10 @@ impl Dial {
             local: None,
             sender: Sender::new(false),
             greeted_at: None,
-            greetings: VecDeque::new(),
+            greetings: SmallVec::new(),
             sent: 0,
             confirmed: 0,
-            pings: VecDeque::new(),
+            pings: Queue::new(),
             lost: 0,
             queued_octets: 0,
             queued_messages: 0,
@@ -184,7 +190,7 @@ impl Dial {
         let storm = self.greetings.len() == GREETINGS
             && self
                 .greetings
-                .front()
+                .first()
                 .is_some_and(|first| now - *first < GREETINGS_WINDOW);
         !answer && !storm
     }
@@ -227,14 +233,14 @@ impl Dial {
     pub(super) fn begin(&mut self, now: Instant, wraps_early: bool, status: u8) {
         self.greeted_at = Some(now);
         if self.greetings.len() == GREETINGS {
-            self.greetings.pop_front();
+            self.greetings.remove(0);
         }
-        self.greetings.push_back(now);
+        self.greetings.push(now);
         self.sender = Sender::new(wraps_early);
         self.sent = 0;
         self.confirmed = 0;
         self.lost = 0;
-        self.pings.clear();
+        self.pings = Queue::new();
         self.asked = None;
         self.status = status;
         self.unsaid.clear();
@@ -283,7 +289,7 @@ impl Dial {
         self.state = State::Waiting;
         self.asked = None;
         self.lost = self.unconfirmed();
-        self.pings.clear();
+        self.pings = Queue::new();
         self.queued_octets = 0;
         self.queued_messages = 0;
     }

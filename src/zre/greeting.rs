@@ -364,6 +364,7 @@ impl Node {
             inbound: Some(link),
             newest: link,
             reached: true,
+            timed: false,
             receiver: Receiver::new(),
             presence: Presence::Ready,
             told: Presence::Ready,
@@ -381,8 +382,7 @@ impl Node {
             self.peer_joined(now, id, group);
         }
         self.forget_deadline(link);
-        let at = now + self.quiet_time();
-        self.timers.set(Due::Presence(id), at);
+        self.leave_to_sweep(now);
         self.actions.push_back(Action::Trust { link });
         self.resume(link);
     }

@@ -112,6 +112,9 @@ impl Node {
         if record.groups.len() >= self.config.limits.groups_per_peer {
             return self.exit(now, id, ExitReason::Lost(Lost::Limit("groups of a peer")));
         }
+        // One name in memory for all who are in the group, and not what each of them sent.
+        let known = self.members.get_key_value(&group).map(|(known, _)| known);
+        let group = known.cloned().unwrap_or(group);
         record.groups.insert(group.clone());
         self.members.entry(group.clone()).or_default().insert(id);
         let peer = record.card.clone();

@@ -105,6 +105,8 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Due {
     Beacon,
+    /// Of all peers that have no deadline of their own for it, see `Node::sweep`.
+    Sweep,
     Presence(PeerId),
     Challenge(PeerId),
     Overrun(PeerId),
@@ -118,7 +120,7 @@ impl Due {
     const fn timer(self) -> Timer {
         match self {
             Self::Beacon => Timer::Beacon,
-            Self::Presence(_) => Timer::Presence,
+            Self::Sweep | Self::Presence(_) => Timer::Presence,
             Self::Challenge(_) => Timer::Challenge,
             Self::Overrun(_) => Timer::Overrun,
             Self::Dial(_) => Timer::Dial,
@@ -143,7 +145,7 @@ impl Due {
 pub enum Timer {
     /// The next beacon.
     Beacon,
-    /// A peer was silent for some time: it is asked, or gone.
+    /// A peer was silent for some time: it is asked, or gone. Or it is time to look whether one was.
     Presence,
     /// A doubt about a peer was not answered.
     Challenge,

@@ -20,6 +20,9 @@ use crate::{Instant, PeerId};
 /// How long a PING that settles a doubt may be unanswered.
 const CHALLENGE: Duration = Duration::from_secs(1);
 
+/// How often everybody may be looked at, within the time that a peer may be quiet, for those who might be due.
+const SWEEPS: u32 = 64;
+
 /// How often a silent peer is looked at.
 const REAP: Duration = Duration::from_secs(1);
 
@@ -363,12 +366,65 @@ impl Node {
 
     // ---- silence
 
-    pub(super) fn presence_due(&mut self, now: Instant, id: PeerId) {
+    /// Looks which peers were silent for so long that they are to be asked.
+    ///
+    /// Nearly all are heard of again and again and never miss anything: a deadline for each would be set anew every few seconds
+    /// for nothing. So all have one together, when the one that was silent longest is to be asked, and only those that are due
+    /// get one of their own. Those that will be due soon get one as well: however they spread their silence, no more than
+    /// [`SWEEPS`] times while each is quiet once is everybody looked at.
+    fn sweep(&mut self, now: Instant) {
+        let quiet = self.quiet_time();
+        let soon = now + quiet / SWEEPS;
+        let mut due = Vec::new();
+        let mut next = None;
+        for (id, record) in self.peers.unordered().filter(|(_, record)| !record.timed) {
+            let at = record.heard + quiet;
+            if record
+                .inbound
+                .is_some_and(|link| self.paused.contains(&link))
+            {
+                // ZRE-52. However often its beacons are heard, it is to be told that we live.
+                due.push((now, id));
+            } else if at <= soon {
+                due.push((at, id));
+            } else if next.is_none_or(|next| at < next) {
+                next = Some(at);
+            }
+        }
+        if let Some(next) = next {
+            self.timers.set(Due::Sweep, next);
+        }
+        due.sort_unstable();
+        for (at, id) in due {
+            if at <= now {
+                self.presence_due(now, id);
+            } else {
+                self.watch(id, at);
+            }
+        }
+    }
+
+    /// Gives a peer a deadline of its own for its silence.
+    fn watch(&mut self, id: PeerId, at: Instant) {
+        if let Some(record) = self.peers.get_mut(&id) {
+            record.timed = true;
+            self.timers.set(Due::Presence(id), at);
+        }
+    }
+
+    /// Some peer without a deadline of its own was heard of at `heard` last.
+    pub(super) fn leave_to_sweep(&mut self, heard: Instant) {
+        let at = heard + self.quiet_time();
+        self.timers.advance(Due::Sweep, at);
+    }
+
+    fn presence_due(&mut self, now: Instant, id: PeerId) {
         let (evasive, expired) = (self.config.evasive_timeout, self.config.expired_timeout);
         let quiet = self.quiet_time();
         let Some(record) = self.peers.get_mut(&id) else {
             return;
         };
+        record.timed = false;
         if let Some(link) = record.inbound
             && self.paused.contains(&link)
         {
@@ -376,19 +432,19 @@ impl Node {
             // We do not read it, so its silence says nothing; ours would, so it is told that we live.
             record.heard = now;
             let address = record.address;
-            self.timers.set(Due::Presence(id), now + evasive / 2);
+            self.watch(id, now + evasive / 2);
             return self.say_if_room(address, Command::PingOk);
         }
         let silence = now - record.heard;
+        if silence < quiet {
+            let heard = record.heard;
+            return self.leave_to_sweep(heard);
+        }
         if silence < evasive {
             // ZRE-51. Asked a little before it counts: a peer that answers is never told evasive, with or without beacons.
-            let address = record.address;
-            let at = record.heard + if silence < quiet { quiet } else { evasive };
-            self.timers.set(Due::Presence(id), at);
-            if silence >= quiet {
-                self.say_if_room(address, Command::Ping);
-            }
-            return;
+            let (address, at) = (record.address, record.heard + evasive);
+            self.watch(id, at);
+            return self.say_if_room(address, Command::Ping);
         }
         if silence >= expired {
             return self.exit(now, id, ExitReason::Expired);
@@ -404,7 +460,7 @@ impl Node {
             self.tell(id);
         }
         let pause = self.jitter(REAP).min(left);
-        self.timers.set(Due::Presence(id), now + pause);
+        self.watch(id, now + pause);
         self.say_if_room(address, Command::Ping);
     }
 
@@ -421,9 +477,10 @@ impl Node {
         };
         if record.presence != Presence::Ready {
             record.presence = Presence::Ready;
+            record.timed = false;
+            self.timers.cancel(Due::Presence(id));
+            self.leave_to_sweep(now);
             self.tell(id);
-            let at = now + self.quiet_time();
-            self.timers.set(Due::Presence(id), at);
         }
     }
 
@@ -625,6 +682,10 @@ impl Node {
                 challenge.since = (challenge.since + late).min(now);
             }
         });
+        if self.timers.get(Due::Sweep).is_some() {
+            // Who was heard of while the clock stood still is missed from now on, and not from so much later on.
+            self.timers.advance(Due::Sweep, now);
+        }
     }
 
     /// Does what is due by now.
@@ -645,6 +706,7 @@ impl Node {
                     self.timers.set(Due::Beacon, now + self.config.interval);
                     self.broadcast(|interface| interface.port);
                 }
+                Due::Sweep => self.sweep(now),
                 Due::Presence(id) => self.presence_due(now, id),
                 Due::Challenge(id) => self.challenge_due(now, id),
                 Due::Overrun(id) => self.overrun_due(now, id),

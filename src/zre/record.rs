@@ -35,31 +35,36 @@ pub(super) enum Claim {
 }
 
 #[derive(Debug)]
+// A node has thousands of these, and each beacon and each message finds one outside the cache: first what a beacon needs, then
+// what a message needs besides.
+#[repr(C)]
 pub(super) struct Record {
-    pub(super) card: Arc<Peer>,
-    pub(super) groups: BTreeSet<Text>,
     /// Where our link to it leads.
     pub(super) address: SocketAddr,
     /// Where its HELLO came from.
     pub(super) remote: SocketAddr,
     /// The link on which it speaks to us, while there is one.
     pub(super) inbound: Option<LinkId>,
-    /// The newest link on which it ever spoke.
-    pub(super) newest: LinkId,
-    /// Our link to it is up: what its dial knows, where each beacon finds it at once.
-    pub(super) reached: bool,
-    pub(super) receiver: Receiver,
-    pub(super) presence: Presence,
-    /// What the application was told that it is.
-    pub(super) told: Presence,
-    /// Our link to it was cut, and so many messages to it may be lost; the application is not told yet.
-    pub(super) untold: Option<u64>,
-    /// When it entered.
-    pub(super) entered: Instant,
     /// When it was heard of last, by a message or a beacon.
     pub(super) heard: Instant,
     /// When the last message of it came.
     pub(super) spoke: Instant,
+    pub(super) presence: Presence,
+    /// Our link to it is up: what its dial knows, where each beacon finds it at once.
+    pub(super) reached: bool,
+    /// It has a deadline of its own for its silence; if not, the sweep sees to it.
+    pub(super) timed: bool,
+    /// What the application was told that it is.
+    pub(super) told: Presence,
+    pub(super) receiver: Receiver,
+    pub(super) card: Arc<Peer>,
+    pub(super) groups: BTreeSet<Text>,
+    /// The newest link on which it ever spoke.
+    pub(super) newest: LinkId,
+    /// Our link to it was cut, and so many messages to it may be lost; the application is not told yet.
+    pub(super) untold: Option<u64>,
+    /// When it entered.
+    pub(super) entered: Instant,
     pub(super) challenge: Option<Challenge>,
     /// When somebody last said goodbye in its name.
     pub(super) farewell: Option<Instant>,

@@ -196,7 +196,9 @@ impl Node {
             let meant = match due {
                 Due::Beacon => self.config.beacons,
                 Due::Goodbye => self.stopping && !self.stopped,
-                Due::Presence(id) => self.peers.contains_key(id),
+                // It may be for those who went meanwhile.
+                Due::Sweep => !self.stopping,
+                Due::Presence(id) => self.peers.get(id).is_some_and(|record| record.timed),
                 Due::Challenge(id) => self
                     .peers
                     .get(id)
@@ -216,7 +218,13 @@ impl Node {
             assert!(meant, "{due:?} is for nothing");
         }
         for (id, record) in self.peers.iter() {
-            assert!(set.contains(&Due::Presence(id)), "{id} is never missed");
+            if record.timed {
+                assert!(set.contains(&Due::Presence(id)), "{id} is never missed");
+            } else {
+                let missed = record.heard + self.quiet_time();
+                let sweep = self.timers.get(Due::Sweep);
+                assert!(sweep.is_some_and(|at| at <= missed), "{id} is missed late");
+            }
             assert!(
                 record.challenge.is_none() || set.contains(&Due::Challenge(id)),
                 "the doubt about {id} is never settled"
