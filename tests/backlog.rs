@@ -302,7 +302,7 @@ fn one_whom_we_do_not_read_is_told_that_we_live_however_often_it_beacons() {
     assert_eq!(lan.stack(alice).counters().pauses, 1);
     let told = |lan: &mut Lan| {
         let heard = lan.the_puppet(puppet).heard.iter();
-        let lives = heard.filter(|(_, message)| message.command == Command::PingOk);
+        let lives = heard.filter(|(_, message)| message.command == Command::Ping);
         lives.count()
     };
     for _ in 0..12 {
@@ -314,6 +314,44 @@ fn one_whom_we_do_not_read_is_told_that_we_live_however_often_it_beacons() {
         // Before a C Zyre would call us evasive, at 5 s.
         assert!(told(&mut lan) > before);
     }
+}
+
+#[test]
+fn what_one_who_does_not_read_us_says_meanwhile_is_no_proof_that_it_read_us() {
+    // ZRE-52, ZRE-62
+    let mut lan = Lan::new();
+    let mut config = named("bob");
+    config.limits.receive_octets = 20_000;
+    let (alice, bob, mallory) = (lan.node("alice"), lan.node_with(config), lan.puppet(66));
+    lan.run_for(ms(100));
+    assert_eq!(names(&lan.events(alice)), ["enter bob"]);
+    lan.host(bob).reading = false;
+    let id = lan.id(bob);
+    for n in 0..60 {
+        lan.with(alice, |stack, now| {
+            let content = Frames::from(vec![n; 1_000]);
+            stack.whisper(now, id, content).unwrap();
+        });
+        lan.run_for(ms(1));
+    }
+    assert_eq!(lan.stack(bob).counters().pauses, 1);
+    // Bob says now and then that he lives.
+    let said = |lan: &mut Lan| lan.stack(bob).counters().messages_sent;
+    let before = said(&mut lan);
+    while said(&mut lan) == before {
+        lan.run_for(ms(10));
+    }
+    lan.run_for(ms(2_200));
+    assert_eq!(said(&mut lan), before + 1);
+    // Right before he says so again, alice has a reason to ask him, which he does not read.
+    lan.puppet_beacons(mallory, id, 0);
+    lan.run_for(ms(400));
+    assert_eq!(said(&mut lan), before + 2);
+    assert_eq!(names(&lan.events(alice)), [""; 0]);
+    lan.reset_dialled(alice, bob);
+    lan.run_for(ms(100));
+    let events = lan.events(alice);
+    assert!(lost(&events).iter().any(|lost| *lost > 30), "{events:?}");
 }
 
 // ---- what is sent

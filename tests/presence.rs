@@ -1279,6 +1279,42 @@ fn a_link_that_is_cut_with_messages_under_way_is_told() {
 }
 
 #[test]
+fn an_answer_from_before_the_cut_confirms_nothing_of_what_was_said_after_it() {
+    // ZRE-62
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    let id = lan.id(puppet);
+    lan.the_puppet(puppet).answers_pings = false;
+    let whisper = |lan: &mut Lan| {
+        lan.with(alice, |stack, now| {
+            stack.whisper(now, id, frames("lost?")).unwrap();
+        });
+    };
+    let cut = |lan: &mut Lan| {
+        lan.reset_dialled(alice, puppet);
+        lan.run_for(ms(100));
+        let events = names(&lan.events(alice));
+        assert!(
+            events[0].starts_with("exit puppet lost: its link was cut"),
+            "{events:?}"
+        );
+        assert_eq!(events[1..], ["enter puppet"]);
+    };
+    // It is asked, for its silence; its answer takes its time.
+    lan.run_for(ms(4_100));
+    whisper(&mut lan);
+    cut(&mut lan);
+    // In the new conversation it is asked as well, and now the first answer comes.
+    whisper(&mut lan);
+    lan.puppet_beacons(puppet, id, 0);
+    lan.run_for(ms(10));
+    let sequence = lan.puppet_next(puppet, alice);
+    lan.puppet_says(puppet, link, sequence, Command::PingOk);
+    lan.run_for(ms(10));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    cut(&mut lan);
+}
+
+#[test]
 fn all_links_cut_at_once_heal() {
     // ZRE-63
     let (mut lan, alice, bob) = two();

@@ -98,6 +98,8 @@ pub(super) struct Dial {
     pub(super) held: VecDeque<Command>,
     /// After how many messages each PING under way was sent, and how many PINGs that stands for.
     pings: Queue<(u64, u32)>,
+    /// PINGs of earlier conversations that were not answered when those ended.
+    stale: u32,
     /// How many of those that were sent are known to have arrived.
     confirmed: u64,
     /// Messages that may have been lost when the link was cut.
@@ -145,6 +147,7 @@ impl Dial {
             greetings: SmallVec::new(),
             sent: 0,
             confirmed: 0,
+            stale: 0,
             pings: Queue::new(),
             lost: 0,
             queued_octets: 0,
@@ -240,7 +243,7 @@ impl Dial {
         self.sent = 0;
         self.confirmed = 0;
         self.lost = 0;
-        self.pings = Queue::new();
+        self.forget_pings();
         self.asked = None;
         self.status = status;
         self.unsaid.clear();
@@ -263,8 +266,16 @@ impl Dial {
         }
     }
 
+    /// Whether an answer may be one to a PING of an earlier conversation; it is counted as such then.
+    pub(super) fn was_asked_before(&mut self) -> bool {
+        let asked = self.stale > 0;
+        self.stale = self.stale.saturating_sub(1);
+        asked
+    }
+
     /// A PING was answered: what was sent before it arrived.
     pub(super) fn confirm(&mut self) {
+        self.stale = 0;
         let Some((sent, times)) = self.pings.front_mut() else {
             return;
         };
@@ -284,12 +295,18 @@ impl Dial {
         self.sent.saturating_sub(self.confirmed)
     }
 
+    fn forget_pings(&mut self) {
+        while let Some((_, times)) = self.pings.pop_front() {
+            self.stale = self.stale.saturating_add(times);
+        }
+    }
+
     /// The link is gone: what was not confirmed may be lost.
     pub(super) fn cut(&mut self) {
         self.state = State::Waiting;
         self.asked = None;
         self.lost = self.unconfirmed();
-        self.pings = Queue::new();
+        self.forget_pings();
         self.queued_octets = 0;
         self.queued_messages = 0;
     }

@@ -300,9 +300,13 @@ impl Node {
             return;
         };
         let address = record.address;
+        // ZRE-62. Until it greets us in turn, it may not have heard that we began anew, and answers what we asked before.
+        let early = record.answer_until.is_some_and(|until| now < until);
         let settled = self.dials.get_mut(address).is_some_and(|dial| {
             let asked = dial.asked.is_some();
-            dial.confirm();
+            if !(early && dial.was_asked_before()) {
+                dial.confirm();
+            }
             asked && dial.asked.is_none()
         });
         if let Some(challenge) = record.challenge.take() {
@@ -429,11 +433,12 @@ impl Node {
             && self.paused.contains(&link)
         {
             // ZRE-52
-            // We do not read it, so its silence says nothing; ours would, so it is told that we live.
+            // We do not read it, so its silence says nothing; ours would, so it is told that we live. By a PING, whatever it
+            // answers: it would take a PING-OK for the answer to what it asks us meanwhile, and what it said for arrived.
             record.heard = now;
             let address = record.address;
             self.watch(id, now + evasive / 2);
-            return self.say_if_room(address, Command::PingOk);
+            return self.say_if_room(address, Command::Ping);
         }
         let silence = now - record.heard;
         if silence < quiet {
