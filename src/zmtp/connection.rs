@@ -303,6 +303,7 @@ impl Connection {
         } else {
             FrameKind::More
         };
+        self.outbox.reserve(rest, FrameHeader::LONGEST + head.len());
         match self.mechanism.seal(kind, head) {
             None => self.outbox.push_copied(kind, head),
             Some((kind, sealed)) => self.outbox.push_frame(kind, &sealed),
@@ -444,6 +445,7 @@ impl Connection {
     }
 
     fn push_message(&mut self, message: &Frames) {
+        self.outbox.reserve(message, 0);
         self.push_frames(message);
         self.outbox.end_message();
     }

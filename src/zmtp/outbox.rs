@@ -51,6 +51,16 @@ impl Outbox {
         self.note_copied(octets.len());
     }
 
+    /// Makes room for the frames of a message at once, and not for one after the other.
+    #[inline]
+    pub(super) fn reserve(&mut self, frames: &[Bytes], head: usize) {
+        let small = frames.iter().filter(|body| body.len() <= COPIED_UP_TO);
+        let bodies: usize = small.map(Bytes::len).sum();
+        // Larger ones need room for their headers only.
+        let headers = FrameHeader::LONGEST * frames.len();
+        self.copied.reserve(head + headers + bodies);
+    }
+
     /// Appends a frame.
     #[inline]
     pub(super) fn push_frame(&mut self, kind: FrameKind, body: &Bytes) {

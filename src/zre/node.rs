@@ -337,24 +337,30 @@ impl Node {
         content: Frames,
     ) -> Result<Shouted, SendError> {
         let content = self.check(content, HEAD + 1 + group.len())?;
+        let octets = content.octets();
         let mut shouted = Shouted::default();
-        // Taken out and put back, so that the members need not be copied for each message.
-        let members = self.members.remove(group).unwrap_or_default();
-        for &peer in &members {
-            let Some(address) = self.peers.get(&peer).map(|record| record.address) else {
-                continue;
-            };
-            if self.has_room(now, peer, address, content.octets()) {
+        // Look-ups first and all together, and only then what is long: of hundreds of peers few are in the cache, and the
+        // processor waits for many places in memory as long as for one.
+        let members = self.members.get(group).into_iter().flatten();
+        let addresses: Vec<_> = members
+            .filter_map(|peer| Some((*peer, self.peers.get(peer)?.address)))
+            .collect();
+        let limits = &self.config.limits;
+        let room: Vec<_> = addresses
+            .iter()
+            .map(|(_, address)| self.dials.get(*address))
+            .map(|dial| dial.is_some_and(|dial| dial.has_room(limits, octets)))
+            .collect();
+        for ((peer, address), room) in addresses.into_iter().zip(room) {
+            if room {
                 let (group, content) = (group.clone(), content.clone());
                 self.say(address, Command::Shout { group, content });
                 shouted.reached += 1;
             } else {
+                self.watch_full(now, peer, address);
                 self.counters.sends_refused += 1;
                 shouted.full += 1;
             }
-        }
-        if !members.is_empty() {
-            self.members.insert(group.clone(), members);
         }
         Ok(shouted)
     }
@@ -685,15 +691,22 @@ impl Node {
 
     fn has_room(&mut self, now: Instant, peer: PeerId, address: SocketAddr, octets: usize) -> bool {
         let limits = &self.config.limits;
-        let Some(dial) = self.dials.get_mut(address) else {
-            return false;
-        };
-        let room = dial.has_room(limits, octets);
-        if !room && !core::mem::replace(&mut dial.full, true) {
-            self.timers
-                .set(Due::Overrun(peer), now + limits.send_deadline);
+        let dial = self.dials.get(address);
+        let room = dial.is_some_and(|dial| dial.has_room(limits, octets));
+        if !room {
+            self.watch_full(now, peer, address);
         }
         room
+    }
+
+    /// Something was not put into the queue to a peer, which is full: it has a while to take something of it.
+    fn watch_full(&mut self, now: Instant, peer: PeerId, address: SocketAddr) {
+        if let Some(dial) = self.dials.get_mut(address)
+            && !core::mem::replace(&mut dial.full, true)
+        {
+            let deadline = now + self.config.limits.send_deadline;
+            self.timers.set(Due::Overrun(peer), deadline);
+        }
     }
 
     /// HELLO as it is to be said over a link whose own end is `local`.
