@@ -266,15 +266,17 @@ impl Dial {
         }
     }
 
-    /// Whether an answer may be one to a PING of an earlier conversation; it is counted as such then.
-    pub(super) fn was_asked_before(&mut self) -> bool {
-        let asked = self.stale > 0;
-        self.stale = self.stale.saturating_sub(1);
-        asked
-    }
-
-    /// A PING was answered: what was sent before it arrived.
-    pub(super) fn confirm(&mut self) {
+    /// A PING was answered: what was sent before it arrived. Unless a PING from before the last HELLO was not answered: then
+    /// it may be that one, for so long after it.
+    pub(super) fn handle_answer(&mut self, now: Instant, patience: Duration) {
+        // ZRE-62
+        let early = self
+            .greeted_at
+            .is_some_and(|greeted| now - greeted < patience);
+        if early && self.stale > 0 {
+            self.stale -= 1;
+            return;
+        }
         self.stale = 0;
         let Some((sent, times)) = self.pings.front_mut() else {
             return;
@@ -293,6 +295,11 @@ impl Dial {
     /// How many of the messages since HELLO are not known to have arrived.
     pub(super) const fn unconfirmed(&self) -> u64 {
         self.sent.saturating_sub(self.confirmed)
+    }
+
+    /// The other side answered our last HELLO with its own: what it answers from now on was asked after that.
+    pub(super) fn handle_greeted(&mut self) {
+        self.stale = 0;
     }
 
     fn forget_pings(&mut self) {

@@ -476,6 +476,9 @@ impl Node {
         record.heard = now;
         record.spoke = now;
         let address = record.address;
+        if let Some(dial) = self.dials.get_mut(address) {
+            dial.handle_greeted();
+        }
         let is_atonce = abilities::has(&record.card, abilities::GOODBYE);
         let before = record.groups.clone();
         let after: alloc::collections::BTreeSet<_> = hello.groups.into_iter().collect();

@@ -300,13 +300,10 @@ impl Node {
             return;
         };
         let address = record.address;
-        // ZRE-62. Until it greets us in turn, it may not have heard that we began anew, and answers what we asked before.
-        let early = record.answer_until.is_some_and(|until| now < until);
+        let patience = self.config.expired_timeout;
         let settled = self.dials.get_mut(address).is_some_and(|dial| {
             let asked = dial.asked.is_some();
-            if !(early && dial.was_asked_before()) {
-                dial.confirm();
-            }
+            dial.handle_answer(now, patience);
             asked && dial.asked.is_none()
         });
         if let Some(challenge) = record.challenge.take() {
