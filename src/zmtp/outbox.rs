@@ -17,6 +17,9 @@ const COPIED_UP_TO: usize = 1 << 10;
 /// moving the rest costs no more than it cost to put it there.
 const MOVED_FROM: usize = 1 << 10;
 
+/// What is allocated at least when something is copied: 256 octets, for some small messages.
+const LEAST: usize = 256;
+
 /// The octets that wait to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -58,7 +61,13 @@ impl Outbox {
         let bodies: usize = small.map(Bytes::len).sum();
         // Larger ones need room for their headers only.
         let headers = FrameHeader::LONGEST * frames.len();
-        self.copied.reserve(head + headers + bodies);
+        let octets = head + headers + bodies;
+        if self.copied.capacity() == 0 {
+            // Few messages come alone.
+            self.copied.reserve(octets.max(LEAST));
+        } else {
+            self.copied.reserve(octets);
+        }
     }
 
     /// Appends a frame.

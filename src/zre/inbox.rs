@@ -1,9 +1,15 @@
 //! Events that wait for the application.
 
-use alloc::collections::{BTreeMap, VecDeque};
+#[cfg(any(test, feature = "fuzz"))]
+use alloc::collections::BTreeMap;
+use alloc::collections::VecDeque;
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::{Event, Limits};
 use crate::PeerId;
+use crate::table::Secret;
 
 /// What an event costs beside its content: the queue's own memory, in octets.
 const EVENT_OCTETS: usize = 128;
@@ -19,10 +25,11 @@ const KEPT_EVENTS: usize = 1_024;
 /// A peer whose share is full is not read any more; nothing is dropped. Events about peers count as well, so that a
 /// peer which joins and leaves a group a million times waits for the application like one that talks. What happens to a
 /// peer without a word of it, its changes, has a limit of its own (ZRE-85).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inbox {
     events: VecDeque<Event>,
-    shares: BTreeMap<PeerId, Share>,
+    /// Of those of whom anything waits. In no order: nothing is ever done in the order that it has.
+    shares: HashMap<PeerId, Share, Secret>,
     total: usize,
 }
 
@@ -44,6 +51,14 @@ pub(crate) struct Taken {
 }
 
 impl Inbox {
+    pub(crate) const fn new(secret: Secret) -> Self {
+        Self {
+            events: VecDeque::new(),
+            shares: HashMap::with_hasher(secret),
+            total: 0,
+        }
+    }
+
     pub(crate) fn push(&mut self, event: Event) {
         if let Some(id) = peer_of(&event) {
             let cost = cost(&event);
@@ -62,6 +77,7 @@ impl Inbox {
             if self.events.capacity() > KEPT_EVENTS {
                 // A flood is over: the memory for it is not kept for the next.
                 self.events = VecDeque::new();
+                self.shares.shrink_to(64);
             }
             // The next event comes where this one was, which is in the cache, and not all around the ring.
             self.events.clear();
@@ -72,12 +88,13 @@ impl Inbox {
         if let Some(id) = peer {
             let cost = cost(&event);
             self.total = self.total.saturating_sub(cost);
-            if let Some(share) = self.shares.get_mut(&id) {
+            if let Entry::Occupied(mut entry) = self.shares.entry(id) {
+                let share = entry.get_mut();
                 share.octets = share.octets.saturating_sub(cost);
                 let change = usize::from(is_change(&event));
                 share.changes = share.changes.saturating_sub(change);
                 if share.octets == 0 {
-                    self.shares.remove(&id);
+                    entry.remove();
                 }
             }
         }
@@ -137,7 +154,12 @@ impl Inbox {
                 share.changes += usize::from(is_change(event));
             }
         }
-        assert_eq!(self.shares, shares, "shares");
+        let counted: BTreeMap<_, _> = self
+            .shares
+            .iter()
+            .map(|(id, share)| (*id, *share))
+            .collect();
+        assert_eq!(counted, shares, "shares");
         let total = shares.values().map(|share| share.octets).sum();
         assert_eq!(self.total, total, "total");
         for (id, share) in &shares {
@@ -224,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_memory_for_a_flood_is_not_kept() {
-        let mut inbox = Inbox::default();
+        let mut inbox = Inbox::new(crate::table::no_secret());
         let event = Event::InterfaceDown {
             interface: "lo".into(),
             detail: "gone".into(),
