@@ -1,0 +1,88 @@
+//! What a message costs a ZMTP connection, on its way out and on its way in.
+#![allow(missing_docs)] // what criterion makes
+
+use std::hint::black_box;
+
+use atonce::Instant;
+use atonce_benches::{content, pair, stream};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+const SIZES: [usize; 6] = [16, 64, 256, 4 << 10, 64 << 10, 1 << 20];
+
+/// Messages of each size: queued, lent to the network, taken by it.
+fn out(c: &mut Criterion) {
+    let mut group = c.benchmark_group("connection/send");
+    for size in SIZES {
+        let message = content(size);
+        let (mut dealer, _) = pair();
+        // Large ones are shared and not copied: in octets it would say nothing.
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(BenchmarkId::from_parameter(size), |b| {
+            b.iter(|| {
+                dealer
+                    .send(black_box(&message).clone())
+                    .expect("it is ready");
+                let octets = dealer.poll_transmit().map(<[u8]>::len).sum();
+                dealer.handle_transmitted(Instant::ZERO, octets);
+            });
+        });
+    }
+    group.finish();
+}
+
+/// A hundred small messages that are queued together and taken together.
+fn batch(c: &mut Criterion) {
+    let mut group = c.benchmark_group("connection/send 100 at once");
+    for size in [16, 64, 256] {
+        let message = content(size);
+        let (mut dealer, _) = pair();
+        group.throughput(Throughput::Elements(100));
+        group.bench_function(BenchmarkId::from_parameter(size), |b| {
+            b.iter(|| {
+                for _ in 0..100 {
+                    dealer
+                        .send(black_box(&message).clone())
+                        .expect("it is ready");
+                }
+                let octets = dealer.poll_transmit().map(<[u8]>::len).sum();
+                dealer.handle_transmitted(Instant::ZERO, octets);
+            });
+        });
+    }
+    group.finish();
+}
+
+/// A stream of messages that comes in pieces, however they were cut.
+fn input(c: &mut Criterion) {
+    let mut group = c.benchmark_group("connection/receive");
+    for size in SIZES {
+        let messages = ((1 << 20) / size).clamp(1, 1_000);
+        let stream = stream(messages, size);
+        for chunk in [1, 64, 1 << 10, 64 << 10, 1 << 20] {
+            // Octet by octet says the same for all sizes.
+            if chunk == 1 && size != 64 {
+                continue;
+            }
+            let (_, mut router) = pair();
+            group.throughput(Throughput::Bytes(stream.len() as u64));
+            group.bench_function(BenchmarkId::new(format!("{size} octets"), chunk), |b| {
+                b.iter_batched(
+                    || (),
+                    |()| {
+                        for chunk in black_box(&stream).chunks(chunk) {
+                            router.handle_input(Instant::ZERO, chunk);
+                            while let Some(event) = router.poll_event() {
+                                black_box(event);
+                            }
+                        }
+                    },
+                    BatchSize::SmallInput,
+                );
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, out, batch, input);
+criterion_main!(benches);
