@@ -1,0 +1,174 @@
+// Bare DEALER -> ROUTER of libzmq; see src/lib.rs for what a contestant is.
+//
+// LIBZMQ_HWM sets the high-water mark of both sides, where 1,000 is the library's own choice.
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <zmq.h>
+
+static double now(void) {
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
+}
+
+static double cpu(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static void check(int result, const char *what) {
+    if (result < 0) {
+        fprintf(stderr, "%s: %s\n", what, zmq_strerror(zmq_errno()));
+        exit(1);
+    }
+}
+
+static void *open_socket(void *context, int type) {
+    void *socket = zmq_socket(context, type);
+    const char *hwm = getenv("LIBZMQ_HWM");
+    if (hwm) {
+        int messages = atoi(hwm);
+        check(zmq_setsockopt(socket, ZMQ_SNDHWM, &messages, sizeof messages), "SNDHWM");
+        check(zmq_setsockopt(socket, ZMQ_RCVHWM, &messages, sizeof messages), "RCVHWM");
+    }
+    return socket;
+}
+
+// Receives a frame; says its length.
+static size_t take(void *socket, zmq_msg_t *frame) {
+    check(zmq_msg_recv(frame, socket, 0), "receive");
+    return zmq_msg_size(frame);
+}
+
+static void report(size_t messages, double begun, double before) {
+    printf("messages=%zu seconds=%.6f cpu=%.6f\n", messages, now() - begun, cpu() - before);
+}
+
+static void bind_and_say(void *socket) {
+    char address[128];
+    size_t length = sizeof address;
+    check(zmq_bind(socket, "tcp://127.0.0.1:*"), "bind");
+    check(zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, address, &length), "endpoint");
+    printf("%s\n", address);
+    fflush(stdout);
+}
+
+static void sink(void *context) {
+    void *socket = open_socket(context, ZMQ_ROUTER);
+    zmq_msg_t name, frame;
+    zmq_msg_init(&name);
+    zmq_msg_init(&frame);
+    bind_and_say(socket);
+    take(socket, &name);
+    size_t length = take(socket, &frame);
+    char text[32] = {0};
+    memcpy(text, zmq_msg_data(&frame), length < sizeof text - 1 ? length : sizeof text - 1);
+    size_t count = strtoul(text, NULL, 10);
+    double begun = now(), before = cpu();
+    for (size_t n = 0; n < count; n++) {
+        take(socket, &name);
+        take(socket, &frame);
+    }
+    report(count, begun, before);
+    check(zmq_msg_send(&name, socket, ZMQ_SNDMORE), "send");
+    check(zmq_send(socket, "done", 4, 0), "send");
+    zmq_close(socket);
+}
+
+static void source(void *context, const char *address, size_t count, size_t size) {
+    void *socket = open_socket(context, ZMQ_DEALER);
+    char *content = malloc(size);
+    char text[32];
+    memset(content, 7, size);
+    check(zmq_connect(socket, address), "connect");
+    check(zmq_send(socket, text, (size_t)snprintf(text, sizeof text, "%zu", count), 0), "send");
+    double begun = now(), before = cpu();
+    for (size_t n = 0; n < count; n++) {
+        check(zmq_send(socket, content, size, 0), "send");
+    }
+    check(zmq_recv(socket, text, sizeof text, 0), "receive");
+    report(count, begun, before);
+    zmq_close(socket);
+    free(content);
+}
+
+static void echo(void *context) {
+    void *socket = open_socket(context, ZMQ_ROUTER);
+    zmq_msg_t name, frame;
+    zmq_msg_init(&name);
+    zmq_msg_init(&frame);
+    bind_and_say(socket);
+    for (;;) {
+        take(socket, &name);
+        // An empty message ends it.
+        if (take(socket, &frame) == 0) {
+            break;
+        }
+        check(zmq_msg_send(&name, socket, ZMQ_SNDMORE), "send");
+        check(zmq_msg_send(&frame, socket, 0), "send");
+    }
+    zmq_close(socket);
+}
+
+static int compare(const void *one, const void *other) {
+    double a = *(const double *)one, b = *(const double *)other;
+    return (a > b) - (a < b);
+}
+
+static void ping(void *context, const char *address, size_t count, size_t size) {
+    void *socket = open_socket(context, ZMQ_DEALER);
+    char *content = malloc(size);
+    double *times = calloc(count, sizeof *times), before = cpu();
+    memset(content, 7, size);
+    check(zmq_connect(socket, address), "connect");
+    size_t warm = count / 10;
+    for (size_t n = 0; n < warm + count; n++) {
+        if (n == warm) {
+            before = cpu();
+        }
+        double begun = now();
+        check(zmq_send(socket, content, size, 0), "send");
+        check(zmq_recv(socket, content, size, 0), "receive");
+        if (n >= warm) {
+            times[n - warm] = (now() - begun) * 1e6;
+        }
+    }
+    double used = cpu() - before;
+    qsort(times, count, sizeof *times, compare);
+    printf("messages=%zu p50=%.2f p99=%.2f p999=%.2f cpu=%.6f\n", count, times[(count - 1) / 2],
+           times[(size_t)((double)(count - 1) * 0.99)], times[(size_t)((double)(count - 1) * 0.999)], used);
+    check(zmq_send(socket, "", 0, 0), "send");
+    zmq_close(socket);
+    free(content);
+    free(times);
+}
+
+int main(int count, char **words) {
+    assert(count > 1);
+    void *context = zmq_ctx_new();
+    const char *role = words[1];
+    if (!strcmp(role, "sink")) {
+        sink(context);
+    } else if (!strcmp(role, "echo")) {
+        echo(context);
+    } else {
+        assert(count == 5);
+        size_t messages = strtoul(words[3], NULL, 10), size = strtoul(words[4], NULL, 10);
+        if (!strcmp(role, "source")) {
+            source(context, words[2], messages, size);
+        } else {
+            assert(!strcmp(role, "ping"));
+            ping(context, words[2], messages, size);
+        }
+    }
+    zmq_ctx_term(context);
+    return 0;
+}
