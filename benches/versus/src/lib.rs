@@ -13,6 +13,8 @@
 //! which does not count, how many follow, so that the connection is made when the measurement begins. Each says what it
 //! measured on its last line, as `name=number` pairs.
 
+pub mod bare;
+
 use std::fmt;
 use std::time::{Duration, Instant};
 

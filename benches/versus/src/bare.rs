@@ -1,0 +1,121 @@
+//! The roles over bare DEALER and ROUTER sockets of an async crate.
+#![allow(async_fn_in_trait)] // nobody else implements them
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::{
+    Load, Role, Watch, announced, announcement, cpu, reached_at, report_round_trips, role,
+};
+
+/// The side that connects.
+pub trait Dealer: Sized {
+    /// Connects to `tcp://ADDRESS:PORT`.
+    async fn connect(address: &str) -> Self;
+    /// Sends a message of one frame; waits for room.
+    async fn send(&mut self, content: Bytes);
+    /// The next message.
+    async fn recv(&mut self) -> Bytes;
+}
+
+/// The side that is connected to.
+pub trait Router: Sized {
+    /// How it knows who said something.
+    type Name;
+    /// Binds to a free port of the loopback and says to which.
+    async fn bind() -> (Self, String);
+    /// The next message and who sent it.
+    async fn recv(&mut self) -> (Self::Name, Bytes);
+    /// Answers.
+    async fn send(&mut self, to: Self::Name, content: Bytes);
+}
+
+/// Plays the role of the command line. Round trips on a runtime of one thread, since that suits them best, all else on one of as
+/// many threads as there are processors.
+///
+/// # Panics
+///
+/// Something fails.
+pub fn play<D: Dealer, R: Router>() {
+    let role = role();
+    let mut builder = match role {
+        Role::Echo | Role::Ping(_) => tokio::runtime::Builder::new_current_thread(),
+        Role::Sink | Role::Source(_) => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        match role {
+            Role::Sink => sink::<R>().await,
+            Role::Source(load) => source::<D>(&load).await,
+            Role::Echo => echo::<R>().await,
+            Role::Ping(load) => ping::<D>(&load).await,
+        }
+    });
+    // Some crates have tasks that do not end.
+    runtime.shutdown_background();
+}
+
+async fn sink<R: Router>() {
+    let (mut router, address) = R::bind().await;
+    reached_at(address);
+    let (name, first) = router.recv().await;
+    let count = announced(&first);
+    let watch = Watch::start();
+    for _ in 0..count {
+        router.recv().await;
+    }
+    watch.report(count);
+    router.send(name, Bytes::from_static(b"done")).await;
+    linger().await;
+}
+
+/// What was said last may still be on its way.
+async fn linger() {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+async fn source<D: Dealer>(load: &Load) {
+    let mut dealer = D::connect(&load.address).await;
+    let content = Bytes::from(vec![7; load.size]);
+    dealer.send(announcement(load.count).into()).await;
+    let watch = Watch::start();
+    for _ in 0..load.count {
+        dealer.send(content.clone()).await;
+    }
+    dealer.recv().await;
+    watch.report(load.count);
+}
+
+async fn echo<R: Router>() {
+    let (mut router, address) = R::bind().await;
+    reached_at(address);
+    loop {
+        let (name, content) = router.recv().await;
+        // An empty message ends it.
+        if content.is_empty() {
+            return;
+        }
+        router.send(name, content).await;
+    }
+}
+
+async fn ping<D: Dealer>(load: &Load) {
+    let mut dealer = D::connect(&load.address).await;
+    let content = Bytes::from(vec![7; load.size]);
+    let mut times = Vec::with_capacity(load.count);
+    let mut before = cpu();
+    for n in 0..load.count + load.count / 10 {
+        if n == load.count / 10 {
+            before = cpu();
+            times.clear();
+        }
+        let begun = Instant::now();
+        dealer.send(content.clone()).await;
+        dealer.recv().await;
+        times.push(begun.elapsed());
+    }
+    report_round_trips(times, before);
+    dealer.send(Bytes::new()).await;
+    linger().await;
+}
