@@ -58,9 +58,9 @@ fn sink(node: &Node) {
 fn meet(node: &Node, address: &str) -> PeerId {
     node.connect(address).expect("an endpoint");
     loop {
-        match node.recv_timeout(PATIENCE).expect("it answers") {
-            Event::Enter { peer } => return peer.id,
-            _ => {}
+        let event = node.recv_timeout(PATIENCE).expect("it answers");
+        if let Event::Enter { peer } = event {
+            return peer.id;
         }
     }
 }
