@@ -9,45 +9,26 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 
 const SIZES: [usize; 6] = [16, 64, 256, 4 << 10, 64 << 10, 1 << 20];
 
-/// Messages of each size: queued, lent to the network, taken by it.
+/// Messages of each size: one alone, and a hundred that are queued together; lent to the network, taken by it.
 fn out(c: &mut Criterion) {
     let mut group = c.benchmark_group("connection/send");
     for size in SIZES {
-        let message = content(size);
-        let (mut dealer, _) = pair();
-        // Large ones are shared and not copied: in octets it would say nothing.
-        group.throughput(Throughput::Elements(1));
-        group.bench_function(BenchmarkId::from_parameter(size), |b| {
-            b.iter(|| {
-                dealer
-                    .send(black_box(&message).clone())
-                    .expect("it is ready");
-                let octets = dealer.poll_transmit().map(<[u8]>::len).sum();
-                dealer.handle_transmitted(Instant::ZERO, octets);
+        for at_once in [1, 100] {
+            let message = content(size);
+            let (mut dealer, _) = pair();
+            // Large ones are shared and not copied: in octets it would say nothing.
+            group.throughput(Throughput::Elements(at_once));
+            group.bench_function(BenchmarkId::new(format!("{size} octets"), at_once), |b| {
+                b.iter(|| {
+                    for _ in 0..at_once {
+                        let message = black_box(&message).clone();
+                        dealer.send(message).expect("it is ready");
+                    }
+                    let octets = dealer.poll_transmit().map(<[u8]>::len).sum();
+                    dealer.handle_transmitted(Instant::ZERO, octets);
+                });
             });
-        });
-    }
-    group.finish();
-}
-
-/// A hundred small messages that are queued together and taken together.
-fn batch(c: &mut Criterion) {
-    let mut group = c.benchmark_group("connection/send 100 at once");
-    for size in [16, 64, 256] {
-        let message = content(size);
-        let (mut dealer, _) = pair();
-        group.throughput(Throughput::Elements(100));
-        group.bench_function(BenchmarkId::from_parameter(size), |b| {
-            b.iter(|| {
-                for _ in 0..100 {
-                    dealer
-                        .send(black_box(&message).clone())
-                        .expect("it is ready");
-                }
-                let octets = dealer.poll_transmit().map(<[u8]>::len).sum();
-                dealer.handle_transmitted(Instant::ZERO, octets);
-            });
-        });
+        }
     }
     group.finish();
 }
@@ -84,5 +65,5 @@ fn input(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, out, batch, input);
+criterion_group!(benches, out, input);
 criterion_main!(benches);

@@ -7,6 +7,7 @@ use core::hash::{BuildHasherDefault, Hasher};
 use hashbrown::HashMap;
 
 use crate::net::LinkId;
+use crate::table::room_after;
 
 /// A table of links. Nearly everything that happens begins with a look into one, so it is a hash table; and so that
 /// the order in which that has its entries never reaches an output, they are given in the order of their names only.
@@ -60,9 +61,8 @@ impl<T> ByLink<T> {
 
     pub(crate) fn remove(&mut self, link: LinkId) -> Option<T> {
         let entry = self.0.remove(&link.0);
-        // A crowd that left does not keep its room.
-        if self.0.capacity() > 64 && self.0.len() < self.0.capacity() / 8 {
-            self.0.shrink_to(2 * self.0.len());
+        if let Some(room) = room_after(self.0.len(), self.0.capacity()) {
+            self.0.shrink_to(room);
         }
         entry
     }

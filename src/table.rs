@@ -37,6 +37,11 @@ pub(crate) fn no_secret() -> Secret {
     Secret::with_seeds(1, 2, 3, 4)
 }
 
+/// A crowd that left does not keep its room: to what a hash table is to be shrunk that holds so many and has room for so many.
+pub(crate) fn room_after(len: usize, capacity: usize) -> Option<usize> {
+    (capacity > 64 && len < capacity / 8).then_some(2 * len)
+}
+
 impl<K: Copy + Ord + Hash, V> Table<K, V> {
     pub(crate) const fn new(secret: Secret) -> Self {
         Self {
@@ -98,9 +103,8 @@ impl<K: Copy + Ord + Hash, V> Table<K, V> {
         let place = entries.find_entry(secret.hash_one(key), |entry| entry.key == *key);
         let (entry, _) = place.ok()?.remove();
         order.remove(key);
-        // A crowd that left does not keep its room.
-        if entries.capacity() > 64 && entries.len() < entries.capacity() / 8 {
-            entries.shrink_to(2 * entries.len(), |entry| secret.hash_one(entry.key));
+        if let Some(room) = room_after(entries.len(), entries.capacity()) {
+            entries.shrink_to(room, |entry| secret.hash_one(entry.key));
         }
         Some(entry.value)
     }

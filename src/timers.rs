@@ -6,7 +6,7 @@ use core::hash::Hash;
 use hashbrown::HashMap;
 
 use crate::Instant;
-use crate::table::Secret;
+use crate::table::{Secret, room_after};
 
 /// At most one deadline for each key; the earliest is found in O(log n).
 ///
@@ -59,9 +59,8 @@ impl<K: Copy + Ord + Hash> Timers<K> {
     pub(crate) fn cancel(&mut self, key: K) {
         if let Some(at) = self.by_key.remove(&key) {
             self.forget(at, key);
-            // A crowd that left does not keep its room.
-            if self.by_key.capacity() > 64 && self.by_key.len() < self.by_key.capacity() / 8 {
-                self.by_key.shrink_to(2 * self.by_key.len());
+            if let Some(room) = room_after(self.by_key.len(), self.by_key.capacity()) {
+                self.by_key.shrink_to(room);
             }
         }
     }
@@ -112,7 +111,7 @@ mod tests {
     use super::*;
 
     fn timers<K: Copy + Ord + Hash>() -> Timers<K> {
-        Timers::new(Secret::with_seeds(1, 2, 3, 4))
+        Timers::new(crate::table::no_secret())
     }
 
     #[test]

@@ -337,7 +337,7 @@ impl Line<'_> {
 fn below(module: &str) -> Option<&'static [&'static str]> {
     Some(match module {
         "id" | "net" | "queue" | "table" | "time" => &[],
-        "by_link" => &["net"],
+        "by_link" => &["net", "table"],
         "timers" => &["table", "time"],
         "wire" => &["bytes", "id"],
         "endpoint" => &["wire"],

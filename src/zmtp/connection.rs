@@ -85,7 +85,7 @@ enum Phase {
 /// What only the beginning needs.
 #[derive(Debug)]
 struct Opening {
-    step: Step,
+    progress: Progress,
     deadline: Instant,
     identity: Identity,
     heartbeat: Option<Heartbeat>,
@@ -95,7 +95,7 @@ struct Opening {
 }
 
 #[derive(Debug)]
-enum Step {
+enum Progress {
     /// The peer's greeting is not whole: so much of it is there.
     Greeting {
         octets: [u8; Greeting::OCTETS],
@@ -127,7 +127,7 @@ impl Connection {
         outbox.push_octets(&Greeting::new(mechanism.name()).encode());
         Self {
             phase: Phase::Opening(Box::new(Opening {
-                step: Step::Greeting {
+                progress: Progress::Greeting {
                     octets: [0; Greeting::OCTETS],
                     len: 0,
                 },
@@ -382,8 +382,8 @@ impl Connection {
     /// How many octets belong to the greeting, frame header or frame under way for sure: at least 1. An input of no more
     /// than these ends at most one message, so that limits can be changed between two.
     pub fn lacking(&self) -> usize {
-        let lacking = match self.opening().map(|opening| &opening.step) {
-            Some(Step::Greeting { len, .. }) => Greeting::OCTETS - len,
+        let lacking = match self.opening().map(|opening| &opening.progress) {
+            Some(Progress::Greeting { len, .. }) => Greeting::OCTETS - len,
             _ => self.inbox.lacking(),
         };
         lacking.max(1)
@@ -397,12 +397,12 @@ impl Connection {
     /// Whether nothing is queued, pending or partial. Once it is ready, such a connection owns no memory but itself, and with
     /// heartbeats of ours a few octets for them.
     pub fn is_idle(&self) -> bool {
-        let step = self.opening().map(|opening| &opening.step);
+        let progress = self.opening().map(|opening| &opening.progress);
         self.queued_octets() == 0
             && self.events.is_empty()
             && self.inbox.is_empty()
             && self.parts.is_empty()
-            && !matches!(step, Some(Step::Greeting { len: 1.., .. }))
+            && !matches!(progress, Some(Progress::Greeting { len: 1.., .. }))
     }
 
     /// Whether the handshake is over and the connection not closed.

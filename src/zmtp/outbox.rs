@@ -61,13 +61,13 @@ impl Outbox {
         let bodies: usize = small.map(Bytes::len).sum();
         // Larger ones need room for their headers only.
         let headers = FrameHeader::LONGEST * frames.len();
-        let octets = head + headers + bodies;
-        if self.copied.capacity() == 0 {
-            // Few messages come alone.
-            self.copied.reserve(octets.max(LEAST));
+        // Few messages come alone.
+        let least = if self.copied.capacity() == 0 {
+            LEAST
         } else {
-            self.copied.reserve(octets);
-        }
+            0
+        };
+        self.copied.reserve((head + headers + bodies).max(least));
     }
 
     /// Appends a frame.
@@ -89,7 +89,6 @@ impl Outbox {
     #[inline]
     pub(super) fn push_copied(&mut self, kind: FrameKind, body: &[u8]) {
         let header = FrameHeader::of(kind, body);
-        self.copied.reserve(header.encoded_len() + body.len());
         header.encode(&mut self.copied);
         self.copied.put_slice(body);
         self.note_copied(header.encoded_len() + body.len());

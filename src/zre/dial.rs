@@ -98,8 +98,8 @@ pub(super) struct Dial {
     pub(super) held: VecDeque<Command>,
     /// After how many messages each PING under way was sent, and how many PINGs that stands for.
     pings: Queue<(u64, u32)>,
-    /// PINGs of earlier conversations that were not answered when those ended.
-    stale: u32,
+    /// Answers to PINGs of earlier conversations that did not come before those ended, and still may.
+    owed: u32,
     /// How many of those that were sent are known to have arrived.
     confirmed: u64,
     /// Messages that may have been lost when the link was cut.
@@ -147,7 +147,7 @@ impl Dial {
             greetings: SmallVec::new(),
             sent: 0,
             confirmed: 0,
-            stale: 0,
+            owed: 0,
             pings: Queue::new(),
             lost: 0,
             queued_octets: 0,
@@ -268,16 +268,16 @@ impl Dial {
 
     /// A PING was answered: what was sent before it arrived. Unless a PING from before the last HELLO was not answered: then
     /// it may be that one, for so long after it.
-    pub(super) fn handle_answer(&mut self, now: Instant, patience: Duration) {
+    pub(super) fn answered(&mut self, now: Instant, patience: Duration) {
         // ZRE-62
         let early = self
             .greeted_at
             .is_some_and(|greeted| now - greeted < patience);
-        if early && self.stale > 0 {
-            self.stale -= 1;
+        if early && self.owed > 0 {
+            self.owed -= 1;
             return;
         }
-        self.stale = 0;
+        self.owed = 0;
         let Some((sent, times)) = self.pings.front_mut() else {
             return;
         };
@@ -298,13 +298,13 @@ impl Dial {
     }
 
     /// The other side answered our last HELLO with its own: what it answers from now on was asked after that.
-    pub(super) fn handle_greeted(&mut self) {
-        self.stale = 0;
+    pub(super) fn greeted_in_turn(&mut self) {
+        self.owed = 0;
     }
 
     fn forget_pings(&mut self) {
         while let Some((_, times)) = self.pings.pop_front() {
-            self.stale = self.stale.saturating_add(times);
+            self.owed = self.owed.saturating_add(times);
         }
     }
 

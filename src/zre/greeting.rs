@@ -477,7 +477,7 @@ impl Node {
         record.spoke = now;
         let address = record.address;
         if let Some(dial) = self.dials.get_mut(address) {
-            dial.handle_greeted();
+            dial.greeted_in_turn();
         }
         let is_atonce = abilities::has(&record.card, abilities::GOODBYE);
         let before = record.groups.clone();

@@ -57,6 +57,6 @@ mod target;
 
 pub use config::{Config, Limits};
 pub use event::{Event, ExitReason, Lost};
-pub use node::{Action, Node, PeerView, Timer};
-pub use peer::{Peer, Presence};
+pub use node::{Action, Node, Timer};
+pub use peer::{Peer, PeerView, Presence};
 pub use report::{Counters, SendError, Shouted, Usage};

@@ -5,7 +5,6 @@ mod invariants;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -21,7 +20,7 @@ use super::inbox::Inbox;
 use super::past::Past;
 use super::record::Record;
 use super::target::Target;
-use super::{Config, Counters, Event, Peer, Presence, SendError, Shouted, Usage, abilities};
+use super::{Config, Counters, Event, PeerView, SendError, Shouted, Usage, abilities};
 use crate::endpoint::{Endpoint, HostName};
 use crate::net::{Interface, InterfaceId, LinkId};
 use crate::table::{Secret, Table};
@@ -800,25 +799,4 @@ impl Node {
         let random = u64::from(self.rng.next_u32()) % (spread + 1);
         pause - pause / 4 + Duration::from_micros(random)
     }
-}
-
-/// A peer that is here, now.
-///
-/// ```
-/// use atonce::{Config, Instant, Stack};
-///
-/// let stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
-/// for view in stack.peers() {
-///     println!("{} ({}) is in {:?}", view.peer.name, view.presence.as_str(), view.groups);
-/// }
-/// assert_eq!(stack.peers_in(b"CHAT").count(), 0);
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct PeerView<'a> {
-    /// Who it is.
-    pub peer: &'a Arc<Peer>,
-    /// The groups it is in.
-    pub groups: &'a BTreeSet<Text>,
-    /// How lively it is.
-    pub presence: Presence,
 }

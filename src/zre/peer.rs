@@ -1,5 +1,8 @@
 //! A peer as the application sees it.
 
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+
 use crate::PeerId;
 use crate::wire::{Headers, Text};
 
@@ -54,4 +57,25 @@ impl Presence {
             Self::Silent => "silent",
         }
     }
+}
+
+/// A peer that is here, now.
+///
+/// ```
+/// use atonce::{Config, Instant, Stack};
+///
+/// let stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
+/// for view in stack.peers() {
+///     println!("{} ({}) is in {:?}", view.peer.name, view.presence.as_str(), view.groups);
+/// }
+/// assert_eq!(stack.peers_in(b"CHAT").count(), 0);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PeerView<'a> {
+    /// Who it is.
+    pub peer: &'a Arc<Peer>,
+    /// The groups it is in.
+    pub groups: &'a BTreeSet<Text>,
+    /// How lively it is.
+    pub presence: Presence,
 }

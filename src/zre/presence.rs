@@ -303,7 +303,7 @@ impl Node {
         let patience = self.config.expired_timeout;
         let settled = self.dials.get_mut(address).is_some_and(|dial| {
             let asked = dial.asked.is_some();
-            dial.handle_answer(now, patience);
+            dial.answered(now, patience);
             asked && dial.asked.is_none()
         });
         if let Some(challenge) = record.challenge.take() {

@@ -7,22 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <zmq.h>
 
-static double now(void) {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
-}
-
-static double cpu(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
+#include "contestant.h"
 
 static void check(int result, const char *what) {
     if (result < 0) {
@@ -46,10 +33,6 @@ static void *open_socket(void *context, int type) {
 static size_t take(void *socket, zmq_msg_t *frame) {
     check(zmq_msg_recv(frame, socket, 0), "receive");
     return zmq_msg_size(frame);
-}
-
-static void report(size_t messages, double begun, double before) {
-    printf("messages=%zu seconds=%.6f cpu=%.6f\n", messages, now() - begun, cpu() - before);
 }
 
 static void bind_and_say(void *socket) {
@@ -118,11 +101,6 @@ static void echo(void *context) {
     zmq_close(socket);
 }
 
-static int compare(const void *one, const void *other) {
-    double a = *(const double *)one, b = *(const double *)other;
-    return (a > b) - (a < b);
-}
-
 static void ping(void *context, const char *address, size_t count, size_t size) {
     void *socket = open_socket(context, ZMQ_DEALER);
     char *content = malloc(size);
@@ -142,9 +120,7 @@ static void ping(void *context, const char *address, size_t count, size_t size) 
         }
     }
     double used = cpu() - before;
-    qsort(times, count, sizeof *times, compare);
-    printf("messages=%zu p50=%.2f p99=%.2f p999=%.2f cpu=%.6f\n", count, times[(count - 1) / 2],
-           times[(size_t)((double)(count - 1) * 0.99)], times[(size_t)((double)(count - 1) * 0.999)], used);
+    report_round_trips(times, count, used);
     check(zmq_send(socket, "", 0, 0), "send");
     zmq_close(socket);
     free(content);

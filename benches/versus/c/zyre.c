@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "contestant.h"
 
 typedef void node;
 typedef void message;
@@ -71,19 +71,6 @@ static void load(void) {
     LOAD(zframe_size)
 }
 
-static double now(void) {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
-}
-
-static double cpu(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
 // A port of the loopback that nobody has.
 static int free_port(void) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -125,11 +112,6 @@ static void whisper(node *self, const char *to, const void *octets, size_t size)
     message *content = zmsg_new();
     zmsg_addmem(content, octets, size);
     assert(zyre_whisper(self, to, &content) == 0);
-}
-
-static void report(size_t messages, double begun, double before) {
-    printf("messages=%zu seconds=%.6f cpu=%.6f\n", messages, now() - begun, cpu() - before);
-    fflush(stdout);
 }
 
 static void bind_and_say(node *self) {
@@ -201,11 +183,6 @@ static void echo(node *self) {
     }
 }
 
-static int compare(const void *one, const void *other) {
-    double a = *(const double *)one, b = *(const double *)other;
-    return (a > b) - (a < b);
-}
-
 static void ping(node *self, const char *address, size_t count, size_t size) {
     char name[33];
     char *content = malloc(size);
@@ -226,9 +203,7 @@ static void ping(node *self, const char *address, size_t count, size_t size) {
         zmsg_destroy(&event);
     }
     double used = cpu() - before;
-    qsort(times, count, sizeof *times, compare);
-    printf("messages=%zu p50=%.2f p99=%.2f p999=%.2f cpu=%.6f\n", count, times[(count - 1) / 2],
-           times[(size_t)((double)(count - 1) * 0.99)], times[(size_t)((double)(count - 1) * 0.999)], used);
+    report_round_trips(times, count, used);
     whisper(self, name, "", 0);
     free(content);
     free(times);

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::{
-    Load, Role, Watch, announced, announcement, cpu, reached_at, report_round_trips, role,
-};
+use crate::{Load, Role, RoundTrips, Watch, announced, announcement, reached_at, role};
 
 /// The side that connects.
 pub trait Dealer: Sized {
@@ -103,19 +101,14 @@ async fn echo<R: Router>() {
 async fn ping<D: Dealer>(load: &Load) {
     let mut dealer = D::connect(&load.address).await;
     let content = Bytes::from(vec![7; load.size]);
-    let mut times = Vec::with_capacity(load.count);
-    let mut before = cpu();
-    for n in 0..load.count + load.count / 10 {
-        if n == load.count / 10 {
-            before = cpu();
-            times.clear();
-        }
+    let mut trips = RoundTrips::new(load.count);
+    while trips.lacks(load.count) {
         let begun = Instant::now();
         dealer.send(content.clone()).await;
         dealer.recv().await;
-        times.push(begun.elapsed());
+        trips.note(begun);
     }
-    report_round_trips(times, before);
+    trips.report();
     dealer.send(Bytes::new()).await;
     linger().await;
 }

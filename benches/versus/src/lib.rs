@@ -104,26 +104,58 @@ impl Watch {
     }
 }
 
-/// Says how long round trips took.
-///
-/// # Panics
-///
-/// There was none.
-pub fn report_round_trips(mut times: Vec<Duration>, cpu_before: Duration) {
-    times.sort_unstable();
-    let at = |permille: usize| {
-        let last = times.len() - 1;
-        let time = times[(last * permille).div_ceil(1_000)];
-        time.as_secs_f64() * 1e6
-    };
-    println!(
-        "messages={} p50={:.2} p99={:.2} p999={:.2} cpu={:.6}",
-        times.len(),
-        at(500),
-        at(990),
-        at(999),
-        (cpu() - cpu_before).as_secs_f64()
-    );
+/// How long round trips take, the first tenth of them left out.
+#[derive(Debug)]
+pub struct RoundTrips {
+    warm: usize,
+    times: Vec<Duration>,
+    cpu: Duration,
+}
+
+impl RoundTrips {
+    /// For so many that count.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        Self {
+            warm: count / 10,
+            times: Vec::with_capacity(count),
+            cpu: cpu(),
+        }
+    }
+
+    /// Whether another one is to be made.
+    #[must_use]
+    pub fn lacks(&self, count: usize) -> bool {
+        self.times.len() < count
+    }
+
+    /// One that began then is over.
+    pub fn note(&mut self, begun: Instant) {
+        if self.warm == 0 {
+            self.times.push(begun.elapsed());
+            return;
+        }
+        self.warm -= 1;
+        self.cpu = cpu();
+    }
+
+    /// Says how long they took.
+    pub fn report(mut self) {
+        let used = cpu() - self.cpu;
+        self.times.sort_unstable();
+        let at = |permille: usize| {
+            let last = self.times.len() - 1;
+            self.times[(last * permille).div_ceil(1_000)].as_secs_f64() * 1e6
+        };
+        println!(
+            "messages={} p50={:.2} p99={:.2} p999={:.2} cpu={:.6}",
+            self.times.len(),
+            at(500),
+            at(990),
+            at(999),
+            used.as_secs_f64()
+        );
+    }
 }
 
 /// What the process used of all processors since it began.

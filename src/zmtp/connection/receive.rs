@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use super::{Connection, Phase, Step};
+use super::{Connection, Phase, Progress};
 use crate::Instant;
 use crate::wire::zmtp::{
     Command, Decoded, FrameHeader, FrameKind, Greeting, GreetingError, Identity, InvalidIdentity,
@@ -12,14 +12,14 @@ use crate::wire::{Expected, Found, Frames, Malformed, primitive::wide};
 use crate::zmtp::error::{over, unexpected};
 use crate::zmtp::heartbeat::Heartbeats;
 use crate::zmtp::inbox::Frame;
-use crate::zmtp::mechanism;
+use crate::zmtp::mechanism::Step;
 use crate::zmtp::{Error, Event, Incompatible, Limits};
 
 impl Connection {
     pub(super) fn take(&mut self, now: Instant, mut input: &[u8]) -> Result<(), Error> {
         match &self.phase {
             Phase::Closed { .. } => return Ok(()),
-            Phase::Opening(opening) if matches!(opening.step, Step::Greeting { .. }) => {
+            Phase::Opening(opening) if matches!(opening.progress, Progress::Greeting { .. }) => {
                 self.take_greeting(&mut input)?;
             }
             Phase::Opening(_) | Phase::Traffic { .. } => {}
@@ -41,7 +41,7 @@ impl Connection {
         let Phase::Opening(opening) = &mut self.phase else {
             return Ok(());
         };
-        let Step::Greeting { octets, len } = &mut opening.step else {
+        let Progress::Greeting { octets, len } = &mut opening.progress else {
             return Ok(());
         };
         let room = octets.get_mut(*len..).unwrap_or_default();
@@ -66,7 +66,7 @@ impl Connection {
             return Err(Incompatible::Mechanism { ours, theirs }.into());
         }
         tracing::debug!(version = %greeting.version, mechanism = %ours, "greeting");
-        opening.step = Step::Handshake {
+        opening.progress = Progress::Handshake {
             version: greeting.version,
         };
         let about_us = about(self.socket_type, &opening.identity);
@@ -118,12 +118,12 @@ impl Connection {
             // ZMTP-36
             return Err(refusal(body));
         }
-        let mechanism::Step::Done(metadata) = self.mechanism.handle_command(body)?;
+        let Step::Done(metadata) = self.mechanism.handle_command(body)?;
         let (socket_type, identity) = self.check(&metadata)?;
         let Phase::Opening(opening) = &mut self.phase else {
             return Ok(());
         };
-        let Step::Handshake { version } = opening.step else {
+        let Progress::Handshake { version } = opening.progress else {
             return Ok(());
         };
         tracing::debug!(%socket_type, ?identity, "handshake done");

@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use atonce_std::{Event, Node, PeerId};
-use atonce_versus::{
-    Load, Role, Watch, announced, announcement, cpu, reached_at, report_round_trips, role,
-};
+use atonce_versus::{Load, Role, RoundTrips, Watch, announced, announcement, reached_at, role};
 use bytes::Bytes;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -95,17 +93,12 @@ fn echo(node: &Node) {
 fn ping(node: &Node, load: &Load) {
     let peer = meet(node, &load.address);
     let content = Bytes::from(vec![7; load.size]);
-    let mut times = Vec::with_capacity(load.count);
-    let mut before = cpu();
-    for n in 0..load.count + load.count / 10 {
-        if n == load.count / 10 {
-            before = cpu();
-            times.clear();
-        }
+    let mut trips = RoundTrips::new(load.count);
+    while trips.lacks(load.count) {
         let begun = Instant::now();
         node.whisper(peer, content.clone()).expect("there is room");
         whisper(node);
-        times.push(begun.elapsed());
+        trips.note(begun);
     }
-    report_round_trips(times, before);
+    trips.report();
 }

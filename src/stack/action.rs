@@ -1,0 +1,92 @@
+//! What a stack asks of its embedder.
+
+use core::net::SocketAddr;
+
+use bytes::Bytes;
+
+#[cfg(doc)]
+use super::Stack;
+use crate::endpoint::HostName;
+use crate::net::{InterfaceId, LinkId};
+use crate::zre;
+
+/// What the embedder has to do.
+///
+/// ```
+/// use atonce::{Action, Instant, Interface, Stack};
+///
+/// let mut stack = Stack::new(Instant::ZERO, [7; 32], Default::default());
+/// let lo = Interface { name: "lo".into(), address: [127, 0, 0, 1].into(), port: 49152 };
+/// stack.handle_interface_up(Instant::ZERO, lo);
+/// match stack.poll_action() {
+///     Some(Action::Broadcast { datagram, .. }) => assert_eq!(datagram.len(), 22),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Send this datagram to the beacon port of everybody on the interface. A failure is no matter: it is sent again.
+    Broadcast {
+        /// Where.
+        interface: InterfaceId,
+        /// What.
+        datagram: Bytes,
+    },
+    /// Open a TCP connection; answer with [`Stack::handle_connected`] or [`Stack::handle_disconnected`].
+    Dial {
+        /// The name of the new connection.
+        link: LinkId,
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// There are octets to send where there were none: take them with [`Stack::poll_transmit`] until it lends nothing.
+    Transmit {
+        /// Where.
+        link: LinkId,
+    },
+    /// Stop reading the connection, because the application is slow; TCP holds the other side back.
+    Pause {
+        /// Which.
+        link: LinkId,
+    },
+    /// Read it again.
+    Resume {
+        /// Which.
+        link: LinkId,
+    },
+    /// Close the connection now and forget it. No further call about it.
+    Close {
+        /// Which.
+        link: LinkId,
+    },
+    /// Look a host name up, off the thread that does the I/O, within 5 s; answer with [`Stack::handle_resolved`].
+    Resolve {
+        /// What to answer with.
+        query: u64,
+        /// The name.
+        host: HostName,
+        /// The port to put into the addresses.
+        port: u16,
+    },
+}
+
+/// What the next deadline is for.
+///
+/// ```
+/// use atonce::{Config, Instant, Stack, Timer, zre};
+///
+/// let stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
+/// let (at, timer) = stack.poll_timeout().unwrap();
+/// assert_eq!((at.as_millis(), timer), (1_000, Timer::Node(zre::Timer::Beacon)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Timer {
+    /// Something of the node.
+    Node(zre::Timer),
+    /// A connection: its handshake takes too long, or its heartbeat is due.
+    Connection(LinkId),
+    /// A connection that is to be closed did not take in time what was queued.
+    Linger,
+}
