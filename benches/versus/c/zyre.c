@@ -4,12 +4,13 @@
 // `ingescape`. That one wants to be loaded by Python; of what it wants nothing is ever used here, so that symbols that lead
 // nowhere do (`run` makes them).
 //
-// The nodes meet by gossip over the loopback, so that nothing is broadcast.
+// The nodes meet by gossip over the loopback, so that nothing is broadcast, but for those of a mesh.
 
 #define _GNU_SOURCE
 #include <assert.h>
 #include <dlfcn.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 typedef void node;
 typedef void message;
 typedef void frame;
+typedef void poller;
 
 static node *(*zyre_new)(const char *);
 static void (*zyre_destroy)(node **);
@@ -29,7 +31,12 @@ static int (*zyre_set_endpoint)(node *, const char *, ...);
 static void (*zyre_gossip_bind)(node *, const char *, ...);
 static void (*zyre_gossip_connect)(node *, const char *, ...);
 static int (*zyre_start)(node *);
+static void (*zyre_set_interface)(node *, const char *);
+static void (*zyre_set_port)(node *, int);
+static int (*zyre_join)(node *, const char *);
 static int (*zyre_whisper)(node *, const char *, message **);
+static int (*zyre_shout)(node *, const char *, message **);
+static void *(*zyre_socket)(node *);
 static message *(*zyre_recv)(node *);
 static message *(*zmsg_new)(void);
 static void (*zmsg_destroy)(message **);
@@ -39,6 +46,12 @@ static frame *(*zmsg_next)(message *);
 static frame *(*zmsg_last)(message *);
 static unsigned char *(*zframe_data)(frame *);
 static size_t (*zframe_size)(frame *);
+static poller *(*zpoller_new)(void *, ...);
+static int (*zpoller_add)(poller *, void *);
+static void *(*zpoller_wait)(poller *, int);
+
+static const char GROUP[] = "CROWD";
+static const char SHOUTER[] = "shouter";
 
 static void load(void) {
     const char *path = getenv("ZYRE_LIBRARY");
@@ -59,7 +72,12 @@ static void load(void) {
     LOAD(zyre_gossip_bind)
     LOAD(zyre_gossip_connect)
     LOAD(zyre_start)
+    LOAD(zyre_set_interface)
+    LOAD(zyre_set_port)
+    LOAD(zyre_join)
     LOAD(zyre_whisper)
+    LOAD(zyre_shout)
+    LOAD(zyre_socket)
     LOAD(zyre_recv)
     LOAD(zmsg_new)
     LOAD(zmsg_destroy)
@@ -69,6 +87,9 @@ static void load(void) {
     LOAD(zmsg_last)
     LOAD(zframe_data)
     LOAD(zframe_size)
+    LOAD(zpoller_new)
+    LOAD(zpoller_add)
+    LOAD(zpoller_wait)
 }
 
 // A port of the loopback that nobody has.
@@ -211,24 +232,216 @@ static void ping(node *self, const char *address, size_t count, size_t size) {
     usleep(200000);
 }
 
+// An ear, and what all ears of the process have in common.
+struct ear {
+    node *self;
+    size_t total;
+    size_t heard;
+};
+
+static pthread_once_t first_shout = PTHREAD_ONCE_INIT;
+static double shouting_begun, shouting_before;
+
+static void note_first_shout(void) {
+    shouting_begun = now();
+    shouting_before = cpu();
+}
+
+static void *listen_to_shouts(void *argument) {
+    struct ear *ear = argument;
+    char shouter[33] = {0};
+    size_t others = 0, count = 0, window = 0;
+    for (;;) {
+        message *event = zyre_recv(ear->self);
+        assert(event);
+        frame *kind = zmsg_first(event);
+        if (is(kind, "ENTER")) {
+            char name[33];
+            name_of(event, name);
+            if (is(zmsg_next(event), SHOUTER)) {
+                memcpy(shouter, name, sizeof shouter);
+            }
+            // The other ears, and the shouter.
+            if (++others == ear->total) {
+                assert(shouter[0]);
+                whisper(ear->self, shouter, "here", 4);
+            }
+        } else if (is(kind, "SHOUT")) {
+            if (!count) {
+                frame *content = zmsg_last(event);
+                char text[64] = {0};
+                assert(zframe_size(content) < sizeof text);
+                memcpy(text, zframe_data(content), zframe_size(content));
+                assert(sscanf(text, "%zu %zu", &count, &window) == 2);
+                pthread_once(&first_shout, note_first_shout);
+            } else {
+                ear->heard++;
+                if (ear->heard % window == 0 || ear->heard == count) {
+                    whisper(ear->self, shouter, "heard", 5);
+                }
+                if (ear->heard == count) {
+                    zmsg_destroy(&event);
+                    return NULL;
+                }
+            }
+        } else {
+            assert(!is(kind, "EXIT"));
+        }
+        zmsg_destroy(&event);
+    }
+}
+
+static node *new_node(const char *name) {
+    node *self = zyre_new(name);
+    zyre_set_endpoint(self, "tcp://127.0.0.1:%d", free_port());
+    return self;
+}
+
+// The first node of the first process is asked by all others who is there.
+static void ears(size_t nodes, size_t total, const char *address) {
+    char here[64];
+    struct ear *ears = calloc(nodes, sizeof *ears);
+    pthread_t *threads = calloc(nodes, sizeof *threads);
+    for (size_t n = 0; n < nodes; n++) {
+        node *self = new_node(NULL);
+        zyre_join(self, GROUP);
+        if (address) {
+            zyre_gossip_connect(self, "%s", address);
+            assert(zyre_start(self) == 0);
+        } else {
+            snprintf(here, sizeof here, "tcp://127.0.0.1:%d", free_port());
+            address = here;
+            zyre_gossip_bind(self, "%s", address);
+            assert(zyre_start(self) == 0);
+        }
+        ears[n] = (struct ear){.self = self, .total = total};
+    }
+    printf("%s\n", address);
+    fflush(stdout);
+    for (size_t n = 0; n < nodes; n++) {
+        assert(pthread_create(&threads[n], NULL, listen_to_shouts, &ears[n]) == 0);
+    }
+    size_t heard = 0;
+    for (size_t n = 0; n < nodes; n++) {
+        pthread_join(threads[n], NULL);
+        heard += ears[n].heard;
+    }
+    report(heard, shouting_begun, shouting_before);
+    // Who is gone is missed by nobody only when all are done.
+    message *event = next(ears[0].self, "EXIT");
+    zmsg_destroy(&event);
+}
+
+static void wait_for_whispers(node *self, size_t count) {
+    while (count--) {
+        message *event = next(self, "WHISPER");
+        zmsg_destroy(&event);
+    }
+}
+
+static void shout(node *self, const void *octets, size_t size) {
+    message *content = zmsg_new();
+    zmsg_addmem(content, octets, size);
+    assert(zyre_shout(self, GROUP, &content) == 0);
+}
+
+static void shouter(size_t total, size_t count, size_t size, const char *address) {
+    node *self = new_node(SHOUTER);
+    zyre_gossip_connect(self, "%s", address);
+    assert(zyre_start(self) == 0);
+    wait_for_whispers(self, total);
+    char *content = malloc(size), text[64];
+    memset(content, 7, size);
+    // As in src/lib.rs.
+    size_t window = 256 * 1024 / size, owed = 0;
+    window = window < 4 ? 4 : window > 256 ? 256 : window;
+    shout(self, text, (size_t)snprintf(text, sizeof text, "%zu %zu", count, window));
+    double begun = now(), before = cpu();
+    for (size_t said = 1; said <= count; said++) {
+        shout(self, content, size);
+        if (said % window == 0 || said == count) {
+            wait_for_whispers(self, owed);
+            owed = total;
+        }
+    }
+    wait_for_whispers(self, owed);
+    report(count, begun, before);
+    free(content);
+    zyre_stop(self);
+    zyre_destroy(&self);
+}
+
+// Nodes that meet by beacons; one thread looks after all.
+static void mesh(const char *interface, size_t nodes, size_t total) {
+    char line[64];
+    printf("ready\n");
+    fflush(stdout);
+    assert(fgets(line, sizeof line, stdin));
+    double begun = now();
+    node **all = calloc(nodes, sizeof *all);
+    size_t *met = calloc(nodes, sizeof *met);
+    poller *poller_ = zpoller_new(NULL);
+    for (size_t n = 0; n < nodes; n++) {
+        all[n] = zyre_new(NULL);
+        zyre_set_interface(all[n], interface);
+        assert(zyre_start(all[n]) == 0);
+        zpoller_add(poller_, zyre_socket(all[n]));
+    }
+    for (size_t done = 0; done < nodes;) {
+        void *socket_ = zpoller_wait(poller_, -1);
+        size_t n = 0;
+        while (n < nodes && zyre_socket(all[n]) != socket_) {
+            n++;
+        }
+        assert(n < nodes);
+        message *event = zyre_recv(all[n]);
+        if (is(zmsg_first(event), "ENTER")) {
+            done += ++met[n] == total - 1;
+        } else if (is(zmsg_first(event), "EXIT")) {
+            done -= met[n]-- == total - 1;
+        }
+        zmsg_destroy(&event);
+    }
+    printf("seconds=%.6f\n", now() - begun);
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+    }
+}
+
+static size_t number(const char *text) {
+    return strtoul(text, NULL, 10);
+}
+
 int main(int count, char **words) {
     assert(count > 1);
     load();
     const char *role = words[1];
-    node *self = zyre_new(role);
-    zyre_set_endpoint(self, "tcp://127.0.0.1:%d", free_port());
+    if (!strcmp(role, "ears")) {
+        assert(count == 4 || count == 5);
+        ears(number(words[2]), number(words[3]), count == 5 ? words[4] : NULL);
+        // Each node takes its time to stop, and none has anything left to say.
+        _exit(0);
+    } else if (!strcmp(role, "shouter")) {
+        assert(count >= 6);
+        shouter(number(words[2]), number(words[3]), number(words[4]), words[5]);
+        return 0;
+    } else if (!strcmp(role, "mesh")) {
+        assert(count == 5);
+        mesh(words[2], number(words[3]), number(words[4]));
+        _exit(0);
+    }
+    node *self = new_node(role);
     if (!strcmp(role, "sink")) {
         sink(self);
     } else if (!strcmp(role, "echo")) {
         echo(self);
     } else {
         assert(count == 5);
-        size_t messages = strtoul(words[3], NULL, 10), size = strtoul(words[4], NULL, 10);
         if (!strcmp(role, "source")) {
-            source(self, words[2], messages, size);
+            source(self, words[2], number(words[3]), number(words[4]));
         } else {
             assert(!strcmp(role, "ping"));
-            ping(self, words[2], messages, size);
+            ping(self, words[2], number(words[3]), number(words[4]));
         }
     }
     zyre_stop(self);

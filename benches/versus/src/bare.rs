@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::{Load, Role, RoundTrips, Watch, announced, announcement, reached_at, role};
+use crate::{Load, Role, RoundTrips, Watch, announced, announcement, reached_at};
 
 /// The side that connects.
 pub trait Dealer: Sized {
@@ -29,17 +29,16 @@ pub trait Router: Sized {
     async fn send(&mut self, to: Self::Name, content: Bytes);
 }
 
-/// Plays the role of the command line. Round trips on a runtime of one thread, since that suits them best, all else on one of as
+/// Plays a role. Round trips on a runtime of one thread, since that suits them best, all else on one of as
 /// many threads as there are processors.
 ///
 /// # Panics
 ///
 /// Something fails.
-pub fn play<D: Dealer, R: Router>() {
-    let role = role();
+pub fn play<D: Dealer, R: Router>(role: Role) {
     let mut builder = match role {
         Role::Echo | Role::Ping(_) => tokio::runtime::Builder::new_current_thread(),
-        Role::Sink | Role::Source(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder.enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -48,6 +47,9 @@ pub fn play<D: Dealer, R: Router>() {
             Role::Source(load) => source::<D>(&load).await,
             Role::Echo => echo::<R>().await,
             Role::Ping(load) => ping::<D>(&load).await,
+            Role::Ears(_) | Role::Shouter(_) | Role::Mesh(_) => {
+                panic!("bare sockets have no peers")
+            }
         }
     });
     // Some crates have tasks that do not end.

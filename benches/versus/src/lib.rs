@@ -3,23 +3,41 @@
 //! A contestant is a program that is started as one of
 //!
 //! ```text
-//! NAME sink                        takes messages and says when the last one came
-//! NAME source ADDRESS COUNT SIZE   sends that many, and waits until the sink says that it has them all
-//! NAME echo                        sends back whatever comes
-//! NAME ping ADDRESS COUNT SIZE     sends one message after the other, each when the last one is back
+//! NAME sink                              takes messages and says when the last one came
+//! NAME source ADDRESS COUNT SIZE         sends that many, and waits until the sink says that it has them all
+//! NAME echo                              sends back whatever comes
+//! NAME ping ADDRESS COUNT SIZE           sends one message after the other, each when the last one is back
+//! NAME ears NODES TOTAL ADDRESS…         so many nodes of a group that has TOTAL in all, in this and other processes; they
+//!                                        contact those at the addresses, and all of them meet
+//! NAME shouter TOTAL COUNT SIZE ADDRESS… shouts so often to that group
+//! NAME mesh INTERFACE NODES TOTAL        so many nodes that meet by beacons, TOTAL in all processes
 //! ```
 //!
-//! A sink and an echo say on a line of their own where they are to be reached. A source tells the sink in its first message,
-//! which does not count, how many follow, so that the connection is made when the measurement begins. Each says what it
-//! measured on its last line, as `name=number` pairs.
+//! What is contacted says on a line of its own where it is to be reached. Each says what it measured on its last line, as
+//! `name=number` pairs.
+//!
+//! A source tells the sink in its first message, which does not count, how many follow, so that the connection is made when
+//! the measurement begins. The shouter does alike (see [`Shouting`]), after each of the ears whispered to it that it met all
+//! the others. A shout cannot wait for room, so that ears answer now and then that they have heard what was said so far, and
+//! the shouter is never more than two such answers ahead of any.
+//!
+//! A mesh begins when it reads a line, so that all processes begin together; when all its nodes have met all, it says how long
+//! that took, and is quiet until its input ends.
 
 pub mod bare;
 
 use std::fmt;
+use std::io::{self, BufRead};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
+
+/// The group in which is shouted.
+pub const GROUP: &str = "CROWD";
+
+/// The name of the node that shouts.
+pub const SHOUTER: &str = "shouter";
 
 /// What the program is to be.
 #[derive(Clone, Debug)]
@@ -32,6 +50,12 @@ pub enum Role {
     Echo,
     /// See the crate.
     Ping(Load),
+    /// See the crate.
+    Ears(Ears),
+    /// See the crate.
+    Shouter(Shouter),
+    /// See the crate.
+    Mesh(Mesh),
 }
 
 /// What is sent, and where to.
@@ -45,6 +69,41 @@ pub struct Load {
     pub size: usize,
 }
 
+/// Who listens to a [`Shouter`].
+#[derive(Clone, Debug)]
+pub struct Ears {
+    /// How many nodes there are in this process.
+    pub nodes: usize,
+    /// How many there are in all.
+    pub total: usize,
+    /// Where those are that were started earlier.
+    pub addresses: Vec<String>,
+}
+
+/// What is shouted, and where those are who hear it.
+#[derive(Clone, Debug)]
+pub struct Shouter {
+    /// How many nodes hear it.
+    pub total: usize,
+    /// How many messages.
+    pub count: usize,
+    /// Octets of each.
+    pub size: usize,
+    /// Where they are.
+    pub addresses: Vec<String>,
+}
+
+/// Nodes that meet by beacons.
+#[derive(Clone, Debug)]
+pub struct Mesh {
+    /// Where they beacon.
+    pub interface: String,
+    /// How many there are in this process.
+    pub nodes: usize,
+    /// How many there are in all.
+    pub total: usize,
+}
+
 /// Reads the command line.
 ///
 /// # Panics
@@ -53,20 +112,35 @@ pub struct Load {
 #[must_use]
 pub fn role() -> Role {
     let mut words = std::env::args().skip(1);
-    let role = words.next().expect("a role: sink, source, echo or ping");
+    let role = words.next().expect("a role: see the crate");
+    let mut text = || words.next().expect("one word more");
+    let number = |word: String| word.parse().expect("a number");
     let mut load = || Load {
-        address: words.next().expect("an address"),
-        count: words
-            .next()
-            .and_then(|it| it.parse().ok())
-            .expect("a count"),
-        size: words.next().and_then(|it| it.parse().ok()).expect("a size"),
+        address: text(),
+        count: number(text()),
+        size: number(text()),
     };
     match role.as_str() {
         "sink" => Role::Sink,
         "source" => Role::Source(load()),
         "echo" => Role::Echo,
         "ping" => Role::Ping(load()),
+        "ears" => Role::Ears(Ears {
+            nodes: number(text()),
+            total: number(text()),
+            addresses: words.collect(),
+        }),
+        "shouter" => Role::Shouter(Shouter {
+            total: number(text()),
+            count: number(text()),
+            size: number(text()),
+            addresses: words.collect(),
+        }),
+        "mesh" => Role::Mesh(Mesh {
+            interface: text(),
+            nodes: number(text()),
+            total: number(text()),
+        }),
         other => panic!("no role: {other}"),
     }
 }
@@ -189,4 +263,69 @@ pub fn announced(message: &[u8]) -> usize {
     let text = std::str::from_utf8(message).ok();
     text.and_then(|text| text.parse().ok())
         .expect("a number comes first")
+}
+
+/// What the shouter says first: how many shouts follow, and after how many an ear answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Shouting {
+    /// How many shouts follow.
+    pub count: usize,
+    /// After how many of them an ear whispers that it heard them, and after the last.
+    pub window: usize,
+}
+
+impl Shouting {
+    /// Shouts of this size: as much of them on its way as any contestant holds for a peer.
+    #[must_use]
+    pub fn new(count: usize, size: usize) -> Self {
+        let window = (256 * 1024 / size).clamp(4, 256);
+        Self { count, window }
+    }
+
+    /// As it is shouted.
+    #[must_use]
+    pub fn announcement(&self) -> Vec<u8> {
+        format!("{} {}", self.count, self.window).into_bytes()
+    }
+
+    /// Reads it.
+    ///
+    /// # Panics
+    ///
+    /// It is none.
+    #[must_use]
+    pub fn announced(message: &[u8]) -> Self {
+        let text = std::str::from_utf8(message).ok();
+        let numbers = text.and_then(|text| text.split_once(' '));
+        let (count, window) = numbers.expect("two numbers come first");
+        let number = |text: &str| text.parse().expect("a number");
+        Self {
+            count: number(count),
+            window: number(window),
+        }
+    }
+
+    /// Whether an ear answers after so many.
+    #[must_use]
+    pub fn is_answered(&self, heard: usize) -> bool {
+        heard.is_multiple_of(self.window) || heard == self.count
+    }
+}
+
+/// Says that a mesh may begin, and waits until it is to.
+///
+/// # Panics
+///
+/// Nobody will ever say so.
+pub fn begin() {
+    println!("ready");
+    let line = io::stdin().lock().lines().next();
+    line.expect("somebody says when")
+        .expect("the input can be read");
+}
+
+/// Says how long it took, and waits until the input ends: until then others look at what the process costs.
+pub fn rest(took: Duration) {
+    println!("seconds={:.6}", took.as_secs_f64());
+    io::stdin().lock().lines().for_each(drop);
 }

@@ -1,28 +1,41 @@
-//! Our own WHISPER: `atonce-std`.
+//! Our own nodes on threads: `atonce-std`.
 
+use std::sync::OnceLock;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use atonce_std::{Event, Node, PeerId};
-use atonce_versus::{Load, Role, RoundTrips, Watch, announced, announcement, reached_at, role};
+use atonce_std::{Builder, Event, Frames, Node, PeerId};
+use atonce_versus::{
+    Ears, GROUP, Load, Mesh, Role, RoundTrips, SHOUTER, Shouter, Shouting, Watch, announced,
+    announcement, begin, reached_at, rest, role,
+};
 use bytes::Bytes;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() {
-    let node = Node::builder().interface("lo").port(0).start();
-    let node = node.expect("there is a loopback");
     match role() {
-        Role::Sink => sink(&node),
-        Role::Source(load) => source(&node, &load),
-        Role::Echo => echo(&node),
-        Role::Ping(load) => ping(&node, &load),
+        Role::Sink => sink(&node()),
+        Role::Source(load) => source(&node(), &load),
+        Role::Echo => echo(&node()),
+        Role::Ping(load) => ping(&node(), &load),
+        Role::Ears(them) => ears(&them),
+        Role::Shouter(it) => shouter(&it),
+        Role::Mesh(it) => mesh(&it),
     }
-    node.stop();
-    node.events().for_each(drop);
+}
+
+/// One that meets nobody by itself.
+fn quiet() -> Builder {
+    Node::builder().interface("lo").port(0)
+}
+
+fn node() -> Node {
+    quiet().start().expect("there is a loopback")
 }
 
 /// The next content that anybody whispers.
-fn whisper(node: &Node) -> (PeerId, atonce_std::Frames) {
+fn whisper(node: &Node) -> (PeerId, Frames) {
     loop {
         match node
             .recv_timeout(PATIENCE)
@@ -35,6 +48,14 @@ fn whisper(node: &Node) -> (PeerId, atonce_std::Frames) {
     }
 }
 
+/// Until somebody is gone.
+fn until_exit(node: &Node) {
+    while !matches!(
+        node.recv_timeout(PATIENCE).expect("it goes"),
+        Event::Exit { .. }
+    ) {}
+}
+
 fn sink(node: &Node) {
     reached_at(&node.endpoints()[0]);
     let (peer, first) = whisper(node);
@@ -45,12 +66,7 @@ fn sink(node: &Node) {
     }
     watch.report(count);
     node.whisper(peer, "done").expect("there is room");
-    // Until the other side is gone.
-    while let Some(event) = node.recv_timeout(PATIENCE) {
-        if matches!(event, Event::Exit { .. }) {
-            break;
-        }
-    }
+    until_exit(node);
 }
 
 fn meet(node: &Node, address: &str) -> PeerId {
@@ -101,4 +117,122 @@ fn ping(node: &Node, load: &Load) {
         trips.note(begun);
     }
     trips.report();
+}
+
+fn ears(them: &Ears) {
+    let mut addresses = them.addresses.clone();
+    let mut nodes = Vec::new();
+    for _ in 0..them.nodes {
+        let node = quiet().group(GROUP).start().expect("there is a loopback");
+        for address in &addresses {
+            node.connect(address).expect("an endpoint");
+        }
+        addresses.push(node.endpoints()[0].clone());
+        nodes.push(node);
+    }
+    reached_at(addresses[them.addresses.len()..].join(" "));
+    let watch = &OnceLock::new();
+    let heard = thread::scope(|scope| {
+        let ear = |node| scope.spawn(move || ear(node, them.total, watch));
+        let ears: Vec<_> = nodes.iter().map(ear).collect();
+        let heard = ears.into_iter().map(|ear| ear.join().expect("it hears"));
+        heard.sum()
+    });
+    watch.get().expect("somebody shouted").report(heard);
+    // Who is gone is missed by nobody only when all are done.
+    until_exit(&nodes[0]);
+}
+
+/// Says how many shouts it heard.
+fn ear(node: &Node, total: usize, watch: &OnceLock<Watch>) -> usize {
+    let mut shouter = None;
+    let mut others = 0;
+    let mut heard = 0;
+    let mut shouting: Option<Shouting> = None;
+    loop {
+        match node.recv_timeout(PATIENCE).expect("something happens") {
+            Event::Enter { peer } => {
+                if peer.name == SHOUTER {
+                    shouter = Some(peer.id);
+                }
+                others += 1;
+                // The other ears, and the shouter.
+                if others == total {
+                    let shouter = shouter.expect("it is among them");
+                    node.whisper(shouter, "here").expect("there is room");
+                }
+            }
+            Event::Shout { peer, content, .. } => {
+                let Some(shouting) = shouting else {
+                    shouting = Some(Shouting::announced(&content[0]));
+                    watch.get_or_init(Watch::start);
+                    continue;
+                };
+                heard += 1;
+                if shouting.is_answered(heard) {
+                    node.whisper(peer.id, "heard").expect("there is room");
+                }
+                if heard == shouting.count {
+                    return heard;
+                }
+            }
+            Event::Exit { peer, reason } => panic!("{} is gone: {reason}", peer.name),
+            _ => {}
+        }
+    }
+}
+
+fn shouter(it: &Shouter) {
+    let node = quiet().name(SHOUTER).start().expect("there is a loopback");
+    for address in &it.addresses {
+        node.connect(address).expect("an endpoint");
+    }
+    let answers = |count: usize| (0..count).for_each(|_| drop(whisper(&node)));
+    answers(it.total);
+    let content = Bytes::from(vec![7; it.size]);
+    let shouting = Shouting::new(it.count, it.size);
+    let shout = |content: Bytes| {
+        let shouted = node.shout(GROUP, content).expect("it lives");
+        assert_eq!(shouted.reached, it.total);
+    };
+    shout(shouting.announcement().into());
+    let watch = Watch::start();
+    let mut owed = 0;
+    for said in 1..=it.count {
+        shout(content.clone());
+        if shouting.is_answered(said) {
+            answers(owed);
+            owed = it.total;
+        }
+    }
+    answers(owed);
+    watch.report(it.count);
+}
+
+fn mesh(it: &Mesh) {
+    begin();
+    let begun = Instant::now();
+    let start = |_| Node::builder().interface(&it.interface).start();
+    let nodes = (0..it.nodes).map(start).collect::<Result<Vec<_>, _>>();
+    let nodes = nodes.expect("the interface is there");
+    // One thread looks after all: a short nap where a short time is measured.
+    let nap = Duration::from_micros(if it.total < 10 { 100 } else { 2_000 });
+    let mut met = vec![0; it.nodes];
+    while met.iter().any(|met| *met < it.total - 1) {
+        let mut idle = true;
+        for (node, met) in nodes.iter().zip(&mut met) {
+            while let Some(event) = node.try_recv() {
+                idle = false;
+                match event {
+                    Event::Enter { .. } => *met += 1,
+                    Event::Exit { .. } => *met -= 1,
+                    _ => {}
+                }
+            }
+        }
+        if idle {
+            thread::sleep(nap);
+        }
+    }
+    rest(begun.elapsed());
 }

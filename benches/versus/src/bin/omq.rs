@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use atonce_versus::bare::{Dealer, Router, play};
+use atonce_versus::role;
 use bytes::Bytes;
 use omq_tokio::{Endpoint, Message, Options, Socket, SocketType};
 
@@ -58,5 +59,5 @@ impl Router for Ours {
 }
 
 fn main() {
-    play::<Ours, Ours>();
+    play::<Ours, Ours>(role());
 }

@@ -1,6 +1,7 @@
 //! Bare DEALER→ROUTER of the crate `rzmq`, as it is without io_uring.
 
 use atonce_versus::bare::{Dealer, Router, play};
+use atonce_versus::role;
 use bytes::Bytes;
 use rzmq::socket::options::LAST_ENDPOINT;
 use rzmq::{Context, Msg, MsgFlags, Socket, SocketType};
@@ -64,5 +65,5 @@ impl Router for Ours {
 }
 
 fn main() {
-    play::<Ours, Ours>();
+    play::<Ours, Ours>(role());
 }

@@ -1,6 +1,7 @@
 //! Bare DEALER→ROUTER of the crate `zeromq` (zmq.rs).
 
 use atonce_versus::bare::{Dealer, Router, play};
+use atonce_versus::role;
 use bytes::Bytes;
 use zeromq::{DealerSocket, RouterSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
 
@@ -46,5 +47,5 @@ impl Router for Ours<RouterSocket> {
 }
 
 fn main() {
-    play::<Ours<DealerSocket>, Ours<RouterSocket>>();
+    play::<Ours<DealerSocket>, Ours<RouterSocket>>(role());
 }

@@ -1,0 +1,327 @@
+"""What is measured, and how: a case of a row is something that every contestant of it does in its turn."""
+
+import contextlib
+import math
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from contestants import INTEROP
+
+sys.path.insert(0, str(INTEROP))
+
+import netns  # noqa: E402
+
+PATIENCE = 120
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a case says of a contestant."""
+
+    name: str
+    # Whether more of it is better, less of it, or neither.
+    better: str = ""
+
+
+PER_SECOND = Figure("messages a second", "more")
+VOLUME = Figure("GB/s")
+PER_MILLION = Figure("CPU s a million, both sides", "less")
+PERCENTILES = [Figure(f"{name} µs", "less") for name in ("p50", "p99", "p99.9")]
+DELIVERIES = Figure("deliveries a second", "more")
+PER_DELIVERY = Figure("CPU µs a delivery, both sides", "less")
+MET = Figure("until all have met, ms", "less")
+LINK_CPU = Figure("CPU µs a link", "less")
+LINK_MEMORY = Figure("KiB a link", "less")
+LINK_DESCRIPTORS = Figure("descriptors a link", "less")
+THREADS = Figure("threads a node", "less")
+IDLE_CPU = Figure("idle: CPU ms a second", "less")
+IDLE_PACKETS = Figure("idle: packets a second", "less")
+IDLE_OCTETS = Figure("idle: octets a second", "less")
+
+
+def numbers(line):
+    return {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", line)}
+
+
+class Process:
+    """A contestant in a role. It is ended with the block that it is made for."""
+
+    def __init__(self, contestant, *words, host=None, core=None, descriptors=None, quiet=False):
+        self.name = f"{contestant.name} {' '.join(map(str, words[:4]))}"
+        command = [*contestant.command, *words]
+        if descriptors:
+            command = ["prlimit", f"--nofile={descriptors}:{descriptors}", *command]
+        if core is not None:
+            command = ["taskset", "-c", core, *command]
+        if host:
+            command = host.argv(command)
+        self.process = subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
+            text=True,
+            bufsize=1,
+            env=os.environ | dict(contestant.environment),
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def line(self, patience=PATIENCE):
+        """The next line it says; None when it says none in time. It never says two at once."""
+        ready, _, _ = select.select([self.process.stdout], [], [], max(0, patience))
+        if not ready:
+            return None
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"{self.name}: ended with {self.process.wait()}")
+        return line.strip()
+
+    def needed_line(self):
+        line = self.line()
+        if line is None:
+            sys.exit(f"{self.name}: silent for {PATIENCE} s")
+        return line
+
+    def result(self):
+        """What it says at last."""
+        result = numbers(self.needed_line())
+        try:
+            status = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            sys.exit(f"{self.name}: does not end")
+        if status:
+            sys.exit(f"{self.name}: ended with {status}")
+        return result
+
+    def say(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    # ---- what it costs, as the kernel counts it
+
+    def cpu(self):
+        """Seconds, of the threads that there are."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    def octets(self):
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+
+def play(contestant, there, here, count, size, core=None):
+    """Two processes: what the two sides say."""
+    # A namespace of its own for whoever beacons, and the loopback of this machine for all others.
+    with netns.Network() if contestant.beacons else contextlib.nullcontext() as network:
+        host = network and network.host()
+        with Process(contestant, there, host=host, core=core) as first:
+            address = first.needed_line()
+            with Process(contestant, here, address, count, size, host=host, core=core) as second:
+                result = second.result()
+            return first.result() if there == "sink" else None, result
+
+
+@dataclass(frozen=True)
+class OneWay:
+    size: int
+    count: int
+
+    row = "one-way"
+    figures = (PER_SECOND, VOLUME, PER_MILLION)
+
+    @property
+    def label(self):
+        return f"one way, {self.size:,} octets"
+
+    def measure(self, contestant, scale):
+        count = max(10, int(self.count * scale * contestant.share))
+        sink, source = play(contestant, "sink", "source", count, self.size)
+        if not sink["messages"] == source["messages"] == count:
+            sys.exit(f"{contestant.name}: {sink} {source}, and {count} were sent")
+        per_second = count / sink["seconds"]
+        return per_second, per_second * self.size / 1e9, (sink["cpu"] + source["cpu"]) / count * 1e6
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    size: int
+    count: int
+
+    row = "round-trip"
+    figures = tuple(PERCENTILES)
+
+    @property
+    def label(self):
+        return f"round trip, {self.size:,} octets, both ends on one core"
+
+    def measure(self, contestant, scale):
+        count = max(1_000, int(self.count * scale))
+        _, ping = play(contestant, "echo", "ping", count, self.size, core=0)
+        if ping["messages"] != count:
+            sys.exit(f"{contestant.name}: {ping}, and {count} were sent")
+        return ping["p50"], ping["p99"], ping["p999"]
+
+
+@dataclass(frozen=True)
+class Shout:
+    size: int
+    peers: int
+    count: int
+
+    row = "shout"
+    figures = (DELIVERIES, VOLUME, PER_DELIVERY)
+
+    # So that nobody needs more descriptors than a process has.
+    A_PROCESS = 25
+
+    @property
+    def label(self):
+        return f"shout, {self.size:,} octets to {self.peers} peers"
+
+    def measure(self, contestant, scale):
+        count = max(10, int(self.count * scale * max(contestant.share, 1 / 10)))
+        addresses, ears = [], []
+        try:
+            for first in range(0, self.peers, self.A_PROCESS):
+                nodes = min(self.A_PROCESS, self.peers - first)
+                ears.append(Process(contestant, "ears", nodes, self.peers, *addresses, descriptors=20_000))
+                # One address is all that Zyre's gossip needs, and it says the same one again.
+                said = ears[-1].needed_line().split()
+                addresses += [address for address in said if address not in addresses]
+            with Process(contestant, "shouter", self.peers, count, self.size, *addresses) as shouter:
+                said = shouter.result()
+            heard = [ear.result() for ear in ears]
+        finally:
+            for ear in ears:
+                ear.__exit__()
+        deliveries = count * self.peers
+        if said["messages"] != count or sum(it["messages"] for it in heard) != deliveries:
+            sys.exit(f"{contestant.name}: {said} {heard}, and {count} were shouted")
+        per_second = deliveries / said["seconds"]
+        used = said["cpu"] + sum(it["cpu"] for it in heard)
+        return per_second, per_second * self.size / 1e9, used / deliveries * 1e6
+
+
+@dataclass(frozen=True)
+class Mesh:
+    nodes: int
+    processes: int
+
+    row = "mesh"
+
+    DESCRIPTORS = 20_000
+    PATIENCE = 60
+    SETTLE, REST = 3, 10
+
+    @property
+    def figures(self):
+        if self.nodes == 2:
+            return (MET,)
+        return (
+            MET, LINK_CPU, LINK_MEMORY, LINK_DESCRIPTORS, THREADS, IDLE_CPU, IDLE_PACKETS, IDLE_OCTETS,
+        )  # fmt: skip
+
+    @property
+    def label(self):
+        processes = "one process" if self.processes == 1 else f"{self.processes} processes"
+        return f"mesh by beacons of {self.nodes} nodes in {processes}"
+
+    def measure(self, contestant, scale):
+        with netns.Network() as network:
+            host = network.host()
+            share = self.nodes // self.processes
+            words = ("mesh", host.device, share, self.nodes)
+            processes = [
+                Process(contestant, *words, host=host, descriptors=self.DESCRIPTORS) for _ in range(self.processes)
+            ]
+            try:
+                return self.watch(host, processes)
+            finally:
+                for process in processes:
+                    process.__exit__()
+
+    def watch(self, host, processes):
+        for process in processes:
+            process.needed_line()
+
+        def total(what):
+            return sum(what(process) for process in processes)
+
+        octets, cpu = total(Process.octets), total(Process.cpu)
+        end = time.monotonic() + self.PATIENCE
+        for process in processes:
+            process.say("begin")
+        said = [process.line(end - time.monotonic()) for process in processes]
+        links = self.nodes * (self.nodes - 1)
+        used = (total(Process.cpu) - cpu) / links * 1e6
+        if None in said:
+            # It never met: there is nothing to say of its links and of its rest.
+            return (math.inf, *[math.nan] * (len(self.figures) - 1))
+        met = max(numbers(line)["seconds"] for line in said) * 1e3
+        if self.nodes == 2:
+            return (met,)
+        time.sleep(self.SETTLE)
+        resting, packets, begun = total(Process.cpu), traffic(host), time.monotonic()
+        time.sleep(self.REST)
+        seconds = time.monotonic() - begun
+        packets = [(after - before) / seconds for before, after in zip(packets, traffic(host))]
+        return (
+            met,
+            used,
+            (total(Process.octets) - octets) / links / 1024,
+            total(Process.descriptors) / links,
+            total(Process.threads) / self.nodes,
+            (total(Process.cpu) - resting) / seconds * 1e3,
+            *packets,
+        )
+
+
+def traffic(host):
+    """Packets and octets that were sent in a namespace since it was made."""
+    with host.inside():
+        devices = Path("/proc/thread-self/net/dev").read_text().splitlines()[2:]
+    counts = [line.split(":")[1].split() for line in devices]
+    return sum(int(count[9]) for count in counts), sum(int(count[8]) for count in counts)
+
+
+# For about a second and a half each on an ordinary machine.
+CASES = [
+    *[
+        OneWay(size, count)
+        for size, count in (
+            (16, 3_000_000), (64, 3_000_000), (256, 2_000_000), (4096, 500_000), (65536, 50_000), (1048576, 3_000),
+        )
+    ],
+    RoundTrip(1024, 50_000),
+    *[
+        Shout(size, peers, count)
+        for size, peers, count in (
+            (64, 2, 500_000), (64, 10, 100_000), (64, 50, 20_000), (64, 200, 5_000),
+            (65536, 2, 10_000), (65536, 10, 2_000), (65536, 50, 400), (65536, 200, 100),
+        )
+    ],
+    *[Mesh(nodes, processes) for nodes, processes in ((2, 1), (50, 1), (100, 2), (200, 8))],
+]  # fmt: skip
+
+ROWS = list(dict.fromkeys(case.row for case in CASES))

@@ -1,0 +1,220 @@
+//! Our own nodes as tasks: `atonce-tokio`.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use atonce_tokio::{Builder, Event, Frames, Node, PeerId};
+use atonce_versus::bare::{Dealer, Router, play};
+use atonce_versus::{
+    Ears, GROUP, Mesh, Role, SHOUTER, Shouter, Shouting, Watch, begin, reached_at, rest, role,
+};
+use bytes::Bytes;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn main() {
+    match role() {
+        Role::Ears(them) => runtime().block_on(ears(&them)),
+        Role::Shouter(it) => runtime().block_on(shouter(&it)),
+        Role::Mesh(it) => mesh(&it),
+        role => play::<Caller, Called>(role),
+    }
+}
+
+fn runtime() -> Runtime {
+    Runtime::new().expect("a runtime")
+}
+
+/// One that meets nobody by itself.
+fn quiet() -> Builder<Node> {
+    Node::builder().interface("lo").port(0)
+}
+
+async fn next(node: &Node) -> Event {
+    let event = timeout(PATIENCE, node.recv()).await;
+    event.expect("something happens").expect("it lives")
+}
+
+/// The next content that anybody whispers. Who waits for it waits without a limit: a timer for each message is no part of it.
+async fn whisper(node: &Node) -> (PeerId, Frames) {
+    loop {
+        match node.recv().await.expect("it lives") {
+            Event::Whisper { peer, content } => return (peer.id, content),
+            Event::Exit { peer, reason } => panic!("{} is gone: {reason}", peer.name),
+            _ => {}
+        }
+    }
+}
+
+/// A node, and whom it talks with.
+struct Caller(Node, PeerId);
+
+/// A node with whom others talk.
+struct Called(Node);
+
+impl Dealer for Caller {
+    async fn connect(address: &str) -> Self {
+        let node = quiet().start().expect("there is a loopback");
+        node.connect(address).expect("an endpoint");
+        loop {
+            if let Event::Enter { peer } = next(&node).await {
+                return Self(node, peer.id);
+            }
+        }
+    }
+
+    async fn send(&mut self, content: Bytes) {
+        let sent = self.0.whisper_wait(self.1, content).await;
+        sent.expect("it lives");
+    }
+
+    async fn recv(&mut self) -> Bytes {
+        whisper(&self.0).await.1[0].clone()
+    }
+}
+
+impl Router for Called {
+    type Name = PeerId;
+
+    async fn bind() -> (Self, String) {
+        let node = quiet().start().expect("there is a loopback");
+        let address = node.endpoints()[0].clone();
+        (Self(node), address)
+    }
+
+    async fn recv(&mut self) -> (PeerId, Bytes) {
+        let (peer, content) = whisper(&self.0).await;
+        (peer, content[0].clone())
+    }
+
+    async fn send(&mut self, to: PeerId, content: Bytes) {
+        let sent = self.0.whisper_wait(to, content).await;
+        sent.expect("it lives");
+    }
+}
+
+async fn ears(them: &Ears) {
+    let mut addresses = them.addresses.clone();
+    let watch = Arc::new(OnceLock::new());
+    let mut nodes = Vec::new();
+    let mut ears = JoinSet::new();
+    for _ in 0..them.nodes {
+        let node = quiet().group(GROUP).start().expect("there is a loopback");
+        for address in &addresses {
+            node.connect(address).expect("an endpoint");
+        }
+        addresses.push(node.endpoints()[0].clone());
+        ears.spawn(ear(node.clone(), them.total, Arc::clone(&watch)));
+        nodes.push(node);
+    }
+    reached_at(addresses[them.addresses.len()..].join(" "));
+    let heard = ears.join_all().await;
+    let watch = watch.get().expect("somebody shouted");
+    watch.report(heard.into_iter().sum());
+    // Who is gone is missed by nobody only when all are done.
+    while !matches!(next(&nodes[0]).await, Event::Exit { .. }) {}
+}
+
+/// Says how many shouts it heard.
+async fn ear(node: Node, total: usize, watch: Arc<OnceLock<Watch>>) -> usize {
+    let mut shouter = None;
+    let mut others = 0;
+    let mut heard = 0;
+    let mut shouting: Option<Shouting> = None;
+    loop {
+        match node.recv().await.expect("it lives") {
+            Event::Enter { peer } => {
+                if peer.name == SHOUTER {
+                    shouter = Some(peer.id);
+                }
+                others += 1;
+                // The other ears, and the shouter.
+                if others == total {
+                    let shouter = shouter.expect("it is among them");
+                    node.whisper(shouter, "here").expect("there is room");
+                }
+            }
+            Event::Shout { peer, content, .. } => {
+                let Some(shouting) = shouting else {
+                    shouting = Some(Shouting::announced(&content[0]));
+                    watch.get_or_init(Watch::start);
+                    continue;
+                };
+                heard += 1;
+                if shouting.is_answered(heard) {
+                    node.whisper(peer.id, "heard").expect("there is room");
+                }
+                if heard == shouting.count {
+                    return heard;
+                }
+            }
+            Event::Exit { peer, reason } => panic!("{} is gone: {reason}", peer.name),
+            _ => {}
+        }
+    }
+}
+
+async fn shouter(it: &Shouter) {
+    let node = quiet().name(SHOUTER).start().expect("there is a loopback");
+    for address in &it.addresses {
+        node.connect(address).expect("an endpoint");
+    }
+    let node = &node;
+    let answers = |count: usize| async move {
+        for _ in 0..count {
+            whisper(node).await;
+        }
+    };
+    answers(it.total).await;
+    let content = Bytes::from(vec![7; it.size]);
+    let shouting = Shouting::new(it.count, it.size);
+    let shout = |content: Bytes| {
+        let shouted = node.shout(GROUP, content).expect("it lives");
+        assert_eq!(shouted.reached, it.total);
+    };
+    shout(shouting.announcement().into());
+    let watch = Watch::start();
+    let mut owed = 0;
+    for said in 1..=it.count {
+        shout(content.clone());
+        if shouting.is_answered(said) {
+            answers(owed).await;
+            owed = it.total;
+        }
+    }
+    answers(owed).await;
+    watch.report(it.count);
+    node.stop().await;
+}
+
+fn mesh(it: &Mesh) {
+    let runtime = runtime();
+    begin();
+    let begun = Instant::now();
+    let nodes = runtime.block_on(async {
+        let mut meetings = JoinSet::new();
+        for _ in 0..it.nodes {
+            let node = Node::builder().interface(&it.interface).start();
+            meetings.spawn(meet(node.expect("the interface is there"), it.total - 1));
+        }
+        meetings.join_all().await
+    });
+    rest(begun.elapsed());
+    drop(nodes);
+}
+
+/// Until it knows so many at once.
+async fn meet(node: Node, peers: usize) -> Node {
+    let mut met = 0;
+    while met < peers {
+        match node.recv().await.expect("it lives") {
+            Event::Enter { .. } => met += 1,
+            Event::Exit { .. } => met -= 1,
+            _ => {}
+        }
+    }
+    node
+}
