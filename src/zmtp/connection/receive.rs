@@ -11,30 +11,46 @@ use crate::wire::zmtp::{
 use crate::wire::{Expected, Found, Frames, Malformed, primitive::wide};
 use crate::zmtp::error::{over, unexpected};
 use crate::zmtp::heartbeat::Heartbeats;
-use crate::zmtp::inbox::Frame;
+use crate::zmtp::inbox::{Body, Frame};
+use crate::zmtp::input::Input;
 use crate::zmtp::mechanism::Step;
 use crate::zmtp::{Error, Event, Incompatible, Limits};
 
 impl Connection {
-    pub(super) fn take(&mut self, now: Instant, mut input: &[u8]) -> Result<(), Error> {
+    /// Takes octets off the input up to the end of a message, or all of them when there is no end.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        input: &mut Input<'_>,
+    ) -> Result<Option<Frames>, Error> {
         match &self.phase {
-            Phase::Closed { .. } => return Ok(()),
+            Phase::Closed { .. } => return Ok(None),
             Phase::Opening(opening) if matches!(opening.progress, Progress::Greeting { .. }) => {
-                self.take_greeting(&mut input)?;
+                self.take_greeting(&mut input.rest)?;
             }
             Phase::Opening(_) | Phase::Traffic { .. } => {}
         }
         while !input.is_empty() {
             let in_traffic = matches!(self.phase, Phase::Traffic { .. });
             let (limits, parts, octets) = (&self.limits, self.parts.len(), self.parts_octets);
-            let frame = self.inbox.next(&mut input, |header| {
+            let frame = self.inbox.next(&mut input.rest, |header| {
                 admit(header, limits, in_traffic, parts, octets)
             })?;
-            if let Some(frame) = frame {
-                self.handle_frame(now, frame, input.is_empty())?;
+            if let Some(mut frame) = frame {
+                if frame.kind != FrameKind::Command
+                    && !self.mechanism.seals()
+                    && let Body::Borrowed(body) = frame.body
+                {
+                    frame.body = Body::Owned(input.own(body));
+                }
+                let message = self.handle_frame(now, frame, input.is_empty())?;
+                if message.is_some() {
+                    return Ok(message);
+                }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn take_greeting(&mut self, input: &mut &[u8]) -> Result<(), Error> {
@@ -77,15 +93,17 @@ impl Connection {
         Ok(())
     }
 
-    /// `newest`: no octet came after this frame.
+    /// The message that the frame is the last of, if it is. `newest`: no octet came after this frame.
+    #[inline]
     pub(super) fn handle_frame(
         &mut self,
         now: Instant,
         frame: Frame<'_>,
         newest: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Frames>, Error> {
         let Phase::Traffic { .. } = self.phase else {
-            return self.handle_handshake(now, frame.body.as_slice());
+            self.handle_handshake(now, frame.body.as_slice())?;
+            return Ok(None);
         };
         let Frame { kind, body } = self.mechanism.open(frame)?;
         match kind {
@@ -106,10 +124,10 @@ impl Connection {
                     mem::take(&mut self.parts)
                 };
                 // ZMTP-40
-                self.events.push(Event::Message(message));
+                return Ok(Some(message));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A command of the handshake: only commands are admitted there.
