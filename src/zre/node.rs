@@ -315,11 +315,22 @@ impl Node {
     ) -> Result<(), SendError> {
         let content = self.check(content, HEAD)?;
         let address = self.peers.get(&peer).ok_or(SendError::UnknownPeer)?.address;
-        if !self.has_room(now, peer, address, content.octets()) {
+        let (limits, octets) = (&self.config.limits, content.octets());
+        let dial = self.dials.get_mut(address);
+        let Some(dial) = dial.filter(|dial| dial.has_room(limits, octets)) else {
+            self.watch_full(now, peer, address);
             self.counters.sends_refused += 1;
             return Err(SendError::Full);
+        };
+        let command = Command::Whisper { content };
+        match dial.clear() {
+            Some(link) => {
+                let message = dial.number(command);
+                self.counters.messages_sent += 1;
+                self.actions.push_back(Action::Send { link, message });
+            }
+            None => self.say(address, command),
         }
-        self.say(address, Command::Whisper { content });
         Ok(())
     }
 
@@ -504,6 +515,7 @@ impl Node {
 
     /// When [`handle_timeout`](Node::handle_timeout) is to be called at the latest, and what for.
     #[must_use]
+    #[inline]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         self.timers.next().map(|(at, due)| (at, due.timer()))
     }
@@ -630,11 +642,7 @@ impl Node {
             dial.status = dial.status.wrapping_add(1);
             *status = dial.status;
         }
-        dial.count_sent(&command);
-        let sequence = dial.sender.take();
-        let message = Message { sequence, command };
-        dial.queued_octets += message.octets();
-        dial.queued_messages += 1;
+        let message = dial.number(command);
         self.counters.messages_sent += 1;
         self.actions.push_back(Action::Send { link, message });
     }
