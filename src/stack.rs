@@ -176,7 +176,13 @@ impl Stack {
         peer: PeerId,
         content: impl Into<Frames>,
     ) -> Result<(), SendError> {
-        let sent = self.node.whisper(now, peer, content.into());
+        let said = self.node.whisper_at_once(now, peer, content.into());
+        // Nothing waits before it: every call does all that the node wants.
+        let sent = said.map(|said| {
+            if let Some((link, message)) = said {
+                self.send(link, &message);
+            }
+        });
         self.settle(now);
         sent
     }
@@ -538,21 +544,22 @@ impl Stack {
     /// Hands a peer's messages to the node one by one, as they are decoded. When it takes none, they wait in the connection.
     fn hear(&mut self, now: Instant, link: LinkId, mut input: Input<'_>) {
         loop {
-            let willing = self.node.is_willing(link);
+            let speaker = self.node.speaker(link);
             let Some(entry) = self.links.get_mut(link) else {
                 return;
             };
             if entry.closing {
                 return;
             }
-            if !willing || entry.has_pending() {
+            let Some(peer) = speaker.filter(|_| !entry.has_pending()) else {
                 entry.connection.handle_rest(now, input);
                 break;
-            }
+            };
             let Some(message) = entry.connection.next_message(now, &mut input) else {
                 break;
             };
-            self.node.handle_message(now, link, message);
+            self.node
+                .handle_said(now, link, peer, message.head, message.rest);
             self.apply(now);
         }
         self.pump(now, link);

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use super::event::Events;
 use super::heartbeat::{Due, Heartbeats};
 use super::inbox::Inbox;
-use super::input::Input;
+use super::input::{Input, Message};
 use super::mechanism::Mechanism;
 use super::outbox::Outbox;
 use super::{Config, Error, Event, Heartbeat, Incompatible, Limits, SendError, Timer};
@@ -18,7 +18,7 @@ use crate::Instant;
 use crate::wire::zmtp::{
     Command, FrameHeader, FrameKind, Greeting, Identity, PingContext, SocketType, Version,
 };
-use crate::wire::{Frames, Text};
+use crate::wire::{Body, Frames, Text};
 
 /// One connection, from the first octet to the last: greeting, handshake, traffic. See the [module](super).
 ///
@@ -155,8 +155,9 @@ impl Connection {
 
     /// Octets came from the peer; all of them are taken. They may have been cut anywhere.
     ///
-    /// A frame of a message that lies within `octets` is copied, once: small ones that came together into memory that they
-    /// share, at most 2 KiB of it. A closed connection takes nothing.
+    /// A frame of a message that lies within `octets` is copied, once: the first one of a message, and large ones, into memory
+    /// of their own; small ones that came together into memory that they share, 2 KiB of it. A closed connection takes
+    /// nothing.
     pub fn handle_input(&mut self, now: Instant, octets: &[u8]) {
         self.handle_rest(now, Input::new(octets));
     }
@@ -164,7 +165,7 @@ impl Connection {
     /// The same for what is left of an input.
     pub(crate) fn handle_rest(&mut self, now: Instant, mut input: Input<'_>) {
         while let Some(message) = self.next_message(now, &mut input) {
-            self.events.push(Event::Message(message));
+            self.events.push(Event::Message(message.into_frames()));
         }
     }
 
@@ -172,7 +173,11 @@ impl Connection {
     /// [`handle_input`](Self::handle_input), without the way through the events. For a connection that is ready and has no
     /// events that wait: the message would be told before them.
     #[inline]
-    pub(crate) fn next_message(&mut self, now: Instant, input: &mut Input<'_>) -> Option<Frames> {
+    pub(crate) fn next_message<'a>(
+        &mut self,
+        now: Instant,
+        input: &mut Input<'a>,
+    ) -> Option<Message<'a>> {
         if input.is_empty() {
             return None;
         }
@@ -206,9 +211,10 @@ impl Connection {
             heartbeats.handle_heard(now);
         }
         if let Some(frame) = filled.frame {
-            match self.handle_frame(now, frame, filled.surplus.is_empty()) {
-                Ok(Some(message)) => self.events.push(Event::Message(message)),
-                Ok(None) => {}
+            let (newest, mut head) = (filled.surplus.is_empty(), None);
+            match self.handle_frame(now, frame, newest, &mut head, Body::into_bytes) {
+                Ok(Some(message)) => self.events.push(Event::Message(message.into_frames())),
+                Ok(None) => self.keep(head),
                 Err(error) => self.fail(error),
             }
         }

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::wire::{Body, Frames};
+
 /// What is copied at once for the small frames in it: 2 KiB. An allocation costs more than all else that is done with a small
 /// frame; shared by some twenty it costs little, and who keeps one of them keeps no more than this in memory.
 const RUN: usize = 2 << 10;
@@ -46,7 +48,11 @@ impl<'a> Input<'a> {
 
     /// Memory for a body that was just taken off: it ends where the rest begins.
     #[inline]
-    pub(super) fn own(&mut self, body: &[u8]) -> Bytes {
+    pub(super) fn own(&mut self, body: Body<'_>) -> Bytes {
+        let body = match body {
+            Body::Borrowed(body) => body,
+            Body::Owned(body) => return body,
+        };
         let large = body.len() >= ALONE_FROM;
         let after_large = core::mem::replace(&mut self.after_large, large);
         if large {
@@ -64,6 +70,28 @@ impl<'a> Input<'a> {
         self.run = Bytes::copy_from_slice(ahead.get(..RUN).unwrap_or(ahead));
         self.begins = begin;
         self.run.slice(..body.len())
+    }
+}
+
+/// A whole message: its first frame, and the others.
+///
+/// The first one is mostly read and forgotten, so that it is not copied before somebody wants to keep it; and what is kept of
+/// it may be kept for long, so that it never shares memory with others.
+#[derive(Debug)]
+pub(crate) struct Message<'a> {
+    pub(crate) head: Body<'a>,
+    pub(crate) rest: Frames,
+}
+
+impl Message<'_> {
+    pub(super) fn into_frames(self) -> Frames {
+        let head = self.head.into_bytes();
+        if self.rest.is_empty() {
+            return Frames::from(head);
+        }
+        let mut frames = self.rest;
+        frames.push_front(head);
+        frames
     }
 }
 
@@ -86,7 +114,7 @@ mod tests {
             for (skip, len) in pieces {
                 let (body, rest) = input.rest[skip..].split_at(len);
                 input.rest = rest;
-                owned.push(input.own(body));
+                owned.push(input.own(Body::Borrowed(body)));
                 expected.push(body);
             }
             prop_assert_eq!(owned, expected);
@@ -100,7 +128,7 @@ mod tests {
         let mut take = |len: usize| {
             let (body, rest) = input.rest.split_at(len);
             input.rest = rest;
-            input.own(body)
+            input.own(Body::Borrowed(body))
         };
         let after = |body: &Bytes| body.as_ptr().wrapping_add(body.len());
         let (first, second) = (take(100), take(100));

@@ -313,6 +313,21 @@ impl Node {
         peer: PeerId,
         content: Frames,
     ) -> Result<(), SendError> {
+        if let Some((link, message)) = self.whisper_at_once(now, peer, content)? {
+            self.actions.push_back(Action::Send { link, message });
+        }
+        Ok(())
+    }
+
+    /// The same. What can be said at once is given back, to be sent on the link after all actions that wait; it need not wait
+    /// behind them when there are none.
+    #[inline]
+    pub(crate) fn whisper_at_once(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        content: Frames,
+    ) -> Result<Option<(LinkId, Message)>, SendError> {
         let content = self.check(content, HEAD)?;
         let address = self.peers.get(&peer).ok_or(SendError::UnknownPeer)?.address;
         let (limits, octets) = (&self.config.limits, content.octets());
@@ -323,15 +338,12 @@ impl Node {
             return Err(SendError::Full);
         };
         let command = Command::Whisper { content };
-        match dial.clear() {
-            Some(link) => {
-                let message = dial.number(command);
-                self.counters.messages_sent += 1;
-                self.actions.push_back(Action::Send { link, message });
-            }
-            None => self.say(address, command),
-        }
-        Ok(())
+        let Some(link) = dial.clear() else {
+            self.say(address, command);
+            return Ok(None);
+        };
+        self.counters.messages_sent += 1;
+        Ok(Some((link, dial.number(command))))
     }
 
     /// Says something to all peers in a group. The node need not be in it.
