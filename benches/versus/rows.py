@@ -196,6 +196,11 @@ class Shout:
     A_PROCESS = 25
 
     @property
+    def window(self):
+        """After how many shouts they are answered: no more are under way than any contestant holds for a peer."""
+        return min(max(256 * 1024 // self.size, 4), 256)
+
+    @property
     def label(self):
         return f"shout, {self.size:,} octets to {self.peers} peers"
 
@@ -209,7 +214,8 @@ class Shout:
                 # One address is all that Zyre's gossip needs, and it says the same one again.
                 said = ears[-1].needed_line().split()
                 addresses += [address for address in said if address not in addresses]
-            with Process(contestant, "shouter", self.peers, count, self.size, *addresses) as shouter:
+            words = (self.peers, count, self.window, self.size)
+            with Process(contestant, "shouter", *words, *addresses) as shouter:
                 said = shouter.result()
             heard = [ear.result() for ear in ears]
         finally:

@@ -32,7 +32,6 @@ static void (*zyre_gossip_bind)(node *, const char *, ...);
 static void (*zyre_gossip_connect)(node *, const char *, ...);
 static int (*zyre_start)(node *);
 static void (*zyre_set_interface)(node *, const char *);
-static void (*zyre_set_port)(node *, int);
 static int (*zyre_join)(node *, const char *);
 static int (*zyre_whisper)(node *, const char *, message **);
 static int (*zyre_shout)(node *, const char *, message **);
@@ -73,7 +72,6 @@ static void load(void) {
     LOAD(zyre_gossip_connect)
     LOAD(zyre_start)
     LOAD(zyre_set_interface)
-    LOAD(zyre_set_port)
     LOAD(zyre_join)
     LOAD(zyre_whisper)
     LOAD(zyre_shout)
@@ -345,16 +343,14 @@ static void shout(node *self, const void *octets, size_t size) {
     assert(zyre_shout(self, GROUP, &content) == 0);
 }
 
-static void shouter(size_t total, size_t count, size_t size, const char *address) {
+static void shouter(size_t total, size_t count, size_t window, size_t size, const char *address) {
     node *self = new_node(SHOUTER);
     zyre_gossip_connect(self, "%s", address);
     assert(zyre_start(self) == 0);
     wait_for_whispers(self, total);
     char *content = malloc(size), text[64];
     memset(content, 7, size);
-    // As in src/lib.rs.
-    size_t window = 256 * 1024 / size, owed = 0;
-    window = window < 4 ? 4 : window > 256 ? 256 : window;
+    size_t owed = 0;
     shout(self, text, (size_t)snprintf(text, sizeof text, "%zu %zu", count, window));
     double begun = now(), before = cpu();
     for (size_t said = 1; said <= count; said++) {
@@ -422,8 +418,8 @@ int main(int count, char **words) {
         // Each node takes its time to stop, and none has anything left to say.
         _exit(0);
     } else if (!strcmp(role, "shouter")) {
-        assert(count >= 6);
-        shouter(number(words[2]), number(words[3]), number(words[4]), words[5]);
+        assert(count >= 7);
+        shouter(number(words[2]), number(words[3]), number(words[4]), number(words[5]), words[6]);
         return 0;
     } else if (!strcmp(role, "mesh")) {
         assert(count == 5);

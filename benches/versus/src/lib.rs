@@ -9,7 +9,8 @@
 //! NAME ping ADDRESS COUNT SIZE           sends one message after the other, each when the last one is back
 //! NAME ears NODES TOTAL ADDRESS…         so many nodes of a group that has TOTAL in all, in this and other processes; they
 //!                                        contact those at the addresses, and all of them meet
-//! NAME shouter TOTAL COUNT SIZE ADDRESS… shouts so often to that group
+//! NAME shouter TOTAL COUNT WINDOW SIZE ADDRESS…
+//!                                        shouts so often to that group
 //! NAME mesh INTERFACE NODES TOTAL        so many nodes that meet by beacons, TOTAL in all processes
 //! ```
 //!
@@ -18,13 +19,14 @@
 //!
 //! A source tells the sink in its first message, which does not count, how many follow, so that the connection is made when
 //! the measurement begins. The shouter does alike (see [`Shouting`]), after each of the ears whispered to it that it met all
-//! the others. A shout cannot wait for room, so that ears answer now and then that they have heard what was said so far, and
-//! the shouter is never more than two such answers ahead of any.
+//! the others. A shout cannot wait for room, so that ears answer after each WINDOW shouts that they have heard them, and the
+//! shouter is never more than two such answers ahead of any.
 //!
 //! A mesh begins when it reads a line, so that all processes begin together; when all its nodes have met all, it says how long
 //! that took, and is quiet until its input ends.
 
 pub mod bare;
+pub mod crowd;
 
 use std::fmt;
 use std::io::{self, BufRead};
@@ -85,8 +87,8 @@ pub struct Ears {
 pub struct Shouter {
     /// How many nodes hear it.
     pub total: usize,
-    /// How many messages.
-    pub count: usize,
+    /// How many messages, and when they are answered.
+    pub shouting: Shouting,
     /// Octets of each.
     pub size: usize,
     /// Where they are.
@@ -132,7 +134,10 @@ pub fn role() -> Role {
         }),
         "shouter" => Role::Shouter(Shouter {
             total: number(text()),
-            count: number(text()),
+            shouting: Shouting {
+                count: number(text()),
+                window: number(text()),
+            },
             size: number(text()),
             addresses: words.collect(),
         }),
@@ -275,13 +280,6 @@ pub struct Shouting {
 }
 
 impl Shouting {
-    /// Shouts of this size: as much of them on its way as any contestant holds for a peer.
-    #[must_use]
-    pub fn new(count: usize, size: usize) -> Self {
-        let window = (256 * 1024 / size).clamp(4, 256);
-        Self { count, window }
-    }
-
     /// As it is shouted.
     #[must_use]
     pub fn announcement(&self) -> Vec<u8> {

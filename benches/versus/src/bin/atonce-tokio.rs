@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use atonce_tokio::{Builder, Event, Frames, Node, PeerId};
 use atonce_versus::bare::{Dealer, Router, play};
+use atonce_versus::crowd::Ear;
 use atonce_versus::{
-    Ears, GROUP, Mesh, Role, SHOUTER, Shouter, Shouting, Watch, begin, reached_at, rest, role,
+    Ears, GROUP, Mesh, Role, SHOUTER, Shouter, Watch, begin, reached_at, rest, role,
 };
 use bytes::Bytes;
 use tokio::runtime::Runtime;
@@ -120,39 +121,14 @@ async fn ears(them: &Ears) {
 
 /// Says how many shouts it heard.
 async fn ear(node: Node, total: usize, watch: Arc<OnceLock<Watch>>) -> usize {
-    let mut shouter = None;
-    let mut others = 0;
-    let mut heard = 0;
-    let mut shouting: Option<Shouting> = None;
+    let mut ear = Ear::new(total, &watch);
     loop {
-        match node.recv().await.expect("it lives") {
-            Event::Enter { peer } => {
-                if peer.name == SHOUTER {
-                    shouter = Some(peer.id);
-                }
-                others += 1;
-                // The other ears, and the shouter.
-                if others == total {
-                    let shouter = shouter.expect("it is among them");
-                    node.whisper(shouter, "here").expect("there is room");
-                }
-            }
-            Event::Shout { peer, content, .. } => {
-                let Some(shouting) = shouting else {
-                    shouting = Some(Shouting::announced(&content[0]));
-                    watch.get_or_init(Watch::start);
-                    continue;
-                };
-                heard += 1;
-                if shouting.is_answered(heard) {
-                    node.whisper(peer.id, "heard").expect("there is room");
-                }
-                if heard == shouting.count {
-                    return heard;
-                }
-            }
-            Event::Exit { peer, reason } => panic!("{} is gone: {reason}", peer.name),
-            _ => {}
+        let event = node.recv().await.expect("it lives");
+        if let Some((peer, answer)) = ear.handle(event) {
+            node.whisper(peer, answer).expect("there is room");
+        }
+        if let Some(heard) = ear.is_done() {
+            return heard;
         }
     }
 }
@@ -170,7 +146,7 @@ async fn shouter(it: &Shouter) {
     };
     answers(it.total).await;
     let content = Bytes::from(vec![7; it.size]);
-    let shouting = Shouting::new(it.count, it.size);
+    let shouting = it.shouting;
     let shout = |content: Bytes| {
         let shouted = node.shout(GROUP, content).expect("it lives");
         assert_eq!(shouted.reached, it.total);
@@ -178,7 +154,7 @@ async fn shouter(it: &Shouter) {
     shout(shouting.announcement().into());
     let watch = Watch::start();
     let mut owed = 0;
-    for said in 1..=it.count {
+    for said in 1..=shouting.count {
         shout(content.clone());
         if shouting.is_answered(said) {
             answers(owed).await;
@@ -186,7 +162,7 @@ async fn shouter(it: &Shouter) {
         }
     }
     answers(owed).await;
-    watch.report(it.count);
+    watch.report(shouting.count);
     node.stop().await;
 }
 

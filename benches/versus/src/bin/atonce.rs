@@ -5,9 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use atonce_std::{Builder, Event, Frames, Node, PeerId};
+use atonce_versus::crowd::Ear;
 use atonce_versus::{
-    Ears, GROUP, Load, Mesh, Role, RoundTrips, SHOUTER, Shouter, Shouting, Watch, announced,
-    announcement, begin, reached_at, rest, role,
+    Ears, GROUP, Load, Mesh, Role, RoundTrips, SHOUTER, Shouter, Watch, announced, announcement,
+    begin, reached_at, rest, role,
 };
 use bytes::Bytes;
 
@@ -145,39 +146,14 @@ fn ears(them: &Ears) {
 
 /// Says how many shouts it heard.
 fn ear(node: &Node, total: usize, watch: &OnceLock<Watch>) -> usize {
-    let mut shouter = None;
-    let mut others = 0;
-    let mut heard = 0;
-    let mut shouting: Option<Shouting> = None;
+    let mut ear = Ear::new(total, watch);
     loop {
-        match node.recv_timeout(PATIENCE).expect("something happens") {
-            Event::Enter { peer } => {
-                if peer.name == SHOUTER {
-                    shouter = Some(peer.id);
-                }
-                others += 1;
-                // The other ears, and the shouter.
-                if others == total {
-                    let shouter = shouter.expect("it is among them");
-                    node.whisper(shouter, "here").expect("there is room");
-                }
-            }
-            Event::Shout { peer, content, .. } => {
-                let Some(shouting) = shouting else {
-                    shouting = Some(Shouting::announced(&content[0]));
-                    watch.get_or_init(Watch::start);
-                    continue;
-                };
-                heard += 1;
-                if shouting.is_answered(heard) {
-                    node.whisper(peer.id, "heard").expect("there is room");
-                }
-                if heard == shouting.count {
-                    return heard;
-                }
-            }
-            Event::Exit { peer, reason } => panic!("{} is gone: {reason}", peer.name),
-            _ => {}
+        let event = node.recv_timeout(PATIENCE).expect("something happens");
+        if let Some((peer, answer)) = ear.handle(event) {
+            node.whisper(peer, answer).expect("there is room");
+        }
+        if let Some(heard) = ear.is_done() {
+            return heard;
         }
     }
 }
@@ -190,7 +166,7 @@ fn shouter(it: &Shouter) {
     let answers = |count: usize| (0..count).for_each(|_| drop(whisper(&node)));
     answers(it.total);
     let content = Bytes::from(vec![7; it.size]);
-    let shouting = Shouting::new(it.count, it.size);
+    let shouting = it.shouting;
     let shout = |content: Bytes| {
         let shouted = node.shout(GROUP, content).expect("it lives");
         assert_eq!(shouted.reached, it.total);
@@ -198,7 +174,7 @@ fn shouter(it: &Shouter) {
     shout(shouting.announcement().into());
     let watch = Watch::start();
     let mut owed = 0;
-    for said in 1..=it.count {
+    for said in 1..=shouting.count {
         shout(content.clone());
         if shouting.is_answered(said) {
             answers(owed);
@@ -206,7 +182,7 @@ fn shouter(it: &Shouter) {
         }
     }
     answers(owed);
-    watch.report(it.count);
+    watch.report(shouting.count);
 }
 
 fn mesh(it: &Mesh) {
