@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod faults;
+mod pipes;
 mod process;
 mod streams;
 
