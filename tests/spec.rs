@@ -267,7 +267,7 @@ fn the_check_of_citations_sees_what_it_should() {
         "src/zre/greeting.rs",
         "src/wire/zmtp/frame.rs",
         "crates/std/src/driver/network.rs",
-        "tests/presence.rs",
+        "tests/presence/main.rs",
         "tests/spec_vectors.rs",
         "crates/std/tests/start.rs",
         "interop/checks/meet.py",
