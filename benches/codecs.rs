@@ -3,10 +3,10 @@
 
 use std::hint::black_box;
 
+use atonce::Frames;
 use atonce::wire::Beacon;
 use atonce::wire::zre::{Limits, Message};
-use atonce::{Frames, PeerId};
-use atonce_benches::messages;
+use atonce_benches::{beacon, messages};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn zre(c: &mut Criterion) {
@@ -30,13 +30,9 @@ fn zre(c: &mut Criterion) {
     group.finish();
 }
 
-fn beacon(c: &mut Criterion) {
+fn beacons(c: &mut Criterion) {
     let mut group = c.benchmark_group("beacon");
-    let beacon = Beacon {
-        uuid: PeerId::from_bytes([7; 16]),
-        port: 49_152,
-        key: None,
-    };
+    let beacon = beacon();
     let octets = beacon.encode();
     group.throughput(Throughput::Elements(1));
     group.bench_function("encode", |b| b.iter(|| black_box(&beacon).encode()));
@@ -44,5 +40,5 @@ fn beacon(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, zre, beacon);
+criterion_group!(benches, zre, beacons);
 criterion_main!(benches);

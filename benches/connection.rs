@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use atonce::Instant;
-use atonce_benches::{content, pair, stream};
+use atonce_benches::{content, pair, send, stream};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const SIZES: [usize; 6] = [16, 64, 256, 4 << 10, 64 << 10, 1 << 20];
@@ -17,16 +17,9 @@ fn out(c: &mut Criterion) {
             let message = content(size);
             let (mut dealer, _) = pair();
             // Large ones are shared and not copied: in octets it would say nothing.
-            group.throughput(Throughput::Elements(at_once));
+            group.throughput(Throughput::Elements(at_once as u64));
             group.bench_function(BenchmarkId::new(format!("{size} octets"), at_once), |b| {
-                b.iter(|| {
-                    for _ in 0..at_once {
-                        let message = black_box(&message).clone();
-                        dealer.send(message).expect("it is ready");
-                    }
-                    let octets = dealer.poll_transmit().map(<[u8]>::len).sum();
-                    dealer.handle_transmitted(Instant::ZERO, octets);
-                });
+                b.iter(|| send(&mut dealer, &message, at_once));
             });
         }
     }

@@ -1,9 +1,11 @@
 //! What the benchmarks work on: messages of every kind, two connections that talk, and a node with many peers.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use atonce::wire::Beacon;
 use atonce::wire::zmtp::SocketType;
 use atonce::wire::zre::{Command, Hello, Message};
 use atonce::wire::{Headers, LongText};
@@ -24,6 +26,16 @@ pub const GROUP: &str = "CHAT";
 #[must_use]
 pub fn text(text: &str) -> Text {
     Text::try_from(text).expect("it is short")
+}
+
+/// A beacon without a key.
+#[must_use]
+pub fn beacon() -> Beacon {
+    Beacon {
+        uuid: PeerId::from_bytes([7; 16]),
+        port: 49_152,
+        key: None,
+    }
 }
 
 /// A message of one frame of so many octets.
@@ -113,6 +125,21 @@ pub fn pair() -> (Connection, Connection) {
         while connection.poll_event().is_some() {}
     }
     (dealer, router)
+}
+
+/// Sends a message so often; the network takes all of it together.
+///
+/// # Panics
+///
+/// The connection is not ready.
+#[inline]
+pub fn send(dealer: &mut Connection, message: &Frames, times: usize) {
+    for _ in 0..times {
+        let message = black_box(message).clone();
+        dealer.send(message).expect("it is ready");
+    }
+    let octets = dealer.poll_transmit().map(<[u8]>::len).sum();
+    dealer.handle_transmitted(Instant::ZERO, octets);
 }
 
 /// Takes what a connection has to send.

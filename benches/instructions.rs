@@ -9,7 +9,7 @@ use atonce::wire::Beacon;
 use atonce::wire::zre::{Limits, Message};
 use atonce::zmtp::Connection;
 use atonce::{Bytes, Frames, Instant, LinkId, PeerId};
-use atonce_benches::{Swarm, content, mesh, messages, pair, stream};
+use atonce_benches::{Swarm, beacon, content, mesh, messages, pair, send, stream};
 use gungraun::prelude::*;
 use gungraun::{Callgrind, Dhat};
 
@@ -58,14 +58,6 @@ fn decode(frames: Frames) -> Message {
     decoded.expect("it was encoded")
 }
 
-fn beacon() -> Beacon {
-    Beacon {
-        uuid: PeerId::from_bytes([7; 16]),
-        port: 49_152,
-        key: None,
-    }
-}
-
 #[library_benchmark]
 #[bench::one(beacon())]
 fn encode_beacon(beacon: Beacon) -> Bytes {
@@ -86,15 +78,6 @@ fn dealer(octets: usize) -> (Connection, Frames) {
     // What it keeps for the next message is there.
     send(&mut dealer, &content, TIMES);
     (dealer, content)
-}
-
-fn send(dealer: &mut Connection, content: &Frames, times: usize) {
-    for _ in 0..times {
-        let content = black_box(content).clone();
-        dealer.send(content).expect("it is ready");
-    }
-    let octets = dealer.poll_transmit().map(<[u8]>::len).sum();
-    dealer.handle_transmitted(Instant::ZERO, octets);
 }
 
 // Each is taken by the network before the next comes.

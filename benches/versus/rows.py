@@ -19,6 +19,9 @@ import netns  # noqa: E402
 
 PATIENCE = 120
 
+# What a process may have of them, where it has many links.
+DESCRIPTORS = 20_000
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -52,7 +55,7 @@ def numbers(line):
 class Process:
     """A contestant in a role. It is ended with the block that it is made for."""
 
-    def __init__(self, contestant, *words, host=None, core=None, descriptors=None, quiet=False):
+    def __init__(self, contestant, *words, host=None, core=None, descriptors=None):
         self.name = f"{contestant.name} {' '.join(map(str, words[:4]))}"
         command = [*contestant.command, *words]
         if descriptors:
@@ -65,7 +68,6 @@ class Process:
             [str(word) for word in command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if quiet else None,
             text=True,
             bufsize=1,
             env=os.environ | dict(contestant.environment),
@@ -192,7 +194,7 @@ class Shout:
     row = "shout"
     figures = (DELIVERIES, VOLUME, PER_DELIVERY)
 
-    # So that nobody needs more descriptors than a process has.
+    # So that nobody needs more descriptors than a process may have.
     A_PROCESS = 25
 
     @property
@@ -207,20 +209,18 @@ class Shout:
     def measure(self, contestant, scale):
         count = max(10, int(self.count * scale * max(contestant.share, 1 / 10)))
         addresses, ears = [], []
-        try:
+        with contextlib.ExitStack() as stack:
             for first in range(0, self.peers, self.A_PROCESS):
                 nodes = min(self.A_PROCESS, self.peers - first)
-                ears.append(Process(contestant, "ears", nodes, self.peers, *addresses, descriptors=20_000))
+                ear = Process(contestant, "ears", nodes, self.peers, *addresses, descriptors=DESCRIPTORS)
+                ears.append(stack.enter_context(ear))
                 # One address is all that Zyre's gossip needs, and it says the same one again.
-                said = ears[-1].needed_line().split()
+                said = ear.needed_line().split()
                 addresses += [address for address in said if address not in addresses]
             words = (self.peers, count, self.window, self.size)
             with Process(contestant, "shouter", *words, *addresses) as shouter:
                 said = shouter.result()
             heard = [ear.result() for ear in ears]
-        finally:
-            for ear in ears:
-                ear.__exit__()
         deliveries = count * self.peers
         if said["messages"] != count or sum(it["messages"] for it in heard) != deliveries:
             sys.exit(f"{contestant.name}: {said} {heard}, and {count} were shouted")
@@ -236,7 +236,6 @@ class Mesh:
 
     row = "mesh"
 
-    DESCRIPTORS = 20_000
     PATIENCE = 60
     SETTLE, REST = 3, 10
 
@@ -254,18 +253,15 @@ class Mesh:
         return f"mesh by beacons of {self.nodes} nodes in {processes}"
 
     def measure(self, contestant, scale):
-        with netns.Network() as network:
+        with netns.Network() as network, contextlib.ExitStack() as stack:
             host = network.host()
             share = self.nodes // self.processes
             words = ("mesh", host.device, share, self.nodes)
             processes = [
-                Process(contestant, *words, host=host, descriptors=self.DESCRIPTORS) for _ in range(self.processes)
+                stack.enter_context(Process(contestant, *words, host=host, descriptors=DESCRIPTORS))
+                for _ in range(self.processes)
             ]
-            try:
-                return self.watch(host, processes)
-            finally:
-                for process in processes:
-                    process.__exit__()
+            return self.watch(host, processes)
 
     def watch(self, host, processes):
         for process in processes:
