@@ -352,6 +352,20 @@ impl Swarm {
         }
     }
 
+    /// The node in the middle whispers so often to one peer. All of it is handed to the network together.
+    ///
+    /// # Panics
+    ///
+    /// It is no peer.
+    pub fn whisper_in_a_row(&mut self, peer: PeerId, times: usize, content: &Frames) {
+        let now = self.now;
+        for _ in 0..times {
+            let whispered = self.stack(0).whisper(now, peer, content.clone());
+            whispered.expect("a peer");
+        }
+        self.flush();
+    }
+
     /// The node in the middle shouts to all. What it says is handed to the network.
     ///
     /// # Panics

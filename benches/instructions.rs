@@ -150,6 +150,14 @@ fn whisper_to_each((mut swarm, ids, content): Swarmed) -> Swarmed {
 
 #[library_benchmark(setup = swarm)]
 #[bench::peers_10(10)]
+fn whispers_in_a_row((mut swarm, ids, content): Swarmed) -> Swarmed {
+    let peer = ids.first().expect("there are some");
+    swarm.whisper_in_a_row(*peer, TIMES, &content);
+    (swarm, ids, content)
+}
+
+#[library_benchmark(setup = swarm)]
+#[bench::peers_10(10)]
 #[bench::peers_100(100)]
 fn shout((mut swarm, ids, content): Swarmed) -> Swarmed {
     swarm.shout(&content);
@@ -202,6 +210,7 @@ library_benchmark_group!(
     name = node,
     benchmarks = [
         whisper_to_each,
+        whispers_in_a_row,
         shout,
         a_second_of_beacons,
         whisper_from_each

@@ -22,7 +22,7 @@ use crate::timers::Timers;
 use crate::wire::zmtp::{Identity, SocketType};
 use crate::wire::zre::Message;
 use crate::wire::{Frames, Text};
-use crate::zmtp::{self, Connection};
+use crate::zmtp::{self, Connection, Input};
 use crate::zre::{self, Config, Counters, Event, Node, PeerView, SendError, Shouted, Usage};
 use crate::{Instant, PeerId};
 
@@ -176,7 +176,13 @@ impl Stack {
         peer: PeerId,
         content: impl Into<Frames>,
     ) -> Result<(), SendError> {
-        let sent = self.node.whisper(now, peer, content.into());
+        let said = self.node.whisper_at_once(now, peer, content.into());
+        // Nothing waits before it: every call does all that the node wants.
+        let sent = said.map(|said| {
+            if let Some((link, message)) = said {
+                self.send(link, &message);
+            }
+        });
         self.settle(now);
         sent
     }
@@ -406,6 +412,7 @@ impl Stack {
 
     /// When [`handle_timeout`](Stack::handle_timeout) is to be called at the latest, and what for. `None`: not at all.
     #[must_use]
+    #[inline]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         let node = self
             .node
@@ -519,21 +526,43 @@ impl Stack {
             if entry.closing {
                 return;
             }
-            // A peer's octets are decoded even so: they wait as messages.
-            if entry.paused && !entry.trusted {
+            if entry.trusted {
+                return self.hear(now, link, Input::new(octets));
+            }
+            if entry.paused {
                 entry.backlog.extend_from_slice(octets);
                 return;
             }
-            let taken = if entry.trusted {
-                octets.len()
-            } else {
-                entry.connection.lacking().min(octets.len())
-            };
+            let taken = entry.connection.lacking().min(octets.len());
             let (now_taken, rest) = octets.split_at_checked(taken).unwrap_or((octets, &[]));
             entry.connection.handle_input(now, now_taken);
             octets = rest;
             self.pump(now, link);
         }
+    }
+
+    /// Hands a peer's messages to the node one by one, as they are decoded. When it takes none, they wait in the connection.
+    fn hear(&mut self, now: Instant, link: LinkId, mut input: Input<'_>) {
+        loop {
+            let speaker = self.node.speaker(link);
+            let Some(entry) = self.links.get_mut(link) else {
+                return;
+            };
+            if entry.closing {
+                return;
+            }
+            let Some(peer) = speaker.filter(|_| !entry.has_pending()) else {
+                entry.connection.handle_rest(now, input);
+                break;
+            };
+            let Some(message) = entry.connection.next_message(now, &mut input) else {
+                break;
+            };
+            self.node
+                .handle_said(now, link, peer, message.head, message.rest);
+            self.apply(now);
+        }
+        self.pump(now, link);
     }
 
     /// Hands what a connection decoded to the node, as long as the node takes it.

@@ -5,6 +5,7 @@
 //! limits before anything is allocated.
 
 mod beacon;
+mod body;
 mod error;
 mod frames;
 mod headers;
@@ -14,6 +15,7 @@ pub mod zmtp;
 pub mod zre;
 
 pub use beacon::Beacon;
+pub(crate) use body::Body;
 pub use error::{Expected, Found, Malformed};
 pub use frames::{Frames, IntoIter as FramesIntoIter};
 pub use headers::{Headers, Iter as HeadersIter};

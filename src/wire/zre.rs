@@ -16,7 +16,7 @@ use super::primitive::{
     exactly, hash, hash_len, number1, number2, put_hash, put_string, put_strings, string,
     string_len, strings, strings_len, whole,
 };
-use super::{Frames, Headers, Malformed, Text};
+use super::{Body, Frames, Headers, Malformed, Text};
 
 const SIGNATURE: u16 = 0xAAA1;
 const VERSION: u8 = 2;
@@ -229,7 +229,13 @@ impl Message {
     /// assert!(!Message::is_zre(&Frames::from("stray content")));
     /// ```
     pub fn is_zre(frames: &Frames) -> bool {
-        frames.first().is_some_and(|frame| prefix(frame).is_ok())
+        frames.first().is_some_and(|frame| Self::begins(frame))
+    }
+
+    /// The same for the first frame alone.
+    #[inline]
+    pub(crate) fn begins(head: &[u8]) -> bool {
+        prefix(head).is_ok()
     }
 
     /// Reads a message.
@@ -246,26 +252,47 @@ impl Message {
     ///
     /// [`Malformed`] names the field that does not follow the grammar, or goes over the limits.
     pub fn decode(mut frames: Frames, limits: &Limits) -> Result<Self, Malformed> {
-        let frame = frames.pop_front().unwrap_or_default();
-        let (body, (id, sequence)) = prefix(&frame)?;
+        let head = frames.pop_front().unwrap_or_default();
+        Self::decode_parts(Body::Owned(head), frames, limits)
+    }
+
+    /// The same for a message whose first frame need not have memory of its own; `content` are the others.
+    pub(crate) fn decode_parts(
+        head: Body<'_>,
+        content: Frames,
+        limits: &Limits,
+    ) -> Result<Self, Malformed> {
+        let (_, (id, sequence)) = prefix(head.as_slice())?;
+        if id == id::HELLO {
+            let frame = head.into_bytes();
+            let (body, _) = prefix(&frame)?;
+            let command = Command::Hello(hello(&frame, body, limits)?);
+            return Ok(Self { sequence, command });
+        }
+        let none = Bytes::new();
+        let frame = match &head {
+            Body::Owned(frame) => frame,
+            // What is read out of it gets memory of its own.
+            Body::Borrowed(_) => &none,
+        };
+        let (body, _) = prefix(head.as_slice())?;
         let command = match id {
-            id::HELLO => Command::Hello(hello(&frame, body, limits)?),
             id::WHISPER => {
                 nothing("WHISPER", body)?;
                 // ZRE-90
-                Command::Whisper { content: frames }
+                Command::Whisper { content }
             }
             id::SHOUT => Command::Shout {
-                group: whole("SHOUT", string("SHOUT.group", &frame), body)?,
-                content: frames,
+                group: whole("SHOUT", string("SHOUT.group", frame), body)?,
+                content,
             },
             id::JOIN => {
-                let fields = (string("JOIN.group", &frame), number1("JOIN.status"));
+                let fields = (string("JOIN.group", frame), number1("JOIN.status"));
                 let (group, status) = whole("JOIN", fields, body)?;
                 Command::Join { group, status }
             }
             id::LEAVE => {
-                let fields = (string("LEAVE.group", &frame), number1("LEAVE.status"));
+                let fields = (string("LEAVE.group", frame), number1("LEAVE.status"));
                 let (group, status) = whole("LEAVE", fields, body)?;
                 Command::Leave { group, status }
             }
@@ -278,8 +305,8 @@ impl Message {
                 Command::PingOk
             }
             id::ELECT => {
-                let challenger_id = string("ELECT.challenger_id", &frame);
-                let fields = (string("ELECT.group", &frame), challenger_id);
+                let challenger_id = string("ELECT.challenger_id", frame);
+                let fields = (string("ELECT.group", frame), challenger_id);
                 let (group, challenger_id) = whole("ELECT", fields, body)?;
                 Command::Elect {
                     group,
@@ -287,8 +314,8 @@ impl Message {
                 }
             }
             id::LEADER => {
-                let leader_id = string("LEADER.leader_id", &frame);
-                let fields = (string("LEADER.group", &frame), leader_id);
+                let leader_id = string("LEADER.leader_id", frame);
+                let fields = (string("LEADER.group", frame), leader_id);
                 let (group, leader_id) = whole("LEADER", fields, body)?;
                 Command::Leader { group, leader_id }
             }
@@ -299,7 +326,7 @@ impl Message {
             // ZRE-73
             id => Command::Unknown(UnknownCommand(id)),
         };
-        // ZRE-93: what is left in `frames` is dropped.
+        // ZRE-93: content of what has none is dropped.
         Ok(Self { sequence, command })
     }
 

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use super::event::Events;
 use super::heartbeat::{Due, Heartbeats};
 use super::inbox::Inbox;
+use super::input::{Input, Message};
 use super::mechanism::Mechanism;
 use super::outbox::Outbox;
 use super::{Config, Error, Event, Heartbeat, Incompatible, Limits, SendError, Timer};
@@ -17,7 +18,7 @@ use crate::Instant;
 use crate::wire::zmtp::{
     Command, FrameHeader, FrameKind, Greeting, Identity, PingContext, SocketType, Version,
 };
-use crate::wire::{Frames, Text};
+use crate::wire::{Body, Frames, Text};
 
 /// One connection, from the first octet to the last: greeting, handshake, traffic. See the [module](super).
 ///
@@ -154,17 +155,41 @@ impl Connection {
 
     /// Octets came from the peer; all of them are taken. They may have been cut anywhere.
     ///
-    /// A frame of a message that lies within `octets` is copied into memory of its own, once.
-    /// A closed connection takes nothing.
+    /// A frame of a message that lies within `octets` is copied, once: the first one of a message, and large ones, into memory
+    /// of their own; small ones that came together into memory that they share, 2 KiB of it. A closed connection takes
+    /// nothing.
     pub fn handle_input(&mut self, now: Instant, octets: &[u8]) {
-        if octets.is_empty() {
-            return;
+        self.handle_rest(now, Input::new(octets));
+    }
+
+    /// The same for what is left of an input.
+    pub(crate) fn handle_rest(&mut self, now: Instant, mut input: Input<'_>) {
+        while let Some(message) = self.next_message(now, &mut input) {
+            self.events.push(Event::Message(message.into_frames()));
+        }
+    }
+
+    /// Takes octets off an input up to the end of a message, or all of them: the same as
+    /// [`handle_input`](Self::handle_input), without the way through the events. For a connection that is ready and has no
+    /// events that wait: the message would be told before them.
+    #[inline]
+    pub(crate) fn next_message<'a>(
+        &mut self,
+        now: Instant,
+        input: &mut Input<'a>,
+    ) -> Option<Message<'a>> {
+        if input.is_empty() {
+            return None;
         }
         if let Phase::Traffic { heartbeats } = &mut self.phase {
             heartbeats.handle_heard(now);
         }
-        if let Err(error) = self.take(now, octets) {
-            self.fail(error);
+        match self.take(now, input) {
+            Ok(message) => message,
+            Err(error) => {
+                self.fail(error);
+                None
+            }
         }
     }
 
@@ -185,10 +210,13 @@ impl Connection {
         if let (true, Phase::Traffic { heartbeats }) = (filled.any, &mut self.phase) {
             heartbeats.handle_heard(now);
         }
-        if let Some(frame) = filled.frame
-            && let Err(error) = self.handle_frame(now, frame, filled.surplus.is_empty())
-        {
-            self.fail(error);
+        if let Some(frame) = filled.frame {
+            let (newest, mut head) = (filled.surplus.is_empty(), None);
+            match self.handle_frame(now, frame, newest, &mut head, Body::into_bytes) {
+                Ok(Some(message)) => self.events.push(Event::Message(message.into_frames())),
+                Ok(None) => self.keep(head),
+                Err(error) => self.fail(error),
+            }
         }
         self.handle_input(now, &filled.surplus);
     }

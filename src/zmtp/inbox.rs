@@ -1,9 +1,10 @@
 //! From octets to frames, however the octets were cut.
 
 use bytes::buf::Limit;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::Error;
+use crate::wire::Body;
 use crate::wire::zmtp::{Decoded, FrameHeader, FrameKind};
 
 /// What is reserved at once for a frame under way: 4 MiB. Beyond, memory grows by doubling, so that a length that a
@@ -15,32 +16,6 @@ const RESERVED_AT_ONCE: usize = 4 << 20;
 /// What a frame must lack for its buffer to be lent: 8 KiB. For less, a copy out of the buffer that all connections
 /// share is cheaper than reading up to the end of the frame only.
 const LENT_FROM: usize = 8 << 10;
-
-/// The body of a frame that is there as a whole.
-#[derive(Debug)]
-pub(super) enum Body<'a> {
-    /// It lies in the octets that were handed in.
-    Borrowed(&'a [u8]),
-    /// It was put together in memory of its own.
-    Owned(Bytes),
-}
-
-impl Body<'_> {
-    pub(super) fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Borrowed(octets) => octets,
-            Self::Owned(octets) => octets,
-        }
-    }
-
-    /// The one copy that a small frame costs; none when the body is owned.
-    pub(super) fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Borrowed(octets) => Bytes::copy_from_slice(octets),
-            Self::Owned(octets) => octets,
-        }
-    }
-}
 
 /// A frame that is there as a whole.
 #[derive(Debug)]

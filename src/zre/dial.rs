@@ -11,7 +11,7 @@ use super::sequence::Sender;
 use crate::net::LinkId;
 use crate::queue::Queue;
 use crate::wire::Text;
-use crate::wire::zre::Command;
+use crate::wire::zre::{Command, Message};
 use crate::{Instant, PeerId};
 
 /// How long a connection and its ZMTP handshake may take.
@@ -254,7 +254,25 @@ impl Dial {
         self.sent
     }
 
-    pub(super) fn count_sent(&mut self, command: &Command) {
+    /// The link, when anything may be said on it now. (ZRE-19, ZRE-70)
+    #[inline]
+    pub(super) fn clear(&self) -> Option<LinkId> {
+        self.up()
+            .filter(|_| self.asked.is_none() && !self.sender.is_unsure())
+    }
+
+    /// Numbers what is said on the link, and counts it.
+    #[inline]
+    pub(super) fn number(&mut self, command: Command) -> Message {
+        self.count_sent(&command);
+        let sequence = self.sender.take();
+        let message = Message { sequence, command };
+        self.queued_octets += message.octets();
+        self.queued_messages += 1;
+        message
+    }
+
+    fn count_sent(&mut self, command: &Command) {
         self.sent += 1;
         if matches!(command, Command::Ping) {
             let full = self.pings.len() == PINGS;

@@ -10,7 +10,7 @@ use super::node::{Due, Node};
 use super::{Action, ExitReason, Lost};
 use crate::net::{Cut, InterfaceId, LinkId};
 use crate::wire::zre::{Limits, Message};
-use crate::wire::{Frames, Malformed};
+use crate::wire::{Body, Frames, Malformed};
 use crate::{Instant, PeerId};
 
 /// Links that carry the same identity and are not the peer's: a DEALER that reconnects needs one.
@@ -163,36 +163,73 @@ impl Node {
     }
 
     /// A whole message came over a link.
-    pub fn handle_message(&mut self, now: Instant, link: LinkId, message: Frames) {
-        self.counters.messages_received += 1;
+    pub fn handle_message(&mut self, now: Instant, link: LinkId, mut message: Frames) {
         // ZRE-19
         // A mailbox has nothing to say on the link that we made to it.
-        let Some(Role::Inbound(inbound)) = self.links.get(link) else {
-            return;
+        let stage = match self.links.get(link) {
+            Some(Role::Inbound(inbound)) => &inbound.stage,
+            Some(Role::Outbound(_)) | None => &Stage::New,
         };
-        match inbound.stage {
-            // ZRE-73: discarded without a word (RFC 36 "Protocol Signature"): C Zyre with a full queue sends content alone.
-            Stage::Current(_) if !Message::is_zre(&message) => {}
-            Stage::Current(id) => match self.decode(message) {
-                Ok(message) => self.hear(now, link, id, message),
-                Err(malformed) => {
-                    self.exit(now, id, ExitReason::Lost(Lost::Malformed(malformed)));
-                }
-            },
-            Stage::Unproved(id) => self.weigh_frames(now, link, id, message),
-            Stage::New | Stage::Held(..) => {}
+        match *stage {
+            Stage::Current(id) => {
+                let head = message.pop_front().unwrap_or_default();
+                self.handle_said(now, link, id, Body::Owned(head), message);
+            }
+            Stage::Unproved(id) => {
+                self.counters.messages_received += 1;
+                self.weigh_frames(now, link, id, message);
+            }
+            Stage::New | Stage::Held(..) => self.counters.messages_received += 1,
         }
     }
 
-    fn decode(&self, message: Frames) -> Result<Message, Malformed> {
+    /// The peer that speaks on a link, if one does and its next message is taken now.
+    #[inline]
+    pub(crate) fn speaker(&self, link: LinkId) -> Option<PeerId> {
+        match self.links.get(link) {
+            Some(Role::Inbound(inbound)) => match inbound.stage {
+                // ZRE-80
+                Stage::Current(id) => {
+                    Some(id).filter(|id| !self.inbox.is_full(*id, &self.config.limits))
+                }
+                Stage::New | Stage::Unproved(_) | Stage::Held(..) => None,
+            },
+            Some(Role::Outbound(_)) | None => None,
+        }
+    }
+
+    /// A whole message came over a link from the peer that [speaks](Self::speaker) on it. `head` is its first frame, which need
+    /// not have memory of its own, and `content` are the others.
+    pub(crate) fn handle_said(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        id: PeerId,
+        head: Body<'_>,
+        content: Frames,
+    ) {
+        self.counters.messages_received += 1;
+        // ZRE-73: discarded without a word (RFC 36 "Protocol Signature"): C Zyre with a full queue sends content alone.
+        if !Message::begins(head.as_slice()) {
+            return;
+        }
+        match self.decode(head, content) {
+            Ok(message) => self.hear(now, link, id, message),
+            Err(malformed) => {
+                self.exit(now, id, ExitReason::Lost(Lost::Malformed(malformed)));
+            }
+        }
+    }
+
+    fn decode(&self, head: Body<'_>, content: Frames) -> Result<Message, Malformed> {
         let limits = Limits {
             groups: self.config.limits.groups_per_peer,
             headers: self.config.limits.headers_per_peer,
         };
-        Message::decode(message, &limits)
+        Message::decode_parts(head, content, &limits)
     }
 
-    fn weigh_frames(&mut self, now: Instant, link: LinkId, id: PeerId, message: Frames) {
+    fn weigh_frames(&mut self, now: Instant, link: LinkId, id: PeerId, mut message: Frames) {
         let limit = self.config.limits.unproved_octets;
         let Some(inbound) = self.inbound(link) else {
             return;
@@ -205,7 +242,8 @@ impl Node {
         if !Message::is_zre(&message) {
             return;
         }
-        match self.decode(message) {
+        let head = message.pop_front().unwrap_or_default();
+        match self.decode(Body::Owned(head), message) {
             Ok(message) => self.weigh(now, link, id, message),
             Err(malformed) => {
                 debug!(%link, %malformed, "malformed before HELLO");

@@ -5,7 +5,6 @@ use alloc::collections::BTreeMap;
 use alloc::collections::VecDeque;
 
 use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 
 use super::{Event, Limits};
 use crate::PeerId;
@@ -28,8 +27,10 @@ const KEPT_EVENTS: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Inbox {
     events: VecDeque<Event>,
-    /// Of those of whom anything waits. In no order: nothing is ever done in the order that it has.
+    /// Of those of whom anything waits, but for the recent one. In no order: nothing is ever done in the order that it has.
     shares: HashMap<PeerId, Share, Secret>,
+    /// The peer whose share changed last, and it: one that talks is mostly followed by itself.
+    recent: (PeerId, Share),
     total: usize,
 }
 
@@ -39,6 +40,13 @@ struct Share {
     octets: usize,
     /// How many of its events are changes.
     changes: usize,
+}
+
+impl Share {
+    const NONE: Self = Self {
+        octets: 0,
+        changes: 0,
+    };
 }
 
 /// An event that the application takes.
@@ -55,6 +63,7 @@ impl Inbox {
         Self {
             events: VecDeque::new(),
             shares: HashMap::with_hasher(secret),
+            recent: (PeerId::from_bytes([0; 16]), Share::NONE),
             total: 0,
         }
     }
@@ -62,7 +71,7 @@ impl Inbox {
     pub(crate) fn push(&mut self, event: Event) {
         if let Some(id) = peer_of(&event) {
             let cost = cost(&event);
-            let share = self.shares.entry(id).or_default();
+            let share = self.share_mut(id);
             share.octets += cost;
             share.changes += usize::from(is_change(&event));
             self.total += cost;
@@ -88,15 +97,10 @@ impl Inbox {
         if let Some(id) = peer {
             let cost = cost(&event);
             self.total = self.total.saturating_sub(cost);
-            if let Entry::Occupied(mut entry) = self.shares.entry(id) {
-                let share = entry.get_mut();
-                share.octets = share.octets.saturating_sub(cost);
-                let change = usize::from(is_change(&event));
-                share.changes = share.changes.saturating_sub(change);
-                if share.octets == 0 {
-                    entry.remove();
-                }
-            }
+            let share = self.share_mut(id);
+            share.octets = share.octets.saturating_sub(cost);
+            let change = usize::from(is_change(&event));
+            share.changes = share.changes.saturating_sub(change);
         }
         let halved = above && self.total <= half;
         Some(Taken {
@@ -154,11 +158,16 @@ impl Inbox {
                 share.changes += usize::from(is_change(event));
             }
         }
-        let counted: BTreeMap<_, _> = self
+        let (recent, share) = self.recent;
+        assert!(!self.shares.contains_key(&recent), "{recent} twice");
+        let mut counted: BTreeMap<_, _> = self
             .shares
             .iter()
             .map(|(id, share)| (*id, *share))
             .collect();
+        if share != Share::NONE {
+            counted.insert(recent, share);
+        }
         assert_eq!(counted, shares, "shares");
         let total = shares.values().map(|share| share.octets).sum();
         assert_eq!(self.total, total, "total");
@@ -187,7 +196,23 @@ impl Inbox {
     }
 
     fn share(&self, id: PeerId) -> Share {
-        self.shares.get(&id).copied().unwrap_or_default()
+        let (recent, share) = self.recent;
+        if recent == id {
+            return share;
+        }
+        self.shares.get(&id).copied().unwrap_or(Share::NONE)
+    }
+
+    #[inline]
+    fn share_mut(&mut self, id: PeerId) -> &mut Share {
+        let (recent, share) = self.recent;
+        if recent != id {
+            if share != Share::NONE {
+                self.shares.insert(recent, share);
+            }
+            self.recent = (id, self.shares.remove(&id).unwrap_or(Share::NONE));
+        }
+        &mut self.recent.1
     }
 }
 

@@ -313,14 +313,37 @@ impl Node {
         peer: PeerId,
         content: Frames,
     ) -> Result<(), SendError> {
+        if let Some((link, message)) = self.whisper_at_once(now, peer, content)? {
+            self.actions.push_back(Action::Send { link, message });
+        }
+        Ok(())
+    }
+
+    /// The same. What can be said at once is given back, to be sent on the link after all actions that wait; it need not wait
+    /// behind them when there are none.
+    #[inline]
+    pub(crate) fn whisper_at_once(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        content: Frames,
+    ) -> Result<Option<(LinkId, Message)>, SendError> {
         let content = self.check(content, HEAD)?;
         let address = self.peers.get(&peer).ok_or(SendError::UnknownPeer)?.address;
-        if !self.has_room(now, peer, address, content.octets()) {
+        let (limits, octets) = (&self.config.limits, content.octets());
+        let dial = self.dials.get_mut(address);
+        let Some(dial) = dial.filter(|dial| dial.has_room(limits, octets)) else {
+            self.watch_full(now, peer, address);
             self.counters.sends_refused += 1;
             return Err(SendError::Full);
-        }
-        self.say(address, Command::Whisper { content });
-        Ok(())
+        };
+        let command = Command::Whisper { content };
+        let Some(link) = dial.clear() else {
+            self.say(address, command);
+            return Ok(None);
+        };
+        self.counters.messages_sent += 1;
+        Ok(Some((link, dial.number(command))))
     }
 
     /// Says something to all peers in a group. The node need not be in it.
@@ -504,6 +527,7 @@ impl Node {
 
     /// When [`handle_timeout`](Node::handle_timeout) is to be called at the latest, and what for.
     #[must_use]
+    #[inline]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         self.timers.next().map(|(at, due)| (at, due.timer()))
     }
@@ -630,11 +654,7 @@ impl Node {
             dial.status = dial.status.wrapping_add(1);
             *status = dial.status;
         }
-        dial.count_sent(&command);
-        let sequence = dial.sender.take();
-        let message = Message { sequence, command };
-        dial.queued_octets += message.octets();
-        dial.queued_messages += 1;
+        let message = dial.number(command);
         self.counters.messages_sent += 1;
         self.actions.push_back(Action::Send { link, message });
     }

@@ -2,39 +2,63 @@
 
 use core::mem;
 
+use bytes::Bytes;
+
 use super::{Connection, Phase, Progress};
 use crate::Instant;
 use crate::wire::zmtp::{
     Command, Decoded, FrameHeader, FrameKind, Greeting, GreetingError, Identity, InvalidIdentity,
     Metadata, SocketType,
 };
-use crate::wire::{Expected, Found, Frames, Malformed, primitive::wide};
+use crate::wire::{Body, Expected, Found, Frames, Malformed, primitive::wide};
 use crate::zmtp::error::{over, unexpected};
 use crate::zmtp::heartbeat::Heartbeats;
 use crate::zmtp::inbox::Frame;
+use crate::zmtp::input::{Input, Message};
 use crate::zmtp::mechanism::Step;
 use crate::zmtp::{Error, Event, Incompatible, Limits};
 
 impl Connection {
-    pub(super) fn take(&mut self, now: Instant, mut input: &[u8]) -> Result<(), Error> {
+    /// Takes octets off the input up to the end of a message, or all of them when there is no end.
+    #[inline]
+    pub(super) fn take<'a>(
+        &mut self,
+        now: Instant,
+        input: &mut Input<'a>,
+    ) -> Result<Option<Message<'a>>, Error> {
         match &self.phase {
-            Phase::Closed { .. } => return Ok(()),
+            Phase::Closed { .. } => return Ok(None),
             Phase::Opening(opening) if matches!(opening.progress, Progress::Greeting { .. }) => {
-                self.take_greeting(&mut input)?;
+                self.take_greeting(&mut input.rest)?;
             }
             Phase::Opening(_) | Phase::Traffic { .. } => {}
         }
+        let mut head = None;
         while !input.is_empty() {
             let in_traffic = matches!(self.phase, Phase::Traffic { .. });
-            let (limits, parts, octets) = (&self.limits, self.parts.len(), self.parts_octets);
-            let frame = self.inbox.next(&mut input, |header| {
+            let (limits, octets) = (&self.limits, self.parts_octets);
+            let parts = self.parts.len() + usize::from(head.is_some());
+            let frame = self.inbox.next(&mut input.rest, |header| {
                 admit(header, limits, in_traffic, parts, octets)
             })?;
             if let Some(frame) = frame {
-                self.handle_frame(now, frame, input.is_empty())?;
+                let newest = input.is_empty();
+                let message =
+                    self.handle_frame(now, frame, newest, &mut head, |body| input.own(body))?;
+                if message.is_some() {
+                    return Ok(message);
+                }
             }
         }
-        Ok(())
+        self.keep(head);
+        Ok(None)
+    }
+
+    /// The first frame of a message whose last one did not come.
+    pub(super) fn keep(&mut self, head: Option<Body<'_>>) {
+        if let Some(head) = head {
+            self.parts.push_front(head.into_bytes());
+        }
     }
 
     fn take_greeting(&mut self, input: &mut &[u8]) -> Result<(), Error> {
@@ -77,39 +101,57 @@ impl Connection {
         Ok(())
     }
 
-    /// `newest`: no octet came after this frame.
-    pub(super) fn handle_frame(
+    /// The message that the frame is the last of, if it is. `newest`: no octet came after this frame. `head`: the first
+    /// frame of the message, when it lies in the same octets; else it is in `parts`. `own` gives memory to another one.
+    #[inline]
+    pub(super) fn handle_frame<'a>(
         &mut self,
         now: Instant,
-        frame: Frame<'_>,
+        frame: Frame<'a>,
         newest: bool,
-    ) -> Result<(), Error> {
+        head: &mut Option<Body<'a>>,
+        own: impl FnOnce(Body<'a>) -> Bytes,
+    ) -> Result<Option<Message<'a>>, Error> {
         let Phase::Traffic { .. } = self.phase else {
-            return self.handle_handshake(now, frame.body.as_slice());
+            self.handle_handshake(now, frame.body.as_slice())?;
+            return Ok(None);
         };
         let Frame { kind, body } = self.mechanism.open(frame)?;
+        let is_first = head.is_none() && self.parts.is_empty();
         match kind {
             // ZMTP-22, ZMTP-42
             FrameKind::Command => self.handle_command(now, body.as_slice(), newest)?,
             FrameKind::More => {
-                let body = body.into_bytes();
-                self.parts_octets += body.len();
-                self.parts.push(body);
+                self.parts_octets += body.as_slice().len();
+                if is_first {
+                    *head = Some(body);
+                } else {
+                    self.parts.push(own(body));
+                }
+            }
+            // ZMTP-40
+            FrameKind::Last if is_first => {
+                return Ok(Some(Message {
+                    head: body,
+                    rest: Frames::new(),
+                }));
             }
             FrameKind::Last => {
-                let body = body.into_bytes();
                 self.parts_octets = 0;
-                let message = if self.parts.is_empty() {
-                    Frames::from(body)
-                } else {
-                    self.parts.push(body);
-                    mem::take(&mut self.parts)
-                };
-                // ZMTP-40
-                self.events.push(Event::Message(message));
+                let last = own(body);
+                if self.parts.is_empty()
+                    && let Some(head) = head.take()
+                {
+                    let rest = Frames::from(last);
+                    return Ok(Some(Message { head, rest }));
+                }
+                let mut rest = mem::take(&mut self.parts);
+                rest.push(last);
+                let head = head.take().or_else(|| rest.pop_front().map(Body::Owned));
+                return Ok(head.map(|head| Message { head, rest }));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A command of the handshake: only commands are admitted there.
