@@ -50,6 +50,10 @@ async fn whisper(node: &Node) -> (PeerId, Frames) {
     }
 }
 
+fn first(content: Frames) -> Bytes {
+    content.into_iter().next().expect("it has a frame")
+}
+
 /// A node, and whom it talks with.
 struct Caller(Node, PeerId);
 
@@ -73,7 +77,7 @@ impl Dealer for Caller {
     }
 
     async fn recv(&mut self) -> Bytes {
-        whisper(&self.0).await.1[0].clone()
+        first(whisper(&self.0).await.1)
     }
 }
 
@@ -88,7 +92,7 @@ impl Router for Called {
 
     async fn recv(&mut self) -> (PeerId, Bytes) {
         let (peer, content) = whisper(&self.0).await;
-        (peer, content[0].clone())
+        (peer, first(content))
     }
 
     async fn send(&mut self, to: PeerId, content: Bytes) {
