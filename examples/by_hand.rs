@@ -21,7 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant as Clock};
 
 use atonce::zre::{Config, Event};
-use atonce::{Action, Cut, Instant, Interface, InterfaceId, LinkId, Stack};
+use atonce::{Action, Cut, Frames, Instant, Interface, InterfaceId, LinkId, Stack};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 /// Broadcast on loopback reaches every socket of this machine that is bound to the port, and nobody else.
@@ -277,10 +277,12 @@ fn main() -> Result<(), Box<dyn Error>> {
                 println!("{} at {now}: {event:?}", node.stack.name());
                 match event {
                     Event::Enter { peer } if node.stack.name() == "alice" => {
-                        node.stack.whisper(now, peer.id, "how are you?")?;
+                        node.stack
+                            .whisper(now, peer.id, &Frames::from("how are you?"))?;
                     }
                     Event::Whisper { peer, .. } if node.stack.name() == "bob" => {
-                        node.stack.whisper(now, peer.id, "fine, thanks")?;
+                        node.stack
+                            .whisper(now, peer.id, &Frames::from("fine, thanks"))?;
                     }
                     Event::Whisper { .. } => {
                         answered = true;

@@ -45,7 +45,7 @@
 //! the same; `examples/by_hand.rs` shows that in 300 lines.
 //!
 //! ```
-//! use atonce::{Action, Config, Event, Instant, Interface, InterfaceId, LinkId, Stack};
+//! use atonce::{Action, Config, Event, Frames, Instant, Interface, InterfaceId, LinkId, Stack};
 //! use core::net::SocketAddr;
 //!
 //! let now = Instant::ZERO;
@@ -91,7 +91,7 @@
 //!         }
 //!         while let Some(event) = nodes[me].poll_event(now) {
 //!             if let Event::Enter { peer } = &event {
-//!                 nodes[me].whisper(now, peer.id, "hello")?;
+//!                 nodes[me].whisper(now, peer.id, &Frames::from("hello"))?;
 //!             }
 //!             if let Event::Whisper { peer, content } = &event {
 //!                 println!("{} hears {} say {content:?}", nodes[me].name(), peer.name);

@@ -20,10 +20,12 @@ use crate::net::{Cut, Interface, InterfaceId, LinkId};
 use crate::table;
 use crate::timers::Timers;
 use crate::wire::zmtp::{Identity, SocketType};
-use crate::wire::zre::Message;
+use crate::wire::zre::{Message, put_shout_head, renumber, whisper_head};
 use crate::wire::{Frames, Text};
 use crate::zmtp::{self, Connection, Input};
-use crate::zre::{self, Config, Counters, Event, Node, PeerView, SendError, Shouted, Usage};
+use crate::zre::{
+    self, Config, Counters, Event, Node, PeerView, SendError, Shouted, Usage, spoken,
+};
 use crate::{Instant, PeerId};
 
 /// A whole ZRE node over bytes and datagrams: an adapter adds only sockets, a clock and entropy.
@@ -77,6 +79,8 @@ pub struct Stack {
     told: bool,
     /// Where the first frame of each message is written, one after the other.
     head: Vec<u8>,
+    /// What the last link that sent all it had needed for it; the next one that has something to send takes it.
+    spare: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -129,6 +133,26 @@ impl Link {
 }
 
 impl Link {
+    /// Queues a message.
+    #[inline]
+    fn send(
+        &mut self,
+        link: LinkId,
+        head: &[u8],
+        content: &Frames,
+        spare: &mut Vec<u8>,
+        actions: &mut VecDeque<Action>,
+    ) {
+        self.connection.take_memory(spare);
+        match self.connection.send_with_head(head, content) {
+            // It failed by what came together with what made the node say this; that waits in its events.
+            Ok(()) | Err(zmtp::SendError::Closed) => {}
+            // The node sends whole messages: our own bug.
+            Err(error) => debug_assert!(false, "{link}: {error}"),
+        }
+        signal(link, self, actions);
+    }
+
     /// Whether something came that the node did not take yet.
     fn has_pending(&self) -> bool {
         self.connection.pending_messages() > 0 || !self.backlog.is_empty()
@@ -148,6 +172,7 @@ impl Stack {
             config,
             told: false,
             head: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -174,17 +199,20 @@ impl Stack {
         &mut self,
         now: Instant,
         peer: PeerId,
-        content: impl Into<Frames>,
+        content: &Frames,
     ) -> Result<(), SendError> {
-        let said = self.node.whisper_at_once(now, peer, content.into());
         // Nothing waits before it: every call does all that the node wants.
-        let sent = said.map(|said| {
-            if let Some((link, message)) = said {
-                self.send(link, &message);
+        match self.node.whisper_at_once(now, peer, content) {
+            Ok(Some((link, sequence))) => {
+                let head = whisper_head(sequence);
+                self.transmit(link, &head, &spoken(content));
+                Ok(())
             }
-        });
-        self.settle(now);
-        sent
+            waits => {
+                self.settle(now);
+                waits.map(drop)
+            }
+        }
     }
 
     /// See [`Node::shout`].
@@ -196,9 +224,25 @@ impl Stack {
         &mut self,
         now: Instant,
         group: &Text,
-        content: impl Into<Frames>,
+        content: &Frames,
     ) -> Result<Shouted, SendError> {
-        let shouted = self.node.shout(now, group, content.into());
+        self.head.clear();
+        put_shout_head(group, &mut self.head);
+        let spoken = spoken(content);
+        let shouted = self
+            .node
+            .shout_at_once(now, group, content, |link, sequence| {
+                renumber(&mut self.head, sequence);
+                if let Some(entry) = self.links.get_mut(link) {
+                    entry.send(
+                        link,
+                        &self.head,
+                        &spoken,
+                        &mut self.spare,
+                        &mut self.actions,
+                    );
+                }
+            });
         self.settle(now);
         shouted
     }
@@ -325,7 +369,7 @@ impl Stack {
         let Some(entry) = self.links.get_mut(link) else {
             return;
         };
-        entry.connection.handle_transmitted(now, octets);
+        entry.connection.transmitted(octets, &mut self.spare);
         let (left, messages) = (
             entry.connection.queued_octets(),
             entry.connection.queued_messages(),
@@ -405,6 +449,18 @@ impl Stack {
         }
     }
 
+    /// Takes the events that wait, one after the other, into `events` until they have so many octets, as the
+    /// [limits](zre::Limits) count them, or none is left: the same as [`poll_event`](Stack::poll_event) so often, at a fraction of
+    /// the cost. Call [`poll_action`](Stack::poll_action) afterwards.
+    pub fn poll_events(&mut self, now: Instant, octets: usize, events: &mut VecDeque<Event>) {
+        self.node.poll_events(now, octets, events);
+        self.settle(now);
+        if !self.node.has_event() && self.is_stopped() && !self.told {
+            self.told = true;
+            events.push_back(Event::Stopped);
+        }
+    }
+
     /// Whether [`poll_event`](Stack::poll_event) has something.
     pub fn has_event(&self) -> bool {
         self.node.has_event() || (self.is_stopped() && !self.told)
@@ -412,7 +468,6 @@ impl Stack {
 
     /// When [`handle_timeout`](Stack::handle_timeout) is to be called at the latest, and what for. `None`: not at all.
     #[must_use]
-    #[inline]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         let node = self
             .node
@@ -427,6 +482,18 @@ impl Stack {
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
+    }
+
+    /// The moment of [`poll_timeout`](Stack::poll_timeout) alone, for an embedder that asks after every message.
+    #[must_use]
+    #[inline]
+    pub fn deadline(&self) -> Option<Instant> {
+        let earlier = |a: Option<Instant>, b: Option<Instant>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (one, None) | (None, one) => one,
+        };
+        let links = earlier(self.timers.earliest(), self.closing.earliest());
+        earlier(self.node.deadline(), links)
     }
 
     // ---- queries
@@ -555,12 +622,26 @@ impl Stack {
                 entry.connection.handle_rest(now, input);
                 break;
             };
-            let Some(message) = entry.connection.next_message(now, &mut input) else {
-                break;
+            let mut hearing = self.node.hearing(now, peer);
+            let other = loop {
+                let Some(mut message) = entry.connection.next_message(now, &mut input) else {
+                    return self.pump(now, link);
+                };
+                let Some(hearing) = &mut hearing else {
+                    break Some(message);
+                };
+                if !hearing.take(message.head.as_slice(), &mut message.rest) {
+                    break Some(message);
+                }
+                if !hearing.is_willing() {
+                    break None;
+                }
             };
-            self.node
-                .handle_said(now, link, peer, message.head, message.rest);
-            self.apply(now);
+            if let Some(message) = other {
+                self.node
+                    .handle_said(now, link, peer, message.head, message.rest);
+                self.apply(now);
+            }
         }
         self.pump(now, link);
     }
@@ -709,18 +790,20 @@ impl Stack {
     }
 
     fn send(&mut self, link: LinkId, message: &Message) {
+        let mut head = core::mem::take(&mut self.head);
+        head.clear();
+        message.encode_head(&mut head);
+        let none = Frames::new();
+        let content = message.content().unwrap_or(&none);
+        self.transmit(link, &head, content);
+        self.head = head;
+    }
+
+    /// Queues a message on a link: its first frame, and the others.
+    #[inline]
+    fn transmit(&mut self, link: LinkId, head: &[u8], content: &Frames) {
         if let Some(entry) = self.links.get_mut(link) {
-            self.head.clear();
-            message.encode_head(&mut self.head);
-            let none = Frames::new();
-            let content = message.content().unwrap_or(&none);
-            match entry.connection.send_with_head(&self.head, content) {
-                // It failed by what came together with what made the node say this; that waits in its events.
-                Ok(()) | Err(zmtp::SendError::Closed) => {}
-                // The node sends whole messages: our own bug.
-                Err(error) => debug_assert!(false, "{link}: {error}"),
-            }
-            signal(link, entry, &mut self.actions);
+            entry.send(link, head, content, &mut self.spare, &mut self.actions);
         }
     }
 

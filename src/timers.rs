@@ -87,6 +87,12 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         self.first
     }
 
+    /// When that is.
+    #[inline]
+    pub(crate) fn earliest(&self) -> Option<Instant> {
+        self.first.as_ref().map(|(at, _)| *at)
+    }
+
     /// Puts some deadlines off.
     pub(crate) fn delay(&mut self, by: core::time::Duration, which: impl Fn(K) -> bool) {
         for (_, at) in self.by_key.iter_mut().filter(|(key, _)| which(**key)) {

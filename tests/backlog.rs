@@ -78,7 +78,7 @@ fn cuts_without_end_are_told_as_one_while_the_application_takes_nothing() {
     let id = lan.id(puppet);
     for _ in 0..100 {
         lan.with(alice, |stack, now| {
-            stack.whisper(now, id, frames("lost?")).unwrap();
+            stack.whisper(now, id, &frames("lost?")).unwrap();
         });
         lan.run_for(ms(300));
         lan.reset_dialled(alice, puppet);
@@ -98,7 +98,7 @@ fn cuts_without_end_are_told_as_one_while_the_application_takes_nothing() {
     are_in_order(&events, BTreeSet::from([id]));
     // Its link is as good as ever.
     lan.with(alice, |stack, now| {
-        stack.whisper(now, id, frames("still?")).unwrap();
+        stack.whisper(now, id, &frames("still?")).unwrap();
     });
     lan.run_for(ms(20));
     let heard = lan.the_puppet(puppet).heard.last().cloned();
@@ -330,7 +330,7 @@ fn what_one_who_does_not_read_us_says_meanwhile_is_no_proof_that_it_read_us() {
     for n in 0..60 {
         lan.with(alice, |stack, now| {
             let content = Frames::from(vec![n; 1_000]);
-            stack.whisper(now, id, content).unwrap();
+            stack.whisper(now, id, &content).unwrap();
         });
         lan.run_for(ms(1));
     }
@@ -429,7 +429,7 @@ fn one_who_reads_late_knows_our_groups_in_the_end_and_counts_them_right() {
     assert!(world.puppets[ann].heard.len() <= 101);
     // What it is not told of is not overtaken.
     let now = world.now;
-    let after = world.node.whisper(now, id, frames("after"));
+    let after = world.node.whisper(now, id, &frames("after"));
     assert_eq!(after, Err(SendError::Full));
     world.pass(ms(5_000));
     // It reads a page at a time.
@@ -440,7 +440,7 @@ fn one_who_reads_late_knows_our_groups_in_the_end_and_counts_them_right() {
         world.pass(ms(100));
     }
     let now = world.now;
-    let after = world.node.whisper(now, id, frames("after"));
+    let after = world.node.whisper(now, id, &frames("after"));
     assert_eq!(after, Ok(()));
     world.settle();
     let ours: BTreeSet<_> = world.node.groups().cloned().collect();

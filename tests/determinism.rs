@@ -143,7 +143,9 @@ impl Lab {
                 };
                 writeln!(self.transcript, "{now} {node} told {event:?}").unwrap();
                 if let Event::Enter { peer } = event {
-                    let sent = self.nodes[node].0.whisper(now, peer.id, "welcome");
+                    let sent = self.nodes[node]
+                        .0
+                        .whisper(now, peer.id, &Frames::from("welcome"));
                     writeln!(self.transcript, "{sent:?}").unwrap();
                 }
                 continue;
@@ -312,13 +314,13 @@ impl Lab {
             }
             Op::Whisper(node, to, sizes) => {
                 let to = self.id(*to);
-                let sent = self.nodes[*node].0.whisper(now, to, content(sizes));
+                let sent = self.nodes[*node].0.whisper(now, to, &content(sizes));
                 writeln!(self.transcript, "{sent:?}").unwrap();
                 self.drain(*node);
             }
             Op::Shout(node, group, sizes) => {
                 let group = group_named(*group);
-                let sent = self.nodes[*node].0.shout(now, &group, content(sizes));
+                let sent = self.nodes[*node].0.shout(now, &group, &content(sizes));
                 writeln!(self.transcript, "{sent:?}").unwrap();
                 self.drain(*node);
             }

@@ -288,7 +288,9 @@ fn one_who_waits_for_an_endpoint_gets_a_link_of_its_own_to_it() {
             "enter heir"
         ]
     );
-    let sent = table.stack.whisper(table.now, id(3), Frames::from("hello"));
+    let sent = table
+        .stack
+        .whisper(table.now, id(3), &Frames::from("hello"));
     table.settle();
     assert_eq!(sent, Ok(()));
     let (_, last) = table.heard.last().unwrap();
@@ -399,7 +401,7 @@ fn what_was_held_for_a_peer_is_not_said_to_who_comes_next() {
     table.wait(Duration::from_secs(1));
     table.end(hears);
     // The link is down: this is held.
-    let sent = table.stack.whisper(table.now, id(2), Frames::from("old"));
+    let sent = table.stack.whisper(table.now, id(2), &Frames::from("old"));
     assert_eq!(sent, Ok(()));
     let newer = table.accept(id(2), address(2));
     table.say(newer, 1, hello("newer", address(2)));
@@ -634,7 +636,7 @@ fn what_may_be_said_is_taken_by_a_node_with_the_same_limits() {
         frames(&[5_000, 4_995]),
         frames(&[5_000, 5_000]),
     ] {
-        let sent = table.stack.whisper(table.now, id(2), content);
+        let sent = table.stack.whisper(table.now, id(2), &content);
         table.settle();
         if sent.is_ok() {
             let (link, last) = table.heard.last().unwrap();

@@ -19,11 +19,11 @@ fn two_nodes_meet_talk_and_part() {
     lan.run_for(Duration::from_millis(10));
     assert_eq!(names(&lan.events(alice)), ["join bob CHAT"]);
     lan.with(alice, |stack, now| {
-        stack.whisper(now, bobs, frames("hello")).unwrap();
+        stack.whisper(now, bobs, &frames("hello")).unwrap();
         let two = Frames::from_iter(["one", "two"]);
-        let shouted = stack.shout(now, &text("CHAT"), two).unwrap();
+        let shouted = stack.shout(now, &text("CHAT"), &two).unwrap();
         assert_eq!((shouted.reached, shouted.full), (1, 0));
-        stack.whisper(now, bobs, Frames::new()).unwrap();
+        stack.whisper(now, bobs, &Frames::new()).unwrap();
     });
     lan.run_for(Duration::from_millis(10));
     assert_eq!(

@@ -251,7 +251,7 @@ fn what_comes_on_the_link_that_we_dialled_is_not_listened_to() {
     // And ours goes out on the link that we dialled, and on no other.
     let id = lan.id(puppet);
     lan.with(alice, |stack, now| {
-        stack.whisper(now, id, frames("to you")).unwrap();
+        stack.whisper(now, id, &frames("to you")).unwrap();
     });
     lan.run_for(ms(50));
     let heard = &lan.the_puppet(puppet).heard;

@@ -305,13 +305,13 @@ impl World {
                 let peer = id_of(u.choose_index(PUPPETS)?);
                 let content = content(u)?;
                 for _ in 0..=u.int_in_range(0..=9)? {
-                    let sent = self.stack.whisper(self.now, peer, content.clone());
+                    let sent = self.stack.whisper(self.now, peer, &content);
                     self.note(&format!("{sent:?}"));
                 }
             }
             28 => {
                 let (group, content) = (group(u)?, content(u)?);
-                let sent = self.stack.shout(self.now, &group, content);
+                let sent = self.stack.shout(self.now, &group, &content);
                 self.note(&format!("{sent:?}"));
             }
             29 => self.connect(u)?,

@@ -21,7 +21,7 @@ use super::{Body, Frames, Headers, Malformed, Text};
 const SIGNATURE: u16 = 0xAAA1;
 const VERSION: u8 = 2;
 /// Signature, id, version and sequence, with which every message begins.
-const PREFIX_OCTETS: usize = 6;
+pub(crate) const PREFIX_OCTETS: usize = 6;
 
 mod id {
     pub(super) const HELLO: u8 = 1;
@@ -356,9 +356,7 @@ impl Message {
     /// ```
     pub fn encode_head(&self, out: &mut Vec<u8>) {
         let before = out.len();
-        let [first, second] = SIGNATURE.to_be_bytes();
-        let [high, low] = self.sequence.to_be_bytes();
-        out.extend_from_slice(&[first, second, self.command.id(), VERSION, high, low]);
+        out.extend_from_slice(&begin(self.command.id(), self.sequence));
         self.command.put_body(out);
         debug_assert_eq!(out.len() - before, self.head_len(), "{self:?}");
     }
@@ -379,6 +377,65 @@ impl Message {
     fn head_len(&self) -> usize {
         PREFIX_OCTETS + self.command.body_len()
     }
+}
+
+/// The first frame of what peers mostly say, read where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said<'a> {
+    /// To one.
+    Whisper,
+    /// To a group of this name.
+    Shout(&'a [u8]),
+}
+
+impl<'a> Said<'a> {
+    /// What is said, and its number; `None` when it is something else, or nothing that can be read.
+    #[inline]
+    pub(crate) fn read(head: &'a [u8]) -> Option<(Self, u16)> {
+        let (body, (id, sequence)) = prefix(head).ok()?;
+        let said = match id {
+            id::WHISPER if body.is_empty() => Self::Whisper,
+            id::SHOUT => {
+                let (&octets, group) = body.split_first()?;
+                (group.len() == usize::from(octets)).then_some(Self::Shout(group))?
+            }
+            _ => return None,
+        };
+        Some((said, sequence))
+    }
+}
+
+/// The first frame of a WHISPER.
+#[inline]
+pub(crate) fn whisper_head(sequence: u16) -> [u8; PREFIX_OCTETS] {
+    begin(id::WHISPER, sequence)
+}
+
+/// Appends the first frame of a SHOUT, whose number is not known yet.
+pub(crate) fn put_shout_head(group: &Text, out: &mut Vec<u8>) {
+    out.extend_from_slice(&begin(id::SHOUT, 0));
+    put_string(out, group);
+}
+
+/// The octets of that frame.
+pub(crate) fn shout_head_len(group: &Text) -> usize {
+    PREFIX_OCTETS + string_len(group)
+}
+
+/// Numbers the first frame of a message anew.
+#[inline]
+pub(crate) fn renumber(head: &mut [u8], sequence: u16) {
+    if let Some(place) = head.get_mut(PREFIX_OCTETS - 2..PREFIX_OCTETS) {
+        place.copy_from_slice(&sequence.to_be_bytes());
+    }
+}
+
+/// What every message begins with.
+#[inline]
+fn begin(id: u8, sequence: u16) -> [u8; PREFIX_OCTETS] {
+    let [first, second] = SIGNATURE.to_be_bytes();
+    let [high, low] = sequence.to_be_bytes();
+    [first, second, id, VERSION, high, low]
 }
 
 impl Command {

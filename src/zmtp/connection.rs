@@ -4,6 +4,8 @@ mod receive;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
 use bytes::buf::Limit;
 use bytes::{Bytes, BytesMut};
 
@@ -224,7 +226,13 @@ impl Connection {
     /// The first `octets` octets that [`poll_transmit`](Self::poll_transmit) lent were sent. More than it lent counts
     /// as all.
     pub fn handle_transmitted(&mut self, _now: Instant, octets: usize) {
-        self.outbox.remove(octets);
+        self.transmitted(octets, &mut Vec::new());
+    }
+
+    /// The same. The memory of what was sent is put into `spare` when all was; whoever has many connections can give it to
+    /// the next that has something to send.
+    pub(crate) fn transmitted(&mut self, octets: usize, spare: &mut Vec<u8>) {
+        self.outbox.remove(octets, spare);
         if self.beats.is_some() {
             self.beats_sent();
         }
@@ -339,6 +347,12 @@ impl Connection {
         self.push_frames(rest);
         self.outbox.end_message();
         Ok(())
+    }
+
+    /// Takes memory for what is to be sent, when it has none.
+    #[inline]
+    pub(crate) fn take_memory(&mut self, spare: &mut Vec<u8>) {
+        self.outbox.take_memory(spare);
     }
 
     /// Tells the peer why it is not let in, and closes: what was queued still goes out, ERROR after it, and nothing

@@ -17,6 +17,9 @@ const COPIED_UP_TO: usize = 1 << 10;
 /// moving the rest costs no more than it cost to put it there.
 const MOVED_FROM: usize = 1 << 10;
 
+/// More than this is not kept: 64 KiB.
+const MOST_SPARE: usize = 64 << 10;
+
 /// What is allocated at least when something is copied: 256 octets, for some small messages.
 const LEAST: usize = 256;
 
@@ -157,8 +160,25 @@ impl Outbox {
         .filter(|slice| !slice.is_empty())
     }
 
-    /// The first `octets` octets were sent. More than there are counts as all.
-    pub(super) fn remove(&mut self, octets: usize) {
+    /// Takes memory for what is to be copied, when it has none.
+    #[inline]
+    pub(super) fn take_memory(&mut self, spare: &mut Vec<u8>) {
+        if self.copied.capacity() == 0 {
+            core::mem::swap(&mut self.copied, spare);
+        }
+    }
+
+    /// Gives the memory of what was copied away, if it is more than `spare` has.
+    fn give_memory(&mut self, spare: &mut Vec<u8>) {
+        let (mine, theirs) = (self.copied.capacity(), spare.capacity());
+        if mine <= MOST_SPARE && theirs < mine {
+            core::mem::swap(&mut self.copied, spare);
+            spare.clear();
+        }
+    }
+
+    /// The first `octets` octets were sent. More than there are counts as all; then the memory for them is put into `spare`.
+    pub(super) fn remove(&mut self, octets: usize, spare: &mut Vec<u8>) {
         let mut left = octets.min(self.octets);
         self.octets -= left;
         self.sent = self.sent.wrapping_add(crate::wire::primitive::wide(left));
@@ -166,6 +186,7 @@ impl Outbox {
             self.ends.pop_front();
         }
         if self.octets == 0 {
+            self.give_memory(spare);
             return self.clear();
         }
         while let Some(Shared { before, body }) = self.shared.front_mut() {

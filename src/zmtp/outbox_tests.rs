@@ -48,7 +48,7 @@ proptest! {
                 }
                 Step::Take(wanted) => {
                     let taken = wanted.min(octets.len() - sent);
-                    outbox.remove(wanted);
+                    outbox.remove(wanted, &mut Vec::new());
                     sent += taken;
                     ends.retain(|end| *end > sent);
                 }
@@ -86,7 +86,7 @@ fn an_empty_queue_owns_no_memory() {
     outbox.push_frame(FrameKind::Last, &Bytes::from(vec![1; 100]));
     outbox.push_frame(FrameKind::Last, &Bytes::from(vec![1; 10_000]));
     outbox.end_message();
-    outbox.remove(usize::MAX);
+    outbox.remove(usize::MAX, &mut Vec::new());
     assert_eq!(outbox.copied.capacity(), 0);
     assert_eq!(outbox.shared.capacity(), 0);
     assert!(outbox.ends.is_empty()); // as such it owns none
@@ -100,7 +100,7 @@ fn a_queue_that_never_runs_empty_does_not_grow() {
     for _ in 0..100_000 {
         outbox.push_frame(FrameKind::Last, &body);
         outbox.end_message();
-        outbox.remove(102);
+        outbox.remove(102, &mut Vec::new());
     }
     assert_eq!(outbox.octets(), 102);
     assert!(outbox.copied.capacity() < 4096);

@@ -261,20 +261,23 @@ impl Dial {
             .filter(|_| self.asked.is_none() && !self.sender.is_unsure())
     }
 
-    /// Numbers what is said on the link, and counts it.
+    /// Counts a message of so many octets that is said on the link; its number.
     #[inline]
-    pub(super) fn number(&mut self, command: Command) -> Message {
-        self.count_sent(&command);
-        let sequence = self.sender.take();
-        let message = Message { sequence, command };
-        self.queued_octets += message.octets();
+    pub(super) fn number(&mut self, octets: usize) -> u16 {
+        self.sent += 1;
+        self.queued_octets += octets;
         self.queued_messages += 1;
-        message
+        self.sender.take()
     }
 
-    fn count_sent(&mut self, command: &Command) {
-        self.sent += 1;
-        if matches!(command, Command::Ping) {
+    /// The same for a command of any kind.
+    pub(super) fn number_command(&mut self, command: Command) -> Message {
+        let mut message = Message {
+            sequence: 0,
+            command,
+        };
+        message.sequence = self.number(message.octets());
+        if matches!(message.command, Command::Ping) {
             let full = self.pings.len() == PINGS;
             match self.pings.back_mut() {
                 // The answers come in order: what stands for several confirms less than it could.
@@ -282,6 +285,7 @@ impl Dial {
                 _ => self.pings.push_back((self.sent, 1)),
             }
         }
+        message
     }
 
     /// A PING was answered: what was sent before it arrived. Unless a PING from before the last HELLO was not answered: then

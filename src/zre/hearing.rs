@@ -1,15 +1,89 @@
 //! What a peer that is here says, on the link on which it speaks (ZRE-70 to ZRE-76 of `spec/zre.md`).
 
+use alloc::collections::BTreeSet;
 use core::net::SocketAddr;
 
 use super::greeting::is_same;
+use super::inbox::Inbox;
 use super::node::Node;
-use super::{Event, ExitReason, Lost, Presence};
+use super::record::Record;
+use super::{Counters, Event, ExitReason, Limits, Lost, Presence};
 use crate::net::LinkId;
-use crate::wire::zre::{Command, Message};
+use crate::wire::zre::{Command, Message, Said};
+use crate::wire::{Frames, Text};
 use crate::{Instant, PeerId};
 
+/// A peer that is here and of which nothing is doubted, on its link: what it says goes right into the inbox.
+///
+/// All that is to be looked up for a message is looked up once for all that came together.
+pub(crate) struct Hearing<'a> {
+    now: Instant,
+    id: PeerId,
+    record: &'a mut Record,
+    inbox: &'a mut Inbox,
+    counters: &'a mut Counters,
+    groups: &'a BTreeSet<Text>,
+    limits: &'a Limits,
+}
+
+impl Hearing<'_> {
+    /// Takes a WHISPER or SHOUT that is what is expected next. `false`: it is another message, which is for
+    /// [`Node::handle_said`], and nothing has changed.
+    #[inline]
+    pub(crate) fn take(&mut self, head: &[u8], content: &mut Frames) -> bool {
+        let Some((said, sequence)) = Said::read(head) else {
+            return false;
+        };
+        if !self.record.receiver.accept_next(sequence) {
+            return false;
+        }
+        self.counters.messages_received += 1;
+        self.record.heard = self.now;
+        self.record.spoke = self.now;
+        let (peer, content) = (self.record.card.clone(), core::mem::take(content));
+        let event = match said {
+            Said::Whisper => Event::Whisper { peer, content },
+            // ZRE-75
+            Said::Shout(group) => match self.groups.get(group) {
+                // One name in memory for all that is shouted to the group.
+                Some(group) => Event::Shout {
+                    peer,
+                    group: group.clone(),
+                    content,
+                },
+                None => return true,
+            },
+        };
+        self.inbox.push(event);
+        true
+    }
+
+    /// Whether the peer's next message is taken now, see [`Node::speaker`].
+    #[inline]
+    pub(crate) fn is_willing(&self) -> bool {
+        // ZRE-80
+        !self.inbox.is_full(self.id, self.limits)
+    }
+}
+
 impl Node {
+    /// To hear what a peer says that [speaks](Self::speaker); `None` when something is to be thought of at each message.
+    pub(crate) fn hearing(&mut self, now: Instant, id: PeerId) -> Option<Hearing<'_>> {
+        let record = self.peers.get_mut(&id)?;
+        let plain = record.presence == Presence::Ready
+            && !record.receiver.wraps_early()
+            && !self.untold.contains(&id);
+        plain.then_some(Hearing {
+            now,
+            id,
+            record,
+            inbox: &mut self.inbox,
+            counters: &mut self.counters,
+            groups: &self.groups,
+            limits: &self.config.limits,
+        })
+    }
+
     /// A message of a peer that is here, on its link.
     pub(super) fn hear(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
         let Message { sequence, command } = message;
@@ -101,7 +175,7 @@ impl Node {
         }
     }
 
-    pub(super) fn peer_joined(&mut self, now: Instant, id: PeerId, group: crate::wire::Text) {
+    pub(super) fn peer_joined(&mut self, now: Instant, id: PeerId, group: Text) {
         let Some(record) = self.peers.get_mut(&id) else {
             return;
         };
@@ -121,7 +195,7 @@ impl Node {
         self.inbox.push(Event::Join { peer, group });
     }
 
-    pub(super) fn peer_left(&mut self, id: PeerId, group: &crate::wire::Text) {
+    pub(super) fn peer_left(&mut self, id: PeerId, group: &Text) {
         let Some(record) = self.peers.get_mut(&id) else {
             return;
         };
@@ -133,7 +207,7 @@ impl Node {
         }
     }
 
-    pub(super) fn forget_member(&mut self, id: PeerId, group: &crate::wire::Text) {
+    pub(super) fn forget_member(&mut self, id: PeerId, group: &Text) {
         if let Some(members) = self.members.get_mut(group) {
             members.remove(&id);
             if members.is_empty() {

@@ -32,6 +32,8 @@ pub(crate) struct Inbox {
     /// The peer whose share changed last, and it: one that talks is mostly followed by itself.
     recent: (PeerId, Share),
     total: usize,
+    /// How many were taken at once, at the most, in the last some times.
+    lately: usize,
 }
 
 /// What waits of one peer.
@@ -65,6 +67,7 @@ impl Inbox {
             shares: HashMap::with_hasher(secret),
             recent: (PeerId::from_bytes([0; 16]), Share::NONE),
             total: 0,
+            lately: 0,
         }
     }
 
@@ -108,6 +111,20 @@ impl Inbox {
             peer,
             halved,
         })
+    }
+
+    /// Takes all events: what they are put into, which is empty, is kept for those that come.
+    pub(crate) fn take_all(&mut self, events: &mut VecDeque<Event>) {
+        core::mem::swap(&mut self.events, events);
+        self.lately = events.len().max(self.lately - self.lately / 16);
+        if self.events.capacity() > KEPT_EVENTS.max(8 * self.lately) {
+            // A flood is over, as below.
+            self.events = VecDeque::new();
+        }
+        self.shares.clear();
+        self.shares.shrink_to(64);
+        self.recent.1 = Share::NONE;
+        self.total = 0;
     }
 
     /// How many events wait.

@@ -31,6 +31,7 @@
 //! | `inbound` | links that others make, and what is known of each |
 //! | `greeting` | who may speak for an identity, HELLO |
 //! | `hearing` | what a peer says |
+//! | `speaking` | what the application says |
 //! | `dialling` | links that we make: hints, tries, cuts |
 //! | `presence` | beacons, silence, doubts, the end of a peer |
 //! | `dial`, `record`, `past`, `target` | what is known of our link, a peer, a peer that is gone, a host name |
@@ -53,6 +54,7 @@ mod presence;
 mod record;
 mod report;
 mod sequence;
+mod speaking;
 mod target;
 
 pub use config::{Config, Limits};
@@ -60,3 +62,4 @@ pub use event::{Event, ExitReason, Lost};
 pub use node::{Action, Node, Timer};
 pub use peer::{Peer, PeerView, Presence};
 pub use report::{Counters, SendError, Shouted, Usage};
+pub(crate) use speaking::spoken;

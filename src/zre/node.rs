@@ -13,28 +13,24 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracing::{debug, trace};
 
-use super::dial::Owner;
 use super::dials::Dials;
 use super::inbound::{Links, Role};
 use super::inbox::Inbox;
 use super::past::Past;
 use super::record::Record;
 use super::target::Target;
-use super::{Config, Counters, Event, PeerView, SendError, Shouted, Usage, abilities};
+use super::{Config, Counters, Event, PeerView, Usage, abilities};
 use crate::endpoint::{Endpoint, HostName};
 use crate::net::{Interface, InterfaceId, LinkId};
 use crate::table::{Secret, Table};
 use crate::timers::Timers;
 use crate::wire::zre::{Command, Hello, Message};
-use crate::wire::{Beacon, Frames, Text};
+use crate::wire::{Beacon, Text};
 use crate::{Instant, PeerId};
 
 /// How long after the last link was closed the goodbye is said: 20 ms, for what is in the buffers of both kernels and of
 /// the peer.
 const LAST_WORDS: Duration = Duration::from_millis(20);
-
-/// The octets of the first frame of a WHISPER; that of a SHOUT has the name of the group as well.
-const HEAD: usize = 6;
 
 /// What the node wants done.
 ///
@@ -300,93 +296,6 @@ impl Node {
         }
     }
 
-    /// Says something to one peer. A message without frames is sent as one empty frame (ZRE-74), since Pyre and zyre.js cannot
-    /// read one that has none.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::UnknownPeer`], [`SendError::Full`], [`SendError::TooLarge`] or [`SendError::Stopped`]; nothing was
-    /// sent and nothing changed.
-    pub fn whisper(
-        &mut self,
-        now: Instant,
-        peer: PeerId,
-        content: Frames,
-    ) -> Result<(), SendError> {
-        if let Some((link, message)) = self.whisper_at_once(now, peer, content)? {
-            self.actions.push_back(Action::Send { link, message });
-        }
-        Ok(())
-    }
-
-    /// The same. What can be said at once is given back, to be sent on the link after all actions that wait; it need not wait
-    /// behind them when there are none.
-    #[inline]
-    pub(crate) fn whisper_at_once(
-        &mut self,
-        now: Instant,
-        peer: PeerId,
-        content: Frames,
-    ) -> Result<Option<(LinkId, Message)>, SendError> {
-        let content = self.check(content, HEAD)?;
-        let address = self.peers.get(&peer).ok_or(SendError::UnknownPeer)?.address;
-        let (limits, octets) = (&self.config.limits, content.octets());
-        let dial = self.dials.get_mut(address);
-        let Some(dial) = dial.filter(|dial| dial.has_room(limits, octets)) else {
-            self.watch_full(now, peer, address);
-            self.counters.sends_refused += 1;
-            return Err(SendError::Full);
-        };
-        let command = Command::Whisper { content };
-        let Some(link) = dial.clear() else {
-            self.say(address, command);
-            return Ok(None);
-        };
-        self.counters.messages_sent += 1;
-        Ok(Some((link, dial.number(command))))
-    }
-
-    /// Says something to all peers in a group. The node need not be in it.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::TooLarge`] or [`SendError::Stopped`]; nothing was sent. A peer whose queue is full is left out and
-    /// counted in [`Shouted::full`].
-    pub fn shout(
-        &mut self,
-        now: Instant,
-        group: &Text,
-        content: Frames,
-    ) -> Result<Shouted, SendError> {
-        let content = self.check(content, HEAD + 1 + group.len())?;
-        let octets = content.octets();
-        let mut shouted = Shouted::default();
-        // Look-ups first and all together, and only then what is long: of hundreds of peers few are in the cache, and the
-        // processor waits for many places in memory as long as for one.
-        let members = self.members.get(group).into_iter().flatten();
-        let addresses: Vec<_> = members
-            .filter_map(|peer| Some((*peer, self.peers.get(peer)?.address)))
-            .collect();
-        let limits = &self.config.limits;
-        let room: Vec<_> = addresses
-            .iter()
-            .map(|(_, address)| self.dials.get(*address))
-            .map(|dial| dial.is_some_and(|dial| dial.has_room(limits, octets)))
-            .collect();
-        for ((peer, address), room) in addresses.into_iter().zip(room) {
-            if room {
-                let (group, content) = (group.clone(), content.clone());
-                self.say(address, Command::Shout { group, content });
-                shouted.reached += 1;
-            } else {
-                self.watch_full(now, peer, address);
-                self.counters.sends_refused += 1;
-                shouted.full += 1;
-            }
-        }
-        Ok(shouted)
-    }
-
     /// Contacts a node by its endpoint, beside or instead of beacons, and goes on trying for ever with growing pauses (at
     /// most 30 s). A host name is looked up by the embedder, anew for each try.
     pub fn connect(&mut self, now: Instant, endpoint: &Endpoint) {
@@ -520,6 +429,22 @@ impl Node {
         Some(taken.event)
     }
 
+    /// Takes the events that wait, one after the other, into `events` until they have so many octets, as the
+    /// [limits](super::Limits) count them, or none is left: the same as [`poll_event`](Node::poll_event) so often, at a
+    /// fraction of the cost.
+    pub fn poll_events(&mut self, now: Instant, octets: usize, events: &mut VecDeque<Event>) {
+        let nobody_waits = self.untold.is_empty() && self.paused.is_empty();
+        if nobody_waits && events.is_empty() && self.inbox.total() <= octets {
+            return self.inbox.take_all(events);
+        }
+        let before = self.inbox.total();
+        while before.saturating_sub(self.inbox.total()) < octets
+            && let Some(event) = self.poll_event(now)
+        {
+            events.push_back(event);
+        }
+    }
+
     /// Whether an event waits.
     pub fn has_event(&self) -> bool {
         !self.inbox.is_empty()
@@ -530,6 +455,12 @@ impl Node {
     #[inline]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         self.timers.next().map(|(at, due)| (at, due.timer()))
+    }
+
+    /// The moment of [`poll_timeout`](Node::poll_timeout) alone.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.timers.earliest()
     }
 
     // ---- queries
@@ -610,123 +541,6 @@ impl Node {
     }
 
     // ---- shared by the parts of the node
-
-    /// Sends a command over our link to this address, or keeps it until the link is up again. The status of JOIN and LEAVE is
-    /// put in here.
-    pub(super) fn say(&mut self, address: SocketAddr, mut command: Command) {
-        let Some(dial) = self.dials.get_mut(address) else {
-            return;
-        };
-        // ZRE-19
-        let link = dial.up().filter(|_| dial.asked.is_none());
-        let Some(link) = link else {
-            match &command {
-                Command::Whisper { content } | Command::Shout { content, .. } => {
-                    dial.queued_octets += content.octets();
-                }
-                Command::Join { .. } | Command::Leave { .. } => {}
-                Command::Elect { .. } | Command::Leader { .. } if dial.asked.is_some() => {}
-                // What is said about now makes no sense later.
-                _ => return,
-            }
-            dial.queued_messages += 1;
-            dial.held.push_back(command);
-            return;
-        };
-        if dial.sender.is_unsure()
-            && let Some(record) = dial.peer().and_then(|id| self.peers.get(&id))
-            && abilities::has(&record.card, abilities::GOODBYE)
-        {
-            // As every atonce node does.
-            dial.sender.wrap_late();
-        }
-        if dial.sender.is_unsure() {
-            // ZRE-70
-            // A peer that wraps early ends the conversation at the number that comes now: that is not to cost a message.
-            if !matches!(command, Command::Ping) {
-                self.say(address, Command::Ping);
-                return self.say(address, command);
-            }
-            dial.asked = Some(dial.sent() + 1);
-        }
-        if let Command::Join { status, .. } | Command::Leave { status, .. } = &mut command {
-            // ZRE-72
-            dial.status = dial.status.wrapping_add(1);
-            *status = dial.status;
-        }
-        let message = dial.number(command);
-        self.counters.messages_sent += 1;
-        self.actions.push_back(Action::Send { link, message });
-    }
-
-    fn tell_all(&mut self, now: Instant, command: impl Fn(Text) -> Command, group: &Text) {
-        trace!(%now, %group, "own groups changed");
-        // Also those that greeted nobody yet: they know our groups from our HELLO.
-        let told: Vec<_> = self
-            .dials
-            .iter()
-            .filter(|(_, dial)| dial.greeted_at.is_some() || dial.peer().is_some())
-            .map(|(address, dial)| (address, dial.owner))
-            .collect();
-        for (address, owner) in told {
-            let room = match owner {
-                Owner::Peer(id) => self.has_room(now, id, address, 0),
-                // They have a deadline of their own.
-                Owner::Nobody | Owner::Greeted { .. } => self
-                    .dials
-                    .get(address)
-                    .is_some_and(|dial| dial.has_room(&self.config.limits, 0)),
-            };
-            if room {
-                self.say(address, command(group.clone()));
-            } else if let Some(dial) = self.dials.get_mut(address) {
-                // ZRE-81
-                dial.leave_unsaid(group);
-            }
-        }
-    }
-
-    /// Whether a peer with the limits of this node takes the content, behind a frame of so many octets.
-    fn check(&self, mut content: Frames, head: usize) -> Result<Frames, SendError> {
-        if self.stopping {
-            return Err(SendError::Stopped);
-        }
-        let limits = &self.config.limits;
-        let limit = limits.message_octets;
-        if content.octets().saturating_add(head) > limit
-            || content.len() >= limits.message_frames
-            || content
-                .iter()
-                .any(|frame| frame.len() > limits.frame_octets)
-        {
-            return Err(SendError::TooLarge { limit });
-        }
-        // ZRE-74
-        if content.is_empty() {
-            content.push(crate::Bytes::new());
-        }
-        Ok(content)
-    }
-
-    fn has_room(&mut self, now: Instant, peer: PeerId, address: SocketAddr, octets: usize) -> bool {
-        let limits = &self.config.limits;
-        let dial = self.dials.get(address);
-        let room = dial.is_some_and(|dial| dial.has_room(limits, octets));
-        if !room {
-            self.watch_full(now, peer, address);
-        }
-        room
-    }
-
-    /// Something was not put into the queue to a peer, which is full: it has a while to take something of it.
-    fn watch_full(&mut self, now: Instant, peer: PeerId, address: SocketAddr) {
-        if let Some(dial) = self.dials.get_mut(address)
-            && !core::mem::replace(&mut dial.full, true)
-        {
-            let deadline = now + self.config.limits.send_deadline;
-            self.timers.set(Due::Overrun(peer), deadline);
-        }
-    }
 
     /// HELLO as it is to be said over a link whose own end is `local`.
     pub(super) fn hello(&self, local: Option<core::net::IpAddr>) -> Command {

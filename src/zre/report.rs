@@ -10,7 +10,7 @@ use crate::wire::TooLong;
 ///
 /// let mut node = Node::new(Instant::ZERO, [7; 32], Config::default());
 /// let nobody = PeerId::from_bytes([1; 16]);
-/// let sent = node.whisper(Instant::ZERO, nobody, Frames::from("hello"));
+/// let sent = node.whisper(Instant::ZERO, nobody, &Frames::from("hello"));
 /// assert_eq!(sent, Err(SendError::UnknownPeer));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum SendError {
 ///
 /// let mut node = Node::new(Instant::ZERO, [7; 32], Config::default());
 /// let group = "CHAT".try_into()?;
-/// let shouted = node.shout(Instant::ZERO, &group, Frames::from("hello")).unwrap();
+/// let shouted = node.shout(Instant::ZERO, &group, &Frames::from("hello")).unwrap();
 /// assert_eq!(shouted, Shouted { reached: 0, full: 0 });
 /// # Ok::<(), atonce::wire::TooLong>(())
 /// ```

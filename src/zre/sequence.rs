@@ -84,6 +84,16 @@ impl Receiver {
         Ok(())
     }
 
+    /// Takes a number that comes next whatever the convention; `false`: it is another, and nothing changes.
+    #[inline]
+    pub(crate) const fn accept_next(&mut self, found: u16) -> bool {
+        let next = found == self.expected;
+        if next {
+            self.expected = found.wrapping_add(1);
+        }
+        next
+    }
+
     pub(crate) const fn expects(&self, found: u16) -> bool {
         // ZRE-70
         found == self.expected || (self.expected == LAST && found == 0)

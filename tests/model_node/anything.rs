@@ -204,7 +204,7 @@ impl Run {
             Op::WeShout(group) => {
                 let group = text(GROUPS[group]);
                 let members = self.world.node.peers_in(group.as_ref()).count();
-                let sent = self.world.node.shout(now, &group, Frames::from("all"));
+                let sent = self.world.node.shout(now, &group, &Frames::from("all"));
                 let sent = sent.unwrap();
                 assert_eq!(sent.reached + sent.full, members);
             }
@@ -224,7 +224,7 @@ impl Run {
         let sent = self
             .world
             .node
-            .whisper(self.world.now, id, Frames::from("hi"));
+            .whisper(self.world.now, id, &Frames::from("hi"));
         match sent {
             Ok(()) | Err(SendError::Full) if here => {}
             Err(SendError::UnknownPeer) if !here => {}

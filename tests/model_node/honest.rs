@@ -424,7 +424,7 @@ impl Run {
         let now = self.world.now;
         let id = self.world.puppets[who].id;
         let frames = Frames::from_iter(content.iter().copied());
-        let sent = self.world.node.whisper(now, id, frames.clone());
+        let sent = self.world.node.whisper(now, id, &frames);
         self.world.settle();
         if !self.is_here(who) {
             prop_assert_eq!(sent, Err(SendError::UnknownPeer));
@@ -457,7 +457,7 @@ impl Run {
             .iter()
             .map(|puppet| puppet.heard.len())
             .collect();
-        let sent = self.world.node.shout(now, &text(group), frames);
+        let sent = self.world.node.shout(now, &text(group), &frames);
         self.world.settle();
         let mut reached = 0;
         for (who, before) in before.into_iter().enumerate() {

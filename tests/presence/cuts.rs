@@ -31,7 +31,7 @@ fn a_link_that_is_cut_with_messages_under_way_is_told() {
     let (mut lan, alice, bob) = two();
     let id = lan.id(bob);
     lan.with(alice, |stack, now| {
-        stack.whisper(now, id, frames("lost?")).unwrap();
+        stack.whisper(now, id, &frames("lost?")).unwrap();
     });
     lan.reset_dialled(alice, bob);
     lan.run_for(ms(3_000));
@@ -58,7 +58,7 @@ fn an_answer_from_before_the_cut_confirms_nothing_of_what_was_said_after_it() {
     lan.the_puppet(puppet).answers_pings = false;
     let whisper = |lan: &mut Lan| {
         lan.with(alice, |stack, now| {
-            stack.whisper(now, id, frames("lost?")).unwrap();
+            stack.whisper(now, id, &frames("lost?")).unwrap();
         });
     };
     let cut = |lan: &mut Lan| {

@@ -112,7 +112,7 @@ fn a_slow_application_stops_its_talker_and_nobody_else() {
     assert_eq!(names(&lan.events(bob)), ["enter alice"]);
     let id = lan.id(alice);
     lan.with(bob, |stack, now| {
-        stack.whisper(now, id, frames("you there?")).unwrap();
+        stack.whisper(now, id, &frames("you there?")).unwrap();
     });
     lan.run_for(ms(50));
     lan.host(alice).reading = true;
@@ -141,10 +141,10 @@ fn a_peer_that_does_not_read_is_told_gone_and_no_other_peer_notices() {
     let mut full = 0;
     for _ in 0..2_000 {
         let content = Frames::from(vec![7; 64 * 1024]);
-        let sent = lan.with(alice, |stack, now| stack.whisper(now, stalled, content));
+        let sent = lan.with(alice, |stack, now| stack.whisper(now, stalled, &content));
         full += u32::from(sent == Err(atonce::SendError::Full));
         lan.with(alice, |stack, now| {
-            stack.whisper(now, bobs, frames("x")).unwrap();
+            stack.whisper(now, bobs, &frames("x")).unwrap();
         });
     }
     assert!(full > 1_800, "{full}");

@@ -16,7 +16,7 @@ fn a_node_that_overslept_blames_nobody() {
         lan.run_for(ms(1_000));
         lan.with(bob, |stack, now| {
             stack
-                .whisper(now, alices, frames("are you there?"))
+                .whisper(now, alices, &frames("are you there?"))
                 .unwrap();
         });
         // Longer than it would wait for anybody, and shorter than Bob waits for it.
@@ -104,7 +104,7 @@ fn one_who_reads_a_long_queue_has_time_to_come_to_the_ping() {
     world.puppets[ann].answers = false;
     let (id, address) = (world.puppets[ann].id, world.puppets[ann].address);
     let now = world.now;
-    world.node.whisper(now, id, frames("long")).unwrap();
+    world.node.whisper(now, id, &frames("long")).unwrap();
     world.beacon(id, address, 0);
     let link = world.link_to(ann).unwrap();
     for left in (1..10).rev() {
@@ -241,7 +241,7 @@ fn the_goodbye_comes_after_everything_else() {
     let id = lan.id(puppet);
     lan.with(alice, |stack, now| {
         stack
-            .whisper(now, id, Frames::from(vec![7; 1_000_000]))
+            .whisper(now, id, &Frames::from(vec![7; 1_000_000]))
             .unwrap();
         stack.stop(now);
     });

@@ -53,7 +53,7 @@ fn still_talk(lan: &mut Lan, alice: usize, bob: usize) {
     for (from, to) in [(alice, bob), (bob, alice)] {
         let id = lan.id(to);
         lan.with(from, |stack, now| {
-            stack.whisper(now, id, frames("still?")).unwrap();
+            stack.whisper(now, id, &frames("still?")).unwrap();
         });
         lan.run_for(ms(20));
         let heard = names(&lan.events(to));

@@ -236,7 +236,7 @@ fn sequences_wrap_as_each_side_does() {
         lan.puppet_speaks(puppet, alice, link, sequence);
         for _ in 0..70_000 {
             lan.with(alice, |stack, now| {
-                stack.whisper(now, id, frames("x")).unwrap();
+                stack.whisper(now, id, &frames("x")).unwrap();
             });
         }
         lan.run_for(ms(50));
@@ -261,7 +261,7 @@ fn a_wrap_costs_no_message_even_with_one_who_wraps_early() {
         let whisper = |lan: &mut Lan, content: &'static str, times: usize| {
             for _ in 0..times {
                 lan.with(alice, |stack, now| {
-                    stack.whisper(now, id, frames(content)).unwrap();
+                    stack.whisper(now, id, &frames(content)).unwrap();
                 });
             }
             lan.run_for(ms(20));
@@ -324,7 +324,7 @@ fn one_who_does_not_say_how_it_wraps_is_not_waited_for_when_its_queue_is_full() 
     let id = lan.id(puppet);
     let mut said = 0;
     let full = |lan: &mut Lan| {
-        lan.with(alice, |stack, now| stack.whisper(now, id, frames("x")))
+        lan.with(alice, |stack, now| stack.whisper(now, id, &frames("x")))
             .is_err()
     };
     while !full(&mut lan) {

@@ -152,7 +152,7 @@ fn what_waited_for_a_dead_peer_is_not_said_to_the_one_that_has_its_port() {
     let carol = lan.node_at(config, address);
     lan.run_for(ms(2));
     lan.with(alice, |stack, now| {
-        stack.whisper(now, id, frames("for bob")).unwrap();
+        stack.whisper(now, id, &frames("for bob")).unwrap();
     });
     lan.run_for(ms(1_000));
     lan.reset_dialled(alice, carol);

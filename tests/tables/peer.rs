@@ -215,7 +215,7 @@ fn states() -> Vec<(&'static str, State)> {
             let mut world = here();
             world.puppets[ANN].stalled = true;
             let (id, now) = (world.puppets[ANN].id, world.now);
-            while world.node.whisper(now, id, Frames::from("hi")).is_ok() {}
+            while world.node.whisper(now, id, &Frames::from("hi")).is_ok() {}
             world.settle();
             world
         }),
@@ -453,7 +453,7 @@ fn events() -> Vec<(&'static str, Happens)> {
         }),
         ("we whisper to it", |world| {
             let id = world.puppets[ANN].id;
-            let sent = world.node.whisper(world.now, id, Frames::from("to you"));
+            let sent = world.node.whisper(world.now, id, &Frames::from("to you"));
             world
                 .log
                 .push((world.now, format!("whisper says {sent:?}")));
@@ -462,7 +462,7 @@ fn events() -> Vec<(&'static str, Happens)> {
         ("we shout to CHAT", |world| {
             let sent = world
                 .node
-                .shout(world.now, &text("CHAT"), Frames::from("to all"));
+                .shout(world.now, &text("CHAT"), &Frames::from("to all"));
             let sent = sent.map(|shouted| shouted.reached);
             world.log.push((world.now, format!("shout says {sent:?}")));
             world.settle();

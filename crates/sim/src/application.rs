@@ -184,7 +184,7 @@ impl Context<'_> {
     pub fn whisper(&mut self, peer: PeerId, content: impl Into<Frames>) -> Result<(), SendError> {
         let content = content.into();
         let sum = sum(&content);
-        let sent = self.stack.whisper(self.now + self.ahead, peer, content);
+        let sent = self.stack.whisper(self.now + self.ahead, peer, &content);
         let outcome = trace::outcome(sent.as_ref().map(|()| 1));
         self.say(Kind::Whisper, [trace::short(peer), sum, outcome]);
         sent
@@ -202,7 +202,7 @@ impl Context<'_> {
     ) -> Result<Shouted, SendError> {
         let content = content.into();
         let sum = sum(&content);
-        let sent = self.stack.shout(self.now + self.ahead, group, content);
+        let sent = self.stack.shout(self.now + self.ahead, group, &content);
         let outcome = trace::outcome(sent.as_ref().map(|shouted| shouted.reached as u64));
         let group = trace::checksum(group.as_bytes());
         self.say(Kind::Shout, [group, sum, outcome]);

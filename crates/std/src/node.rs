@@ -91,7 +91,7 @@ impl Node {
     /// [`Full`](SendError::Full) and has done nothing.
     pub fn whisper(&self, peer: PeerId, content: impl Into<Frames>) -> Result<(), SendError> {
         let content = content.into();
-        self.command(|driver| driver.whisper(peer, content))
+        self.command(|driver| driver.whisper(peer, &content))
     }
 
     /// Like [`whisper`](Node::whisper), and waits for room as long as `timeout` when the peer's queue is full.
@@ -106,8 +106,8 @@ impl Node {
         let mut core = shared.lock();
         let mut end = None; // the clock is asked when there is something to wait for
         loop {
-            let result = core.driver.whisper(peer, content.clone());
-            core.settle();
+            let result = core.driver.whisper(peer, &content);
+            shared.settle(&mut core);
             if result != Err(SendError::Full) {
                 return result;
             }
@@ -131,7 +131,7 @@ impl Node {
     ) -> Result<Shouted, SendError> {
         let group = group.try_into().map_err(Into::into)?;
         let content = content.into();
-        self.command(|driver| driver.shout(&group, content))
+        self.command(|driver| driver.shout(&group, &content))
     }
 
     /// Contacts the node at `tcp://HOST:PORT`, again and again until it answers. A name is looked up.
@@ -143,17 +143,17 @@ impl Node {
 
     /// What happened next; waits for it. `None` when the node is stopped and everything was told.
     pub fn recv(&self) -> Option<Event> {
-        self.0.shared.receive(None).ok()
+        self.0.shared.receive(|| None).ok()
     }
 
     /// What happened next, if anything did.
     pub fn try_recv(&self) -> Option<Event> {
-        self.0.shared.receive(Some(Instant::now())).ok()
+        self.0.shared.receive(|| Some(Instant::now())).ok()
     }
 
     /// What happened next; waits for it as long as `timeout`. `None` when nothing did, or the node is stopped.
     pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = || Instant::now().checked_add(timeout);
         self.0.shared.receive(deadline).ok()
     }
 
@@ -218,7 +218,7 @@ impl Node {
     fn command<R>(&self, give: impl FnOnce(&mut Driver) -> R) -> R {
         let mut core = self.0.shared.lock();
         let result = give(&mut core.driver);
-        core.settle();
+        self.0.shared.settle(&mut core);
         result
     }
 }

@@ -27,8 +27,12 @@ use crate::driver::{Driver, Inbox, Poller};
 const PANICKED: &str = "atonce: the node panicked earlier; this is a bug, please report it";
 
 /// How long the sockets may be left alone while the application has an event in hand and may come back for the next one.
-/// Short beside every time limit of the protocol, long beside what most applications do with a message.
-const GRACE: Duration = Duration::from_millis(1);
+/// Short beside every time limit of the protocol, long beside what most applications do with a message; and so long that to
+/// look whether it is over costs nothing to speak of, also where there are hundreds of nodes.
+const GRACE: Duration = Duration::from_millis(10);
+
+/// How long the last messages of a stream may wait for more to come. A turn needs the node's thread to be woken.
+const HOLD: Duration = Duration::from_millis(1);
 
 /// Locks are taken in the order of the fields.
 pub(crate) struct Shared {
@@ -53,6 +57,8 @@ pub(crate) struct Core {
     shift: u64,
     /// The thread sleeps until it is woken: a receiver takes the turns and has nothing to do itself.
     sleeps: bool,
+    /// Something is to be done before the grace is over.
+    hurry: bool,
     /// How many wait in `events`.
     receivers: usize,
     /// How many wait in `room`.
@@ -76,7 +82,7 @@ pub(crate) struct NoEvent;
 
 impl Shared {
     pub(crate) fn new(mut driver: Driver, poller: Poller) -> Self {
-        driver.hold_back(GRACE);
+        driver.hold_back(HOLD);
         Self {
             inbox: Mutex::default(),
             poller: Mutex::new(poller),
@@ -85,6 +91,7 @@ impl Shared {
                 turns: Turns::Thread,
                 shift: 0,
                 sleeps: false,
+                hurry: false,
                 receivers: 0,
                 senders: 0,
                 ended: false,
@@ -134,24 +141,35 @@ impl Shared {
     }
 
     /// Waits until the thread is to take the turns; `false` when nobody is to take them any more.
+    ///
+    /// While receivers come and go, it looks once in a while whether they still do; while one waits, not even that.
     fn park(&self) -> bool {
         let mut core = self.lock();
-        loop {
-            let shift = core.shift;
-            core = wait(&self.parked, core, Some(GRACE));
-            while !core.ended && core.turns == Turns::Receiver && core.shift == shift {
+        let mut shift = core.shift;
+        let mut until = Instant::now() + GRACE;
+        while !core.ended {
+            let now = Instant::now();
+            if now < until {
+                core = wait(&self.parked, core, Some(until - now));
+                if core.hurry {
+                    core.hurry = false;
+                    until = until.min(Instant::now() + HOLD);
+                }
+                continue;
+            }
+            if core.shift == shift {
+                if core.turns == Turns::Nobody {
+                    core.turns = Turns::Thread;
+                    return true;
+                }
                 core.sleeps = true;
                 core = wait(&self.parked, core, None);
                 core.sleeps = false;
             }
-            if core.ended {
-                return false;
-            }
-            if core.turns == Turns::Nobody && core.shift == shift {
-                core.turns = Turns::Thread;
-                return true;
-            }
+            shift = core.shift;
+            until = Instant::now() + GRACE;
         }
+        false
     }
 
     /// Takes turns until there is an event that `wants` to be told, or the node or the time ended.
@@ -184,8 +202,9 @@ impl Shared {
         }
     }
 
-    /// The next event, at the latest at `deadline`.
-    pub(crate) fn receive(&self, deadline: Option<Instant>) -> Result<Event, NoEvent> {
+    /// The next event, at the latest when `deadline` says, which is asked when there is something to wait for.
+    pub(crate) fn receive(&self, deadline: impl Fn() -> Option<Instant>) -> Result<Event, NoEvent> {
+        let mut known = None;
         loop {
             let mut inbox = self.inbox.lock().expect(PANICKED);
             if let Some(event) = inbox.pop() {
@@ -196,7 +215,7 @@ impl Shared {
             }
             let mut core = self.lock();
             inbox.fill(&mut core.driver);
-            core.settle();
+            self.settle(&mut core);
             if let Some(event) = inbox.pop() {
                 // Another receiver may wait while there is more.
                 let more = core.receivers > 0 && (!inbox.is_empty() || core.driver.has_event());
@@ -210,7 +229,9 @@ impl Shared {
                 inbox.close();
                 return Err(NoEvent);
             }
+            core.driver.flush();
             drop(inbox); // others may look meanwhile
+            let deadline = *known.get_or_insert_with(&deadline);
             let left = left_until(deadline);
             if left == Some(Duration::ZERO) {
                 return Err(NoEvent);
@@ -233,6 +254,7 @@ impl Shared {
         };
         core.turns = Turns::Receiver;
         core.shift += 1;
+        core.hurry = false;
         let timeout = core.driver.sleep();
         drop(core);
         match self.take_turns(timeout, deadline, |_| true) {
@@ -250,6 +272,19 @@ impl Shared {
                 }
             }
             Err(_) => end.always = true,
+        }
+    }
+
+    /// After whatever may have given the node something to do.
+    pub(crate) fn settle(&self, core: &mut Core) {
+        if core.turns != Turns::Nobody {
+            if core.driver.wants_turn() {
+                core.driver.wake();
+            }
+        } else if core.driver.holds_back() && !core.hurry {
+            // Somebody will take the next turn in a moment, or else the thread.
+            core.hurry = true;
+            self.parked.notify_one();
         }
     }
 
@@ -286,14 +321,6 @@ impl Shared {
 impl Core {
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
-    }
-
-    /// After whatever may have given the node something to do.
-    pub(crate) fn settle(&mut self) {
-        // While nobody takes turns, somebody will in a moment.
-        if self.driver.wants_turn() {
-            self.driver.wake();
-        }
     }
 }
 

@@ -87,7 +87,7 @@ impl Node {
     /// [`Full`](SendError::Full) and has done nothing.
     pub fn whisper(&self, peer: PeerId, content: impl Into<Frames>) -> Result<(), SendError> {
         let content = content.into();
-        self.command(|driver| driver.whisper(peer, content))
+        self.command(|driver| driver.whisper(peer, &content))
     }
 
     /// Like [`whisper`](Node::whisper), and waits for room when the peer's queue is full. Nothing is sent when it is
@@ -115,7 +115,7 @@ impl Node {
     ) -> Result<Shouted, SendError> {
         let group = group.try_into().map_err(Into::into)?;
         let content = content.into();
-        self.command(|driver| driver.shout(&group, content))
+        self.command(|driver| driver.shout(&group, &content))
     }
 
     /// Contacts the node at `tcp://HOST:PORT`, again and again until it answers. A name is looked up.
@@ -294,12 +294,22 @@ pub struct Events<'a> {
 
 impl Events<'_> {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        // Else a receiver that always finds something would never let the node's task run.
-        let progress = ready!(coop::poll_proceed(cx));
         let shared = &self.node.0.shared;
+        // Else a receiver that always finds something would never let the node's task run. What was taken already is cheap.
+        let mut inbox = shared.inbox();
+        if inbox.is_cheap()
+            && let Some(event) = inbox.pop()
+        {
+            return Poll::Ready(Some(event));
+        }
+        drop(inbox);
+        let progress = ready!(coop::poll_proceed(cx));
         let mut next = shared.next_event();
         if matches!(next, Next::Nothing) {
-            shared.lock().receivers.wait(&mut self.key, cx);
+            let mut core = shared.lock();
+            core.driver.flush();
+            core.receivers.wait(&mut self.key, cx);
+            drop(core);
             // It may have come meanwhile, when nobody was waiting yet.
             next = shared.next_event();
         }
@@ -352,7 +362,7 @@ impl Future for WhisperWait<'_> {
         let progress = ready!(coop::poll_proceed(cx));
         let this = self.get_mut();
         let mut core = this.node.0.shared.lock();
-        let result = core.driver.whisper(this.peer, this.content.clone());
+        let result = core.driver.whisper(this.peer, &this.content);
         core.settle();
         if result == Err(SendError::Full) && !core.ended {
             core.senders.wait(&mut this.key, cx);

@@ -20,6 +20,10 @@ const PANICKED: &str = "atonce: the node panicked earlier; this is a bug, please
 /// How much too early a timer may fire. Setting it anew at each turn would cost more than the turn that is in vain.
 const TIMER_SLACK: Duration = Duration::from_millis(1);
 
+/// How long the last messages of a stream may wait for more to come: a turn needs the task to be woken, mostly on another
+/// thread. As long as a timer of the runtime takes at least.
+const HOLD: Duration = Duration::from_millis(1);
+
 /// The longest sleep: a node without a deadline has nothing against looking around once a day.
 const MAX_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -89,7 +93,8 @@ impl Waiters {
 }
 
 impl Shared {
-    pub(crate) fn new(driver: Driver) -> Self {
+    pub(crate) fn new(mut driver: Driver) -> Self {
+        driver.hold_back(HOLD);
         Self {
             inbox: Mutex::default(),
             core: Mutex::new(Core {

@@ -108,7 +108,7 @@ impl World {
         let peers: Vec<PeerId> = stack.peers().map(|view| view.peer.id).collect();
         for to in peers {
             let content = side.said.content(behind);
-            let sent = stack.whisper(self.now, to, content.clone());
+            let sent = stack.whisper(self.now, to, &content);
             if sent.is_ok() {
                 // What one says who does not know yet what happened belongs to no time.
                 let session = side.here.get(&to).copied().filter(|_| side.reading);
@@ -142,7 +142,7 @@ impl World {
             .peers_in(group.as_bytes())
             .map(|view| view.peer.id)
             .collect();
-        let sent = stack.shout(self.now, group, content.clone());
+        let sent = stack.shout(self.now, group, &content);
         if let Ok(shouted) = sent {
             assert_eq!(shouted.reached + shouted.full, members.len(), "{shouted:?}");
             if shouted.reached > 0 {

@@ -16,7 +16,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use atonce::zre::{Config, Event};
-use atonce::{Action, Instant, Interface, InterfaceId, LinkId, Stack};
+use atonce::{Action, Frames, Instant, Interface, InterfaceId, LinkId, Stack};
 
 const PORT: u16 = 49152;
 
@@ -59,7 +59,7 @@ fn nodes_meet() -> bool {
                 match event {
                     Event::Enter { peer } => {
                         node.entered = true;
-                        let _ = node.stack.whisper(now, peer.id, "hello");
+                        let _ = node.stack.whisper(now, peer.id, &Frames::from("hello"));
                     }
                     Event::Whisper { content, .. } => node.heard |= content[0] == "hello",
                     _ => {}

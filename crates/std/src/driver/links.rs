@@ -20,17 +20,17 @@ use super::interfaces::Listing;
 use super::{Driver, Source};
 
 /// What is read of all links before the adapter gets the control back, in octets.
-pub(super) const TURN_OCTETS: usize = 4 * 1024 * 1024;
+pub(super) const TURN_OCTETS: usize = 256 * 1024;
 
 /// What is read of a link before the next one has its turn, in octets. More makes no read cheaper, and what is read stays
 /// in the processor's cache, and in memory that was used a moment ago, until the application has taken it.
-const READ_OCTETS: usize = 256 * 1024;
+const READ_OCTETS: usize = 128 * 1024;
 
 /// What is written to a link before the next one has its turn, in octets.
 const WRITTEN_OCTETS: usize = 1024 * 1024;
 
 /// What small reads are read into, in octets. One for each thread that drives a node.
-const SCRATCH_OCTETS: usize = 256 * 1024;
+const SCRATCH_OCTETS: usize = 128 * 1024;
 
 /// What is read of the messages behind a large frame together with it. If they are small it is enough of them, and if the next
 /// is large too, not too much of it to be copied.
@@ -203,13 +203,15 @@ impl Driver {
     }
 
     /// Reads a link within its budget; returns how much was read.
-    pub(super) fn read_link(&mut self, key: usize) -> usize {
+    pub(super) fn read_link(&mut self, key: usize, budget: usize) -> usize {
         if let Some(link) = self.links.get_mut(key) {
             link.in_unread = false;
         }
+        let budget = budget.min(READ_OCTETS);
         with_scratch(|scratch| {
+            let scratch = scratch.get_mut(..budget).unwrap_or_default();
             let mut octets = 0;
-            while octets < READ_OCTETS {
+            while octets < budget {
                 match self.read_once(key, scratch) {
                     Some(more) => octets += more,
                     None => return octets,

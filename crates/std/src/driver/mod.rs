@@ -30,9 +30,10 @@
 //!
 //! # What a turn may cost
 //!
-//! A link is read for at most 256 KiB (or one read) and written for at most 1 MiB before the next one has its turn, and all
-//! links together are read for at most 4 MiB before the adapter gets the control back. Whatever remains makes
-//! [`timeout`](Driver::timeout) zero.
+//! A link is read for at most 128 KiB (or one read) and written for at most 1 MiB before the next one has its turn, and all
+//! links together are read for at most 256 KiB before the adapter gets the control back. Whatever remains makes
+//! [`timeout`](Driver::timeout) zero, or a millisecond while there are events to take: so the application is not made to fall
+//! behind more than it does by itself, and peers are heard all the same.
 
 mod clock;
 mod cut;
@@ -81,12 +82,12 @@ pub struct Driver {
     resolver: Resolver,
     /// What may have something to read. A source stands here at most once (it has a flag that says so).
     unread: VecDeque<Source>,
+    /// When something was read last.
+    read_at: Instant,
     /// Links that have something to send and are not known to be blocked. Each stands here at most once.
     unsent: VecDeque<usize>,
     pace: Pace,
-    /// When what is held back, to be written together with more, is written at the latest; `None` when nothing is.
-    unsent_at: Option<Instant>,
-    /// How long that is.
+    /// How long what is held back, to be written together with more, may wait at most.
     hold: Duration,
     /// Until when the adapter sleeps, if nothing wakes it; `None` while it is awake.
     sleeps_until: Option<Instant>,
@@ -102,6 +103,9 @@ enum Source {
 }
 
 const WAKE: Token = Token(0);
+
+/// How long what can be read waits for an application that has events to take.
+const BEHIND: Duration = Duration::from_millis(1);
 
 impl Source {
     /// A place can be taken again while an event for what stood there before is under way. That event then makes the new
@@ -148,9 +152,9 @@ impl Driver {
             links: Slab::new(),
             link_keys: HashMap::new(),
             unread: VecDeque::new(),
+            read_at: Instant::ZERO,
             unsent: VecDeque::new(),
             pace: Pace::default(),
-            unsent_at: None,
             hold: Duration::ZERO,
             sleeps_until: None,
             ended: false,
@@ -185,13 +189,16 @@ impl Driver {
                 .handle_resolved(now, answer.number, &answer.addresses);
         }
         let now = self.clock.now();
-        if self.stack.poll_timeout().is_some_and(|(at, _)| at <= now) {
+        if self.stack.deadline().is_some_and(|at| at <= now) {
             self.stack.handle_timeout(now);
         }
         self.keep_network(now);
         self.act();
         self.read();
-        self.send();
+        // Who was woken by something else leaves what is gathered as it is.
+        if self.hold == Duration::ZERO || self.pace.is_over(now) {
+            self.send();
+        }
         if self.stack.is_stopped() {
             self.end();
         }
@@ -221,6 +228,19 @@ impl Driver {
         self.hold = hold;
     }
 
+    /// Whether anything is held back.
+    #[must_use]
+    pub fn holds_back(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Sends what is held back: for an adapter whose application waits for something now, and has nothing more to say.
+    pub fn flush(&mut self) {
+        if self.holds_back() {
+            self.send();
+        }
+    }
+
     /// Whether a command or an event taken made something due before the end of the present sleep. Says so once a sleep.
     #[must_use]
     pub fn wants_turn(&mut self) -> bool {
@@ -245,15 +265,20 @@ impl Driver {
         if self.ended {
             return None;
         }
-        if !self.unread.is_empty() {
-            return Some(Instant::ZERO);
-        }
+        let unread = match self.unread.is_empty() {
+            true => None,
+            false if self.stack.has_event() => Some(self.read_at + BEHIND),
+            false => Some(Instant::ZERO),
+        };
         let unsent = match self.unsent.is_empty() {
             true => None,
-            false => Some(self.unsent_at.unwrap_or(Instant::ZERO)),
+            false => Some(match self.pace.waits_since() {
+                Some(since) => since + self.hold,
+                None => Instant::ZERO,
+            }),
         };
-        let stack = self.stack.poll_timeout().map(|(at, _)| at);
-        [unsent, stack, self.network.deadline()]
+        let network = self.network.deadline();
+        [unread, unsent, self.stack.deadline(), network]
             .into_iter()
             .flatten()
             .min()
@@ -262,10 +287,7 @@ impl Driver {
     /// What happened next, if anything did.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.poll_event_at(self.clock.now())
-    }
-
-    fn poll_event_at(&mut self, now: Instant) -> Option<Event> {
+        let now = self.clock.now();
         let event = self.stack.poll_event(now)?;
         self.act(); // a link that waited for the application may be read again
         Some(event)
@@ -297,8 +319,8 @@ impl Driver {
     }
 
     /// Says something to one peer.
-    pub fn whisper(&mut self, peer: PeerId, content: Frames) -> Result<(), SendError> {
-        let now = self.clock.now();
+    pub fn whisper(&mut self, peer: PeerId, content: &Frames) -> Result<(), SendError> {
+        let now = self.moment();
         let octets = content.octets();
         let result = self.stack.whisper(now, peer, content);
         self.sent(now, octets);
@@ -306,8 +328,8 @@ impl Driver {
     }
 
     /// Says something to everybody in a group.
-    pub fn shout(&mut self, group: &Text, content: Frames) -> Result<Shouted, SendError> {
-        let now = self.clock.now();
+    pub fn shout(&mut self, group: &Text, content: &Frames) -> Result<Shouted, SendError> {
+        let now = self.moment();
         let octets = content.octets();
         let result = self.stack.shout(now, group, content);
         self.sent(now, octets);
@@ -337,16 +359,25 @@ impl Driver {
         &self.stack
     }
 
+    /// When something is said.
+    #[inline]
+    fn moment(&mut self) -> Instant {
+        if self.pace.may_guess() {
+            self.clock.recent()
+        } else {
+            self.clock.now()
+        }
+    }
+
     /// After a command: does what it made the stack ask for, now or, in a burst, with what follows.
     fn sent(&mut self, now: Instant, octets: usize) {
         self.act();
         if self.unsent.is_empty() {
             return;
         }
-        if self.pace.is_due(now, octets) {
+        if self.pace.is_due(now, octets, self.unsent.len()) {
             self.send();
-        } else {
-            self.unsent_at.get_or_insert(now + self.hold);
+            self.pace.wrote(now, self.clock.now());
         }
     }
 
@@ -382,12 +413,13 @@ impl Driver {
     /// Reads every source that has something, each within its budget, until the budget of the turn is spent.
     fn read(&mut self) {
         let mut budget = links::TURN_OCTETS;
+        self.read_at = self.clock.recent();
         for _ in 0..self.unread.len() {
             let Some(source) = self.unread.pop_front() else {
                 break;
             };
             let octets = match source {
-                Source::Link(key) => self.read_link(key),
+                Source::Link(key) => self.read_link(key, budget),
                 Source::Listener(key) => self.accept(key),
                 Source::Beacons => self.read_beacons(),
             };
@@ -414,7 +446,7 @@ impl Driver {
             };
             self.flush_link(key);
         }
-        self.unsent_at = None; // what is left has had its share of this turn, and goes on at once
+        self.pace.clear(); // what is left has had its share of this turn, and goes on at once
     }
 
     /// Closes every socket without a goodbye, for an adapter that is itself ended. Peers find the links cut.
