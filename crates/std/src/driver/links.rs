@@ -37,7 +37,7 @@ const SCRATCH_OCTETS: usize = 128 * 1024;
 const BEYOND_OCTETS: usize = 4 * 1024;
 
 /// Slices given to one system call. More would save little, and the kernel takes at most 1,024.
-const SLICES: usize = 64;
+const SLICES: usize = 512;
 
 /// To write to a connection that the other side ended must be an error and not a signal: the program that the node runs in
 /// may have SIGPIPE at its default, which ends the process. On Apple's systems the sockets have an option for it, which is

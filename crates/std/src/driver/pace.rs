@@ -35,7 +35,7 @@ impl Pace {
     const LONGEST: Duration = Duration::from_millis(1);
     const GUESSES: u32 = 8;
     /// From this size on a system call is small beside the copying.
-    const TOGETHER_OCTETS: usize = 64 * 1024;
+    const TOGETHER_OCTETS: usize = 1024 * 1024;
 
     /// Whether the next message needs no look at the clock, which would cost a tenth of what the message does: of those that
     /// are gathered only one in some. The time that is taken instead is never older than what is gathered, and that is
