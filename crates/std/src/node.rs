@@ -111,11 +111,11 @@ impl Node {
             if result != Err(SendError::Full) {
                 return result;
             }
-            let left = left_until(*end.get_or_insert_with(|| Instant::now().checked_add(timeout)));
-            if left == Some(Duration::ZERO) {
+            let end = *end.get_or_insert_with(|| Instant::now().checked_add(timeout));
+            if left_until(end) == Some(Duration::ZERO) {
                 return result;
             }
-            core = shared.wait_for_room(core, left);
+            core = shared.wait_for_room(core, end);
             if core.has_ended() {
                 return Err(SendError::Stopped);
             }

@@ -1,15 +1,16 @@
 //! What the handles of a node and its thread share, and who takes the node's turns.
 //!
-//! Somebody has to wait for the sockets and take a turn whenever one is ready. That is the node's thread, or an application's
-//! thread that waits for an event: then the octets are read, and the event told, on the very thread that wants it. To hand it
-//! over would cost two switches of threads for each message, several times of what the message itself costs.
+//! Somebody has to wait for the sockets and take a turn whenever one is ready. That is the node's thread, or a thread of the
+//! application that waits for an event, or for room in a queue: then the octets are read, and the event told, on the very thread
+//! that wants it. To hand it over would cost two switches of threads for each message, several times of what the message itself
+//! costs.
 //!
 //! ```text
-//!                an event for a receiver that waits             a receiver waits again
-//!   ┌────────┐ ─────────────────────────────────────▶ ┌────────┐ ─────────────────────▶ ┌──────────┐
-//!   │ Thread │                                         │ Nobody │                        │ Receiver │
-//!   └────────┘ ◀───────────────────────────────────── └────────┘ ◀───────────────────── └──────────┘
-//!                nobody came for GRACE                           it has its event
+//!              there is what the application waits for            it waits again
+//!   ┌────────┐ ─────────────────────────────────────▶ ┌────────┐ ────────────────▶ ┌─────────────┐
+//!   │ Thread │                                         │ Nobody │                   │ Application │
+//!   └────────┘ ◀───────────────────────────────────── └────────┘ ◀──────────────── └─────────────┘
+//!              nobody came for GRACE                              it has what it wanted
 //! ```
 //!
 //! Nothing waits for the application: when it does not come back within [`GRACE`], the thread goes on without it.
@@ -53,12 +54,12 @@ pub(crate) struct Shared {
 pub(crate) struct Core {
     pub(crate) driver: Driver,
     turns: Turns,
-    /// Changes whenever a receiver begins or ends to take the turns.
+    /// Changes whenever the application begins or ends to take the turns.
     shift: u64,
-    /// The thread sleeps until it is woken: a receiver takes the turns and has nothing to do itself.
+    /// The thread sleeps until it is woken: the application takes the turns and has nothing to do itself.
     sleeps: bool,
-    /// Something is to be done before the grace is over.
-    hurry: bool,
+    /// Since when something is to be done before the grace is over.
+    hurry: Option<Instant>,
     /// How many wait in `events`.
     receivers: usize,
     /// How many wait in `room`.
@@ -73,7 +74,7 @@ pub(crate) struct Core {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turns {
     Thread,
-    Receiver,
+    Application,
     Nobody,
 }
 
@@ -91,7 +92,7 @@ impl Shared {
                 turns: Turns::Thread,
                 shift: 0,
                 sleeps: false,
-                hurry: false,
+                hurry: None,
                 receivers: 0,
                 senders: 0,
                 ended: false,
@@ -124,7 +125,9 @@ impl Shared {
         };
         let mut timeout = Some(Duration::ZERO);
         loop {
-            match self.take_turns(timeout, None, |core| core.receivers > 0) {
+            let until =
+                |core: &Core| core.senders > 0 || (core.receivers > 0 && core.driver.has_event());
+            match self.take_turns(timeout, None, until) {
                 Ok(core) if core.driver.is_ended() => return,
                 Ok(mut core) => {
                     core.turns = Turns::Nobody;
@@ -142,7 +145,7 @@ impl Shared {
 
     /// Waits until the thread is to take the turns; `false` when nobody is to take them any more.
     ///
-    /// While receivers come and go, it looks once in a while whether they still do; while one waits, not even that.
+    /// While the application comes and goes, it looks once in a while whether it still does; while it waits, not even that.
     fn park(&self) -> bool {
         let mut core = self.lock();
         let mut shift = core.shift;
@@ -151,9 +154,8 @@ impl Shared {
             let now = Instant::now();
             if now < until {
                 core = wait(&self.parked, core, Some(until - now));
-                if core.hurry {
-                    core.hurry = false;
-                    until = until.min(Instant::now() + HOLD);
+                if let Some(since) = core.hurry {
+                    until = until.min(since + HOLD);
                 }
                 continue;
             }
@@ -172,12 +174,12 @@ impl Shared {
         false
     }
 
-    /// Takes turns until there is an event that `wants` to be told, or the node or the time ended.
+    /// Takes turns `until` somebody has what they wait for, or the node or the time ended.
     fn take_turns(
         &self,
         mut timeout: Option<Duration>,
         deadline: Option<Instant>,
-        wants: impl Fn(&Core) -> bool,
+        until: impl Fn(&Core) -> bool,
     ) -> io::Result<MutexGuard<'_, Core>> {
         let mut poller = self.poller.lock().expect(PANICKED);
         loop {
@@ -192,8 +194,11 @@ impl Shared {
             if core.senders > 0 {
                 self.room.notify_all();
             }
+            if core.receivers > 0 && core.driver.has_event() {
+                self.events.notify_one();
+            }
             if core.driver.is_ended()
-                || (core.driver.has_event() && wants(&core))
+                || until(&core)
                 || left_until(deadline) == Some(Duration::ZERO)
             {
                 return Ok(core);
@@ -237,7 +242,7 @@ impl Shared {
                 return Err(NoEvent);
             }
             if core.turns == Turns::Nobody {
-                self.drive(core, deadline);
+                self.drive(core, deadline, |core| core.driver.has_event());
             } else {
                 core.receivers += 1;
                 let mut core = wait(&self.events, core, left);
@@ -246,29 +251,37 @@ impl Shared {
         }
     }
 
-    /// Takes the turns on the thread of a receiver, until there is an event.
-    fn drive(&self, mut core: MutexGuard<'_, Core>, deadline: Option<Instant>) {
+    /// Takes the turns on a thread of the application, `until` it has what it waits for.
+    fn drive(
+        &self,
+        mut core: MutexGuard<'_, Core>,
+        deadline: Option<Instant>,
+        until: impl Fn(&Core) -> bool,
+    ) {
         let mut end = End {
             shared: self,
             always: false,
         };
-        core.turns = Turns::Receiver;
+        core.turns = Turns::Application;
         core.shift += 1;
-        core.hurry = false;
+        core.hurry = None;
         let timeout = core.driver.sleep();
         drop(core);
-        match self.take_turns(timeout, deadline, |_| true) {
+        match self.take_turns(timeout, deadline, until) {
             Ok(mut core) => {
                 core.turns = Turns::Nobody;
                 core.shift += 1;
                 end.always = core.driver.is_ended();
-                let (sleeps, receivers) = (core.sleeps, core.receivers);
+                let (sleeps, receivers, senders) = (core.sleeps, core.receivers, core.senders);
                 drop(core);
                 if sleeps {
                     self.parked.notify_one();
                 }
+                // Another one that waits takes the next turn.
                 if receivers > 0 {
                     self.events.notify_one();
+                } else if senders > 0 {
+                    self.room.notify_one();
                 }
             }
             Err(_) => end.always = true,
@@ -281,21 +294,25 @@ impl Shared {
             if core.driver.wants_turn() {
                 core.driver.wake();
             }
-        } else if core.driver.holds_back() && !core.hurry {
+        } else if core.driver.holds_back() && core.hurry.is_none() {
             // Somebody will take the next turn in a moment, or else the thread.
-            core.hurry = true;
+            core.hurry = Some(Instant::now());
             self.parked.notify_one();
         }
     }
 
-    /// Waits for room in a queue as long as `left`.
+    /// Waits for room in a queue, at the latest until `deadline`: there may be some now.
     pub(crate) fn wait_for_room<'a>(
-        &self,
+        &'a self,
         mut core: MutexGuard<'a, Core>,
-        left: Option<Duration>,
+        deadline: Option<Instant>,
     ) -> MutexGuard<'a, Core> {
+        if core.turns == Turns::Nobody && !core.ended {
+            self.drive(core, deadline, |_| true);
+            return self.lock();
+        }
         core.senders += 1;
-        core = wait(&self.room, core, left);
+        core = wait(&self.room, core, left_until(deadline));
         core.senders -= 1;
         core
     }

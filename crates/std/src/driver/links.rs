@@ -209,7 +209,8 @@ impl Driver {
         }
         let budget = budget.min(READ_OCTETS);
         with_scratch(|scratch| {
-            let scratch = scratch.get_mut(..budget).unwrap_or_default();
+            let room = budget.min(scratch.len());
+            let scratch = scratch.get_mut(..room).unwrap_or_default();
             let mut octets = 0;
             while octets < budget {
                 match self.read_once(key, scratch) {

@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn what_is_large_does_not_wait() {
         let mut pace = Pace::default();
-        assert!((0..100).all(|n| add(&mut pace, n, 64 * 1024, 50, 1_000)));
-        let written = (100..200).filter(|n| add(&mut pace, *n, 8 * 1024, 50, 1_000));
+        assert!((0..100).all(|n| add(&mut pace, n, 1024 * 1024, 50, 1_000)));
+        let written = (100..200).filter(|n| add(&mut pace, *n, 128 * 1024, 50, 1_000));
         assert_eq!(written.count(), 100 / 8);
     }
 
