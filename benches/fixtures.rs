@@ -347,7 +347,7 @@ impl Swarm {
         let now = self.now;
         for peer in peers {
             let stack = self.stack(0);
-            stack.whisper(now, *peer, &content).expect("a peer");
+            stack.whisper(now, *peer, content).expect("a peer");
             self.flush();
         }
     }
@@ -360,7 +360,7 @@ impl Swarm {
     pub fn whisper_in_a_row(&mut self, peer: PeerId, times: usize, content: &Frames) {
         let now = self.now;
         for _ in 0..times {
-            let whispered = self.stack(0).whisper(now, peer, &content);
+            let whispered = self.stack(0).whisper(now, peer, content);
             whispered.expect("a peer");
         }
         self.flush();
@@ -373,7 +373,7 @@ impl Swarm {
     /// Somebody is left out.
     pub fn shout(&mut self, content: &Frames) {
         let (now, group) = (self.now, text(GROUP));
-        let shouted = self.stack(0).shout(now, &group, &content);
+        let shouted = self.stack(0).shout(now, &group, content);
         assert_eq!(shouted.expect("it lives").reached, self.peers());
         self.flush();
     }
@@ -402,7 +402,7 @@ impl Swarm {
         (1..self.nodes.len())
             .map(|node| {
                 for _ in 0..times {
-                    let whispered = self.stack(node).whisper(now, middle, &content);
+                    let whispered = self.stack(node).whisper(now, middle, content);
                     whispered.expect("it knows the one in the middle");
                 }
                 let mut octets = Vec::new();

@@ -121,8 +121,10 @@ impl Inbox {
             // A flood is over, as below.
             self.events = VecDeque::new();
         }
-        self.shares.clear();
-        self.shares.shrink_to(64);
+        if !self.shares.is_empty() {
+            self.shares.clear();
+            self.shares.shrink_to(64);
+        }
         self.recent.1 = Share::NONE;
         self.total = 0;
     }

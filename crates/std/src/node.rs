@@ -11,7 +11,7 @@ use atonce::wire::{Frames, Text, TooLong};
 use atonce::zre::{Counters, Event, PeerView, SendError, Shouted, Usage};
 
 use crate::driver::Driver;
-use crate::shared::{Core, Shared, left_until};
+use crate::shared::{Core, Shared};
 use crate::{Builder, Options, PeerInfo, Start, StartError};
 
 /// How much longer than [`Limits::linger`](atonce::zre::Limits::linger) a stop may take. The core keeps to its linger; this
@@ -104,15 +104,15 @@ impl Node {
         let content = content.into();
         let shared = &self.0.shared;
         let mut core = shared.lock();
-        let mut end = None; // the clock is asked when there is something to wait for
+        let mut end = None;
         loop {
             let result = core.driver.whisper(peer, &content);
             shared.settle(&mut core);
             if result != Err(SendError::Full) {
                 return result;
             }
-            let end = *end.get_or_insert_with(|| Instant::now().checked_add(timeout));
-            if left_until(end) == Some(Duration::ZERO) {
+            let end = *end.get_or_insert_with(|| core.after(Some(timeout)));
+            if core.left_until(end) == Some(Duration::ZERO) {
                 return result;
             }
             core = shared.wait_for_room(core, end);
@@ -143,18 +143,17 @@ impl Node {
 
     /// What happened next; waits for it. `None` when the node is stopped and everything was told.
     pub fn recv(&self) -> Option<Event> {
-        self.0.shared.receive(|| None).ok()
+        self.0.shared.receive(None).ok()
     }
 
     /// What happened next, if anything did.
     pub fn try_recv(&self) -> Option<Event> {
-        self.0.shared.receive(|| Some(Instant::now())).ok()
+        self.0.shared.receive(Some(Duration::ZERO)).ok()
     }
 
     /// What happened next; waits for it as long as `timeout`. `None` when nothing did, or the node is stopped.
     pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
-        let deadline = || Instant::now().checked_add(timeout);
-        self.0.shared.receive(deadline).ok()
+        self.0.shared.receive(Some(timeout)).ok()
     }
 
     /// What happens, one after the other, until the node is stopped.

@@ -20,6 +20,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use atonce::Instant as Moment;
 use atonce::zre::Event;
 
 use crate::driver::{Driver, Inbox, Poller};
@@ -178,17 +179,14 @@ impl Shared {
     fn take_turns(
         &self,
         mut timeout: Option<Duration>,
-        deadline: Option<Instant>,
+        deadline: Option<Moment>,
         until: impl Fn(&Core) -> bool,
     ) -> io::Result<MutexGuard<'_, Core>> {
         let mut poller = self.poller.lock().expect(PANICKED);
         loop {
-            let left = left_until(deadline);
-            poller
-                .wait([timeout, left].into_iter().flatten().min())
-                .inspect_err(|error| {
-                    tracing::error!(%error, "the node cannot wait for its sockets");
-                })?;
+            poller.wait(timeout).inspect_err(|error| {
+                tracing::error!(%error, "the node cannot wait for its sockets");
+            })?;
             let mut core = self.lock();
             core.driver.turn(&mut poller);
             if core.senders > 0 {
@@ -197,19 +195,20 @@ impl Shared {
             if core.receivers > 0 && core.driver.has_event() {
                 self.events.notify_one();
             }
-            if core.driver.is_ended()
-                || until(&core)
-                || left_until(deadline) == Some(Duration::ZERO)
-            {
+            if core.driver.is_ended() || until(&core) {
                 return Ok(core);
             }
-            timeout = core.driver.sleep();
+            let left = core.left_until(deadline);
+            if left == Some(Duration::ZERO) {
+                return Ok(core);
+            }
+            timeout = sooner(core.driver.sleep(), left);
         }
     }
 
-    /// The next event, at the latest when `deadline` says, which is asked when there is something to wait for.
-    pub(crate) fn receive(&self, deadline: impl Fn() -> Option<Instant>) -> Result<Event, NoEvent> {
-        let mut known = None;
+    /// The next event; waits for it as long as `timeout`.
+    pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<Event, NoEvent> {
+        let mut deadline = None;
         loop {
             let mut inbox = self.inbox.lock().expect(PANICKED);
             if let Some(event) = inbox.pop() {
@@ -236,8 +235,8 @@ impl Shared {
             }
             core.driver.flush();
             drop(inbox); // others may look meanwhile
-            let deadline = *known.get_or_insert_with(&deadline);
-            let left = left_until(deadline);
+            let deadline = *deadline.get_or_insert_with(|| core.after(timeout));
+            let left = core.left_until(deadline);
             if left == Some(Duration::ZERO) {
                 return Err(NoEvent);
             }
@@ -255,7 +254,7 @@ impl Shared {
     fn drive(
         &self,
         mut core: MutexGuard<'_, Core>,
-        deadline: Option<Instant>,
+        deadline: Option<Moment>,
         until: impl Fn(&Core) -> bool,
     ) {
         let mut end = End {
@@ -265,7 +264,8 @@ impl Shared {
         core.turns = Turns::Application;
         core.shift += 1;
         core.hurry = None;
-        let timeout = core.driver.sleep();
+        let left = core.left_until(deadline);
+        let timeout = sooner(core.driver.sleep(), left);
         drop(core);
         match self.take_turns(timeout, deadline, until) {
             Ok(mut core) => {
@@ -305,14 +305,15 @@ impl Shared {
     pub(crate) fn wait_for_room<'a>(
         &'a self,
         mut core: MutexGuard<'a, Core>,
-        deadline: Option<Instant>,
+        deadline: Option<Moment>,
     ) -> MutexGuard<'a, Core> {
         if core.turns == Turns::Nobody && !core.ended {
             self.drive(core, deadline, |_| true);
             return self.lock();
         }
         core.senders += 1;
-        core = wait(&self.room, core, left_until(deadline));
+        let left = core.left_until(deadline);
+        core = wait(&self.room, core, left);
         core.senders -= 1;
         core
     }
@@ -325,7 +326,7 @@ impl Shared {
             self.parked.notify_one();
         }
         while !core.ended {
-            let left = left_until(deadline);
+            let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 return false;
             }
@@ -338,6 +339,16 @@ impl Shared {
 impl Core {
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// When so much time has passed, seen from the last call that took time into account; `None`: never.
+    pub(crate) fn after(&self, timeout: Option<Duration>) -> Option<Moment> {
+        Some(self.driver.recent() + timeout?)
+    }
+
+    /// How long there is until then, seen likewise; `None` without an end.
+    pub(crate) fn left_until(&self, end: Option<Moment>) -> Option<Duration> {
+        Some(end? - self.driver.recent())
     }
 }
 
@@ -370,9 +381,8 @@ impl Drop for End<'_> {
     }
 }
 
-/// How long there is until then; `None` without an end.
-pub(crate) fn left_until(end: Option<Instant>) -> Option<Duration> {
-    end.map(|end| end.saturating_duration_since(Instant::now()))
+fn sooner(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    [one, other].into_iter().flatten().min()
 }
 
 fn wait<'a>(

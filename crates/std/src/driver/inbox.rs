@@ -38,7 +38,7 @@ impl Inbox {
 
     /// Whether a runtime that counts what its tasks do may leave the next event uncounted: all but every sixteenth.
     pub fn is_cheap(&self) -> bool {
-        self.events.len() % 16 != 0
+        !self.events.len().is_multiple_of(16)
     }
 
     /// Whether there is nothing to pop now.

@@ -131,21 +131,21 @@ impl Driver {
 
     pub(super) fn dial(&mut self, id: LinkId, address: SocketAddr) {
         tracing::debug!(%id, %address, "dial");
-        let result = TcpStream::connect(address).and_then(|stream| self.add_link(id, stream, true));
-        if let Err(error) = result {
+        let stream = TcpStream::connect(address);
+        if let Err(error) = stream.and_then(|stream| self.add_link(id, stream, true)) {
             tracing::debug!(%id, %address, %error, "cannot dial");
-            let now = self.clock.now();
+            let now = self.clock.recent();
             self.stack.handle_disconnected(now, id, cut(&error));
         }
     }
 
-    /// Registers a connection. It is closed when that fails.
+    /// Registers a connection; gives its key. It is closed when that fails.
     pub(super) fn add_link(
         &mut self,
         id: LinkId,
         mut stream: TcpStream,
         dialling: bool,
-    ) -> std::io::Result<()> {
+    ) -> std::io::Result<usize> {
         stream.set_nodelay(true)?;
         let entry = self.links.vacant_entry();
         let key = entry.key();
@@ -158,7 +158,8 @@ impl Driver {
             id,
             stream,
             dialling,
-            readable: false,
+            // Who dialled us has mostly said something already.
+            readable: !dialling,
             in_unread: false,
             writable: !dialling,
             in_unsent: false,
@@ -167,7 +168,7 @@ impl Driver {
             cut: None,
         });
         self.link_keys.insert(id, key);
-        Ok(())
+        Ok(key)
     }
 
     fn finish_dial(&mut self, key: usize) {
@@ -190,7 +191,7 @@ impl Driver {
                 link.writable = true;
                 let id = link.id;
                 tracing::debug!(%id, %here, "connected");
-                let now = self.clock.now();
+                let now = self.clock.recent();
                 self.stack.handle_connected(now, id, here);
                 self.act();
             }
@@ -257,7 +258,7 @@ impl Driver {
                 // Less than there was room for: the socket is empty, and something new will be reported. An end that was
                 // reported already will not be reported again.
                 link.readable = filled.is_full || link.ending;
-                let now = self.clock.now();
+                let now = self.clock.recent();
                 if filled.within > 0 {
                     self.stack.handle_filled(now, id);
                 }
@@ -307,15 +308,18 @@ impl Driver {
             if octets == 0 {
                 return;
             }
-            let result =
-                SockRef::from(&link.stream).send_vectored_with_flags(&slices, WITHOUT_SIGNAL);
+            let socket = SockRef::from(&link.stream);
+            let result = match slices.as_slice() {
+                [one] => socket.send_with_flags(one, WITHOUT_SIGNAL),
+                several => socket.send_vectored_with_flags(several, WITHOUT_SIGNAL),
+            };
             drop(slices);
             match result {
                 Ok(taken) => {
                     // Less than was offered: the socket is full, and room will be reported.
                     link.writable = taken == octets;
                     budget = budget.saturating_sub(taken);
-                    let now = self.clock.now();
+                    let now = self.clock.recent();
                     self.stack.handle_transmitted(now, link.id, taken);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -362,7 +366,7 @@ impl Driver {
     fn disconnect(&mut self, key: usize, cut: Cut) {
         if let Some(link) = self.links.try_remove(key) {
             self.link_keys.remove(&link.id);
-            let now = self.clock.now();
+            let now = self.clock.recent();
             self.stack.handle_disconnected(now, link.id, cut);
             self.act();
         }

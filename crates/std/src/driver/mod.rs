@@ -47,7 +47,7 @@ mod poller;
 mod resolver;
 mod sockets;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +57,7 @@ use atonce::zre::{Event, Limits, SendError, Shouted};
 use atonce::{Action, Instant, LinkId, PeerId, Stack};
 use mio::Token;
 use nix::sys::resource::{Resource, getrlimit};
+use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use self::clock::Clock;
@@ -78,7 +79,8 @@ pub struct Driver {
     waker: Arc<mio::Waker>,
     network: Network,
     links: Slab<Link>,
-    link_keys: HashMap<LinkId, usize>,
+    /// The node itself names its links, so that nobody can choose names that collide.
+    link_keys: FxHashMap<LinkId, usize>,
     resolver: Resolver,
     /// What may have something to read. A source stands here at most once (it has a flag that says so).
     unread: VecDeque<Source>,
@@ -103,6 +105,9 @@ enum Source {
 }
 
 const WAKE: Token = Token(0);
+
+/// Octets that are written in a few microseconds.
+const A_LITTLE: usize = 4 * 1024;
 
 /// How long what can be read waits for an application that has events to take.
 const BEHIND: Duration = Duration::from_millis(1);
@@ -150,7 +155,7 @@ impl Driver {
             waker,
             network: Network::new(options.interfaces, options.port, options.tcp_ports),
             links: Slab::new(),
-            link_keys: HashMap::new(),
+            link_keys: FxHashMap::default(),
             unread: VecDeque::new(),
             read_at: Instant::ZERO,
             unsent: VecDeque::new(),
@@ -211,8 +216,10 @@ impl Driver {
 
     /// The same as [`timeout`](Driver::timeout), and from now on [`wants_turn`](Driver::wants_turn) tells whether what
     /// happened meanwhile cannot wait that long.
+    ///
+    /// To be called right after a turn or another call that takes time into account.
     pub fn sleep(&mut self) -> Option<Duration> {
-        let now = self.clock.now();
+        let now = self.clock.recent();
         let mut deadline = self.deadline();
         if self.hold > Duration::ZERO && self.pace.is_streaming(now) {
             // More will be held back: it is looked after then, without being woken for it.
@@ -252,6 +259,11 @@ impl Driver {
             self.sleeps_until = None;
         }
         wants
+    }
+
+    /// The present, as the driver saw it in its last [`turn`](Driver::turn) or command.
+    pub fn recent(&self) -> Instant {
+        self.clock.recent()
     }
 
     /// Ends the poller's wait.
@@ -372,12 +384,16 @@ impl Driver {
     /// After a command: does what it made the stack ask for, now or, in a burst, with what follows.
     fn sent(&mut self, now: Instant, octets: usize) {
         self.act();
-        if self.unsent.is_empty() {
+        let links = self.unsent.len();
+        if links == 0 {
             return;
         }
-        if self.pace.is_due(now, octets, self.unsent.len()) {
+        if self.pace.is_due(now, octets, links) {
             self.send();
-            self.pace.wrote(now, self.clock.now());
+            // A little to one link takes so little that it need not be known before it comes often.
+            if links > 1 || octets > A_LITTLE || !self.pace.is_calm() {
+                self.pace.wrote(now, self.clock.now());
+            }
         }
     }
 
@@ -420,7 +436,7 @@ impl Driver {
             };
             let octets = match source {
                 Source::Link(key) => self.read_link(key, budget),
-                Source::Listener(key) => self.accept(key),
+                Source::Listener(key) => self.accept(key, budget),
                 Source::Beacons => self.read_beacons(),
             };
             if octets > 0 {

@@ -307,7 +307,7 @@ impl Driver {
                 tracing::debug!(interface = bound.found.name, %error, "beacon not sent");
                 if is_network_change(&error) {
                     bound.voice = None;
-                    self.network.rescan_at = self.clock.now();
+                    self.network.rescan_at = self.clock.recent();
                 }
             }
         }
@@ -340,7 +340,7 @@ impl Driver {
                     Err(error) => {
                         tracing::warn!(%error, "cannot hear beacons; trying again");
                         self.network.ear = None;
-                        self.network.rescan_at = self.clock.now() + RESCAN_SOON;
+                        self.network.rescan_at = self.clock.recent() + RESCAN_SOON;
                         return octets;
                     }
                 };
@@ -348,7 +348,7 @@ impl Driver {
                 let heard = self.network.is_heard(source.ip());
                 tracing::trace!(%source, length, heard, "datagram");
                 if heard && let Some(datagram) = scratch.get(..length) {
-                    let now = self.clock.now();
+                    let now = self.clock.recent();
                     self.stack.handle_datagram(now, source, datagram);
                 }
             }
@@ -377,49 +377,57 @@ impl Driver {
         }
     }
 
-    /// Accepts connections within their budget. Returns 0: what they say is counted when it is read.
-    pub(super) fn accept(&mut self, key: usize) -> usize {
+    /// Accepts connections within their budget, and reads what they have to say; returns how much was read.
+    pub(super) fn accept(&mut self, key: usize, budget: usize) -> usize {
+        let mut octets = 0;
         if let Some(bound) = self.network.bound.get_mut(key) {
             bound.in_unread = false;
         }
         for _ in 0..ACCEPTS {
             let Some(bound) = self.network.bound.get_mut(key) else {
-                return 0;
+                return octets;
             };
             match bound.listener.accept() {
                 Ok((stream, remote)) => {
                     self.network.complaints.remove("shortage");
-                    let now = self.clock.now();
+                    let now = self.clock.recent();
                     let accepted = self.stack.handle_accepted(now, bound.id, remote);
                     let Some(id) = accepted else {
                         tracing::debug!(%remote, "connection refused");
                         continue;
                     };
                     tracing::debug!(%id, %remote, "accepted");
-                    if let Err(error) = self.add_link(id, stream, false) {
-                        tracing::debug!(%id, %error, "cannot use it");
-                        self.stack.handle_disconnected(now, id, cut(&error));
+                    match self.add_link(id, stream, false) {
+                        // What it said already is answered together with our greeting.
+                        Ok(key) => octets += self.read_link(key, budget - octets),
+                        Err(error) => {
+                            tracing::debug!(%id, %error, "cannot use it");
+                            self.stack.handle_disconnected(now, id, cut(&error));
+                        }
                     }
                     self.act();
+                    if octets >= budget {
+                        break;
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     bound.readable = false;
-                    return 0;
+                    return octets;
                 }
                 Err(error) if is_shortage(&error) => {
-                    let now = self.clock.now();
+                    let now = self.clock.recent();
                     self.network.accept_at = Some(now + ACCEPT_PAUSE);
                     if self.network.complain("shortage") {
                         tracing::warn!(%error, "cannot accept connections; trying again");
                     }
-                    return 0;
+                    return octets;
                 }
                 // It was reset before it was accepted, or the like: the next one may be well.
                 Err(error) => tracing::debug!(%error, "cannot accept a connection"),
             }
         }
         self.note_unread_listener(key);
-        0
+        octets
     }
 
     fn listener_keys(&self) -> Vec<usize> {

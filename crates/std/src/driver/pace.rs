@@ -86,6 +86,11 @@ impl Pace {
         self.last = now;
     }
 
+    /// Whether little comes right after something else.
+    pub(super) const fn is_calm(&self) -> bool {
+        self.alone >= Self::ALONE / 2
+    }
+
     /// Whether messages come so fast that they are written together.
     pub(super) fn is_streaming(&self, now: Instant) -> bool {
         self.alone == 0 && now - self.last <= Self::LONGEST
