@@ -389,7 +389,15 @@ impl World {
             } else if side.reading
                 && let Some(event) = stack.poll_event(self.now)
             {
+                let mut rest = VecDeque::new();
+                if who == 1 {
+                    // That one takes several at once.
+                    stack.poll_events(self.now, 1_000, &mut rest);
+                }
                 self.hear(who, &event);
+                for event in rest {
+                    self.hear(who, &event);
+                }
             } else {
                 return any;
             }

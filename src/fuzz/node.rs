@@ -112,6 +112,8 @@ struct World {
     watched: bool,
     /// How often it was waited until nothing happened by itself.
     settled: usize,
+    /// Events that were taken and not looked at yet.
+    taken: VecDeque<Event>,
     /// Everybody is gone: dials are refused.
     deserted: bool,
     stopping: bool,
@@ -231,6 +233,7 @@ impl World {
             reading: true,
             watched,
             settled: 0,
+            taken: VecDeque::new(),
             deserted: false,
             stopping: false,
             chunk,
@@ -773,6 +776,21 @@ impl World {
 
     // ---- what the stack does
 
+    /// What it tells next: taken one by one, or several at once.
+    fn next_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.taken.pop_front() {
+            return Some(event);
+        }
+        match self.settled % 3 {
+            0 => self.stack.poll_event(self.now),
+            few => {
+                let octets = if few == 1 { 1_000 } else { usize::MAX };
+                self.stack.poll_events(self.now, octets, &mut self.taken);
+                self.taken.pop_front()
+            }
+        }
+    }
+
     /// Lets everything happen that happens by itself, and looks whether all is well.
     fn settle(&mut self) {
         let mut reactions = REACTIONS;
@@ -780,7 +798,7 @@ impl World {
             if let Some(action) = self.stack.poll_action() {
                 self.act(&action);
             } else if self.reading
-                && let Some(event) = self.stack.poll_event(self.now)
+                && let Some(event) = self.next_event()
             {
                 self.event(&event);
             } else if self.deliver() {
