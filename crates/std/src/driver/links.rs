@@ -39,6 +39,9 @@ const BEYOND_OCTETS: usize = 4 * 1024;
 /// Slices given to one system call. More would save little, and the kernel takes at most 1,024.
 const SLICES: usize = 512;
 
+/// Of these so many lie on the stack, which every node's thread has.
+const FEW_SLICES: usize = 32;
+
 /// To write to a connection that the other side ended must be an error and not a signal: the program that the node runs in
 /// may have SIGPIPE at its default, which ends the process. On Apple's systems the sockets have an option for it, which is
 /// set when they are made.
@@ -299,7 +302,7 @@ impl Driver {
                 self.note_unsent(key);
                 return;
             }
-            let mut slices: SmallVec<[IoSlice<'_>; SLICES]> = SmallVec::new();
+            let mut slices: SmallVec<[IoSlice<'_>; FEW_SLICES]> = SmallVec::new();
             let mut octets = 0;
             for slice in self.stack.poll_transmit(link.id).take(SLICES) {
                 octets += slice.len();

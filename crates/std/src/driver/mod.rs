@@ -41,6 +41,7 @@ mod fill;
 mod inbox;
 mod interfaces;
 mod links;
+mod lull;
 mod network;
 mod pace;
 mod poller;
@@ -398,9 +399,11 @@ impl Driver {
     }
 
     /// Does what the stack asks for in its order, except that what is to be sent is only noted, until something follows
-    /// that others can see: a goodbye must not come before what was said before it.
-    fn act(&mut self) {
+    /// that others can see: a goodbye must not come before what was said before it. Whether there was anything.
+    fn act(&mut self) -> bool {
+        let mut any = false;
         while let Some(action) = self.stack.poll_action() {
+            any = true;
             if matches!(action, Action::Broadcast { .. } | Action::Close { .. }) {
                 self.flush_all();
             }
@@ -424,6 +427,7 @@ impl Driver {
                 other => tracing::error!(?other, "this adapter is older than the core"),
             }
         }
+        any
     }
 
     /// Reads every source that has something, each within its budget, until the budget of the turn is spent.

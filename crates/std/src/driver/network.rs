@@ -13,6 +13,7 @@ use slab::Slab;
 use super::cut::{cut, is_network_change, is_shortage};
 use super::interfaces::{Found, Listing};
 use super::links::with_scratch;
+use super::lull::Lull;
 use super::sockets::{beacon_receiver, beacon_sender, listen};
 use super::{Driver, Source};
 use crate::StartError;
@@ -69,6 +70,8 @@ struct Bound {
 #[derive(Debug)]
 struct Ear {
     socket: mio::net::UdpSocket,
+    /// While it lasts, the poller does not look at the socket.
+    lull: Lull,
     /// It stands in `unread`.
     in_unread: bool,
 }
@@ -89,10 +92,11 @@ impl Network {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        Some(match self.accept_at {
-            Some(at) => at.min(self.rescan_at),
-            None => self.rescan_at,
-        })
+        let lull = self.ear.as_ref().and_then(|ear| ear.lull.until());
+        [Some(self.rescan_at), self.accept_at, lull]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn close(&mut self) {
@@ -156,6 +160,10 @@ impl Driver {
         }
         if self.network.rescan_at <= now {
             self.rescan(now);
+        }
+        let ear = self.network.ear.as_ref();
+        if ear.is_some_and(|ear| ear.lull.until().is_some_and(|until| until <= now)) {
+            self.note_beacons();
         }
     }
 
@@ -284,6 +292,7 @@ impl Driver {
             .register(&mut socket, Source::Beacons.token(), Interest::READABLE)?;
         self.network.ear = Some(Ear {
             socket,
+            lull: Lull::default(),
             in_unread: false,
         });
         Ok(())
@@ -327,7 +336,8 @@ impl Driver {
         if let Some(ear) = &mut self.network.ear {
             ear.in_unread = false;
         }
-        let octets = with_scratch(|scratch| {
+        let mut beacons = 0;
+        let (octets, all) = with_scratch(|scratch| {
             let mut octets = 0;
             for _ in 0..DATAGRAMS {
                 let Some(ear) = &self.network.ear else {
@@ -336,15 +346,16 @@ impl Driver {
                 let (length, source) = match ear.socket.recv_from(scratch) {
                     Ok(received) => received,
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => return octets,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return (octets, true),
                     Err(error) => {
                         tracing::warn!(%error, "cannot hear beacons; trying again");
                         self.network.ear = None;
                         self.network.rescan_at = self.clock.recent() + RESCAN_SOON;
-                        return octets;
+                        return (octets, false);
                     }
                 };
                 octets += length;
+                beacons += 1;
                 let heard = self.network.is_heard(source.ip());
                 tracing::trace!(%source, length, heard, "datagram");
                 if heard && let Some(datagram) = scratch.get(..length) {
@@ -353,10 +364,37 @@ impl Driver {
                 }
             }
             self.note_beacons();
-            octets
+            (octets, false)
         });
-        self.act();
+        let news = self.act();
+        if all {
+            self.listen(beacons, news);
+        }
         octets
+    }
+
+    /// All beacons were read, so many, and `news` says whether the node did something about them: how the next ones are read.
+    fn listen(&mut self, beacons: usize, news: bool) {
+        let now = self.clock.recent();
+        let Some(ear) = &mut self.network.ear else {
+            return;
+        };
+        let was = ear.lull.until().is_some();
+        let is = ear.lull.heard(now, beacons, news).is_some();
+        let changed = match (was, is) {
+            (false, true) => self.registry.deregister(&mut ear.socket),
+            (true, false) => {
+                let token = Source::Beacons.token();
+                self.registry
+                    .register(&mut ear.socket, token, Interest::READABLE)
+            }
+            (false, false) | (true, true) => Ok(()),
+        };
+        if let Err(error) = changed {
+            tracing::warn!(%error, "cannot hear beacons; trying again");
+            self.network.ear = None;
+            self.network.rescan_at = now + RESCAN_SOON;
+        }
     }
 
     pub(super) fn note_listener(&mut self, key: usize) {

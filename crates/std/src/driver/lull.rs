@@ -1,0 +1,96 @@
+//! When beacons are read as they come, and when several at a time.
+
+use std::time::Duration;
+
+use atonce::Instant;
+
+/// In a large network that is quiet, most that a node hears are beacons that tell nothing new: a hundred nodes say a hundred a
+/// second, and to be woken for each of them is all that the node does. So when [`Lull::ENOUGH`] of them came fast and had no
+/// news, the next ones are read together after a while. A newcomer is heard that much later; as soon as one was, and whenever
+/// beacons come seldom, they are read as they come.
+#[derive(Debug, Default)]
+pub(super) struct Lull {
+    /// Since when beacons were counted.
+    since: Instant,
+    heard: usize,
+    /// Until when none is read.
+    until: Option<Instant>,
+}
+
+impl Lull {
+    /// So many without news are a lull: 16,
+    const ENOUGH: usize = 16;
+    /// if they came within this.
+    const FAST: Duration = Duration::from_millis(800);
+    /// The longest that beacons are left unread. A tenth of the time between two beacons of a node.
+    const LONGEST: Duration = Duration::from_millis(100);
+
+    /// So many beacons were read and no more are there; `news`: they made the node do something. Until when the next ones may be
+    /// left alone; `None`: they are to be read as they come.
+    pub(super) fn heard(&mut self, now: Instant, beacons: usize, news: bool) -> Option<Instant> {
+        if news || now - self.since > Self::FAST {
+            *self = Self {
+                since: now,
+                ..Self::default()
+            };
+            return None;
+        }
+        self.heard += beacons;
+        if self.heard >= Self::ENOUGH {
+            let pause = (now - self.since).min(Self::LONGEST);
+            self.heard = 0;
+            self.since = now;
+            self.until = Some(now + pause);
+        } else if self.until.is_some() {
+            // A lull goes on until it is known that they come seldom.
+            self.until = Some(now + Self::LONGEST);
+        }
+        self.until
+    }
+
+    /// Until when none is read, if that is so.
+    pub(super) const fn until(&self) -> Option<Instant> {
+        self.until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads beacons that come every so many milliseconds, for so long; how often, and whether it ended in a lull.
+    fn listen(lull: &mut Lull, from: u64, every: u64, millis: u64) -> (usize, bool) {
+        let (mut reads, mut unread) = (0, 0);
+        for at in from..from + millis {
+            unread += usize::from(at % every == 0);
+            let now = Instant::from_millis(at);
+            let due = lull.until().map_or(unread > 0, |until| until <= now);
+            if due {
+                lull.heard(now, unread, false);
+                reads += 1;
+                unread = 0;
+            }
+        }
+        (reads, lull.until().is_some())
+    }
+
+    #[test]
+    fn beacons_of_a_few_are_read_as_they_come_and_of_many_together() {
+        let mut lull = Lull::default();
+        assert_eq!(listen(&mut lull, 1_000, 100, 10_000), (100, false));
+        let (reads, is_lull) = listen(&mut lull, 11_000, 10, 10_000);
+        assert!(reads < 180 && is_lull, "{reads}");
+        // Most of them went away.
+        let (reads, is_lull) = listen(&mut lull, 21_000, 100, 10_000);
+        assert!((90..110).contains(&reads) && !is_lull, "{reads}");
+    }
+
+    #[test]
+    fn news_are_not_waited_for() {
+        let mut lull = Lull::default();
+        listen(&mut lull, 1_000, 10, 2_000);
+        assert!(lull.until().is_some());
+        assert_eq!(lull.heard(Instant::from_millis(3_000), 3, true), None);
+        assert_eq!(lull.until(), None);
+    }
+}
