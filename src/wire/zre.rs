@@ -265,8 +265,7 @@ impl Message {
         let (_, (id, sequence)) = prefix(head.as_slice())?;
         if id == id::HELLO {
             let frame = head.into_bytes();
-            let (body, _) = prefix(&frame)?;
-            let command = Command::Hello(hello(&frame, body, limits)?);
+            let command = Command::Hello(hello(&frame, behind_prefix(&frame), limits)?);
             return Ok(Self { sequence, command });
         }
         let none = Bytes::new();
@@ -275,7 +274,7 @@ impl Message {
             // What is read out of it gets memory of its own.
             Body::Borrowed(_) => &none,
         };
-        let (body, _) = prefix(head.as_slice())?;
+        let body = behind_prefix(head.as_slice());
         let command = match id {
             id::WHISPER => {
                 nothing("WHISPER", body)?;
@@ -543,6 +542,12 @@ fn prefix(frame: &[u8]) -> Result<(&[u8], (u8, u16)), Malformed> {
         }
         _ => what_is_wrong(frame),
     }
+}
+
+/// What follows a prefix that was read before.
+#[inline]
+fn behind_prefix(frame: &[u8]) -> &[u8] {
+    frame.get(PREFIX_OCTETS..).unwrap_or_default()
 }
 
 /// The same, slowly: each message of each peer begins so, and this one does not.

@@ -166,8 +166,22 @@ impl Connection {
 
     /// The same for what is left of an input.
     pub(crate) fn handle_rest(&mut self, now: Instant, mut input: Input<'_>) {
-        while let Some(message) = self.next_message(now, &mut input) {
-            self.events.push(Event::Message(message.into_frames()));
+        if !input.is_empty() {
+            self.heard(now);
+        }
+        loop {
+            match self.take(now, &mut input) {
+                Ok(Some(message)) => self.events.push_message(message.into_frames()),
+                Ok(None) => return,
+                Err(error) => return self.fail(error),
+            }
+        }
+    }
+
+    #[inline]
+    fn heard(&mut self, now: Instant) {
+        if let Phase::Traffic { heartbeats } = &mut self.phase {
+            heartbeats.handle_heard(now);
         }
     }
 
@@ -183,9 +197,7 @@ impl Connection {
         if input.is_empty() {
             return None;
         }
-        if let Phase::Traffic { heartbeats } = &mut self.phase {
-            heartbeats.handle_heard(now);
-        }
+        self.heard(now);
         match self.take(now, input) {
             Ok(message) => message,
             Err(error) => {
@@ -215,7 +227,7 @@ impl Connection {
         if let Some(frame) = filled.frame {
             let (newest, mut head) = (filled.surplus.is_empty(), None);
             match self.handle_frame(now, frame, newest, &mut head, Body::into_bytes) {
-                Ok(Some(message)) => self.events.push(Event::Message(message.into_frames())),
+                Ok(Some(message)) => self.events.push_message(message.into_frames()),
                 Ok(None) => self.keep(head),
                 Err(error) => self.fail(error),
             }

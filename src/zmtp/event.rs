@@ -55,12 +55,16 @@ pub(super) struct Events {
 }
 
 impl Events {
+    /// Any event but a message.
     pub(super) fn push(&mut self, event: Event) {
-        if let Event::Message(frames) = &event {
-            self.messages += 1;
-            self.octets += frames.octets();
-        }
         self.queue.push_back(event);
+    }
+
+    #[inline]
+    pub(super) fn push_message(&mut self, frames: Frames) {
+        self.messages += 1;
+        self.octets += frames.octets();
+        self.queue.push_back(Event::Message(frames));
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {

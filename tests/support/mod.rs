@@ -762,7 +762,7 @@ impl Lan {
             }
             // Every other application takes several at once: it is to be told the same.
             let mut events = VecDeque::new();
-            if host % 2 == 0 {
+            if host.is_multiple_of(2) {
                 events.extend(stack.poll_event(now));
             } else {
                 stack.poll_events(now, 2_000, &mut events);
