@@ -234,6 +234,7 @@ impl Driver {
             return None;
         }
         let id = link.id;
+        self.calls.reads += 1;
         let result = match self.stack.receive_buffer(id) {
             // What lacks of a large frame, and with the same system call the beginning of what follows it.
             Some(mut buffer) if buffer.has_remaining_mut() => {
@@ -311,6 +312,7 @@ impl Driver {
             if octets == 0 {
                 return;
             }
+            self.calls.writes += 1;
             let socket = SockRef::from(&link.stream);
             let result = match slices.as_slice() {
                 [one] => socket.send_with_flags(one, WITHOUT_SIGNAL),

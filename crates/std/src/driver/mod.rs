@@ -92,9 +92,23 @@ pub struct Driver {
     pace: Pace,
     /// How long what is held back, to be written together with more, may wait at most.
     hold: Duration,
+    calls: Calls,
     /// Until when the adapter sleeps, if nothing wakes it; `None` while it is awake.
     sleeps_until: Option<Instant>,
     ended: bool,
+}
+
+/// How often a driver called the system for what it sends and receives, since its start. What a message costs depends on it more
+/// than on all else: see `tests/calls.rs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Calls {
+    /// Reads of links, also those that found nothing.
+    pub reads: u64,
+    /// Writes to links.
+    pub writes: u64,
+    /// Reads of the beacon socket, also those that found nothing.
+    pub beacon_reads: u64,
 }
 
 /// Something that can be read, by its place in its table.
@@ -162,6 +176,7 @@ impl Driver {
             unsent: VecDeque::new(),
             pace: Pace::default(),
             hold: Duration::ZERO,
+            calls: Calls::default(),
             sleeps_until: None,
             ended: false,
         };
@@ -260,6 +275,11 @@ impl Driver {
             self.sleeps_until = None;
         }
         wants
+    }
+
+    /// How often the system was called.
+    pub fn calls(&self) -> Calls {
+        self.calls
     }
 
     /// The present, as the driver saw it in its last [`turn`](Driver::turn) or command.

@@ -343,6 +343,7 @@ impl Driver {
                 let Some(ear) = &self.network.ear else {
                     break;
                 };
+                self.calls.beacon_reads += 1;
                 let (length, source) = match ear.socket.recv_from(scratch) {
                     Ok(received) => received,
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
