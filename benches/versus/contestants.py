@@ -44,7 +44,7 @@ NODES = PAIR | {"shout", "mesh"}
 CONTESTANTS = [
     Contestant("atonce-std", "WHISPER, SHOUT and meshes of atonce on threads", (RELEASE / "atonce",), NODES),
     Contestant("atonce-tokio", "the same as tasks of tokio", (RELEASE / "atonce-tokio",), NODES),
-    Contestant("raw TCP", "no messages at all: octets in pieces of 64 KiB or more", (RELEASE / "tcp",), PAIR),
+    Contestant("raw TCP", "no messages at all: octets in pieces of 1 MiB", (RELEASE / "tcp",), PAIR),
     Contestant("libzmq", "bare DEALER→ROUTER, C", (BUILT / "libzmq",), PAIR),
     Contestant(
         "libzmq tuned",
