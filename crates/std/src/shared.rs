@@ -16,7 +16,7 @@
 //! Nothing waits for the application: when it does not come back within [`GRACE`], the thread goes on without it.
 
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,18 +49,20 @@ pub(crate) struct Shared {
     /// The node ended.
     end: Condvar,
     /// For the thread, while it does not take the turns.
-    parked: Condvar,
+    bell: Bell,
 }
 
 pub(crate) struct Core {
     pub(crate) driver: Driver,
     turns: Turns,
-    /// Changes whenever the application begins or ends to take the turns.
+    /// When the last one was taken.
+    turned: Moment,
+    /// Changes whenever the application begins or ends to take the turns, or takes one.
     shift: u64,
     /// The thread sleeps until it is woken: the application takes the turns and has nothing to do itself.
     sleeps: bool,
-    /// Since when something is to be done before the grace is over.
-    hurry: Option<Instant>,
+    /// The thread looks before the grace is over, since something is held back.
+    hurry: bool,
     /// How many wait in `events`.
     receivers: usize,
     /// How many wait in `room`.
@@ -69,6 +71,35 @@ pub(crate) struct Core {
     ended: bool,
     /// The node's code panicked without this lock (with it, the lock is poisoned).
     panicked: bool,
+}
+
+/// Wakes a thread that need not have the lock for it.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    condition: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        *self.rung.lock().expect(PANICKED) = true;
+        self.condition.notify_one();
+    }
+
+    /// Until it rings, or rang since the last time, or the time is over.
+    fn wait(&self, timeout: Option<Duration>) {
+        let mut rung = self.rung.lock().expect(PANICKED);
+        if !*rung {
+            rung = match timeout {
+                Some(timeout) => {
+                    let woken = self.condition.wait_timeout(rung, timeout);
+                    woken.expect(PANICKED).0
+                }
+                None => self.condition.wait(rung).expect(PANICKED),
+            };
+        }
+        *rung = false;
+    }
 }
 
 /// Who takes them.
@@ -91,9 +122,10 @@ impl Shared {
             core: Mutex::new(Core {
                 driver,
                 turns: Turns::Thread,
+                turned: Moment::ZERO,
                 shift: 0,
                 sleeps: false,
-                hurry: None,
+                hurry: false,
                 receivers: 0,
                 senders: 0,
                 ended: false,
@@ -102,7 +134,7 @@ impl Shared {
             events: Condvar::new(),
             room: Condvar::new(),
             end: Condvar::new(),
-            parked: Condvar::new(),
+            bell: Bell::default(),
         }
     }
 
@@ -148,31 +180,59 @@ impl Shared {
     ///
     /// While the application comes and goes, it looks once in a while whether it still does; while it waits, not even that.
     fn park(&self) -> bool {
-        let mut core = self.lock();
-        let mut shift = core.shift;
-        let mut until = Instant::now() + GRACE;
-        while !core.ended {
+        let mut shift = None;
+        let mut since = Instant::now();
+        let mut pause = Some(GRACE);
+        loop {
+            self.bell.wait(pause);
+            pause = Some(GRACE);
             let now = Instant::now();
-            if now < until {
-                core = wait(&self.parked, core, Some(until - now));
-                if let Some(since) = core.hurry {
-                    until = until.min(since + HOLD);
-                }
+            // To wait for the lock would make everybody who gives it back wake this thread, message by message. Somebody has
+            // it, so that the application is there.
+            let Some(mut core) = self.lock_if_free() else {
+                since = now;
                 continue;
+            };
+            if core.ended {
+                return false;
             }
-            if core.shift == shift {
-                if core.turns == Turns::Nobody {
+            core.sleeps = false;
+            if shift.replace(core.shift) != Some(core.shift) {
+                since = now;
+            }
+            let quiet = now - since;
+            let grace = if core.hurry { HOLD } else { GRACE };
+            core.hurry = false;
+            match core.turns {
+                Turns::Nobody if quiet >= grace => {
                     core.turns = Turns::Thread;
                     return true;
                 }
-                core.sleeps = true;
-                core = wait(&self.parked, core, None);
-                core.sleeps = false;
+                Turns::Nobody if core.driver.holds_back() => {
+                    // Who goes on sending need not say anew that it holds something back.
+                    core.hurry = true;
+                    pause = Some(HOLD);
+                }
+                Turns::Application if quiet >= GRACE => {
+                    core.sleeps = true;
+                    pause = None;
+                }
+                Turns::Nobody | Turns::Application | Turns::Thread => {}
             }
-            shift = core.shift;
-            until = Instant::now() + GRACE;
         }
-        false
+    }
+
+    /// The lock, unless somebody has it.
+    ///
+    /// # Panics
+    ///
+    /// As [`lock`](Self::lock).
+    fn lock_if_free(&self) -> Option<MutexGuard<'_, Core>> {
+        match self.core.try_lock() {
+            Ok(core) => Some(sound(Some(core)).expect(PANICKED)),
+            Err(TryLockError::WouldBlock) => None,
+            Err(TryLockError::Poisoned(_)) => panic!("{PANICKED}"),
+        }
     }
 
     /// Takes turns `until` somebody has what they wait for, or the node or the time ended.
@@ -188,13 +248,7 @@ impl Shared {
                 tracing::error!(%error, "the node cannot wait for its sockets");
             })?;
             let mut core = self.lock();
-            core.driver.turn(&mut poller);
-            if core.senders > 0 {
-                self.room.notify_all();
-            }
-            if core.receivers > 0 && core.driver.has_event() {
-                self.events.notify_one();
-            }
+            self.turn(&mut core, &mut poller);
             if core.driver.is_ended() || until(&core) {
                 return Ok(core);
             }
@@ -203,6 +257,17 @@ impl Shared {
                 return Ok(core);
             }
             timeout = sooner(core.driver.sleep(), left);
+        }
+    }
+
+    fn turn(&self, core: &mut Core, poller: &mut Poller) {
+        core.driver.turn(poller);
+        core.turned = core.driver.recent();
+        if core.senders > 0 {
+            self.room.notify_all();
+        }
+        if core.receivers > 0 && core.driver.has_event() {
+            self.events.notify_one();
         }
     }
 
@@ -263,7 +328,6 @@ impl Shared {
         };
         core.turns = Turns::Application;
         core.shift += 1;
-        core.hurry = None;
         let left = core.left_until(deadline);
         let timeout = sooner(core.driver.sleep(), left);
         drop(core);
@@ -275,7 +339,7 @@ impl Shared {
                 let (sleeps, receivers, senders) = (core.sleeps, core.receivers, core.senders);
                 drop(core);
                 if sleeps {
-                    self.parked.notify_one();
+                    self.bell.ring();
                 }
                 // Another one that waits takes the next turn.
                 if receivers > 0 {
@@ -294,10 +358,17 @@ impl Shared {
             if core.driver.wants_turn() {
                 core.driver.wake();
             }
-        } else if core.driver.holds_back() && core.hurry.is_none() {
+        } else if (core.driver.is_blocked() || core.driver.recent() - core.turned >= HOLD)
+            && let Ok(mut poller) = self.poller.try_lock()
+            && poller.wait(Some(Duration::ZERO)).is_ok()
+        {
+            // Who goes on sending looks after the sockets as well: the thread would be in the way.
+            core.shift += 1;
+            self.turn(core, &mut poller);
+        } else if core.driver.holds_back() && !core.hurry {
             // Somebody will take the next turn in a moment, or else the thread.
-            core.hurry = Some(Instant::now());
-            self.parked.notify_one();
+            core.hurry = true;
+            self.bell.ring();
         }
     }
 
@@ -323,7 +394,7 @@ impl Shared {
         if !core.ended {
             core.driver.stop();
             core.driver.wake();
-            self.parked.notify_one();
+            self.bell.ring();
         }
         while !core.ended {
             let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
@@ -370,14 +441,10 @@ impl Drop for End<'_> {
         core.ended = true;
         core.panicked |= thread::panicking();
         drop(core);
-        for condition in [
-            &self.shared.events,
-            &self.shared.room,
-            &self.shared.end,
-            &self.shared.parked,
-        ] {
+        for condition in [&self.shared.events, &self.shared.room, &self.shared.end] {
             condition.notify_all();
         }
+        self.shared.bell.ring();
     }
 }
 

@@ -107,6 +107,7 @@ impl Driver {
             && link.cut.is_none()
         {
             link.writable = true;
+            self.blocked = self.blocked.saturating_sub(1);
             self.note_unsent(key);
         }
     }
@@ -323,15 +324,20 @@ impl Driver {
                 Ok(taken) => {
                     // Less than was offered: the socket is full, and room will be reported.
                     link.writable = taken == octets;
+                    self.blocked += usize::from(!link.writable);
                     budget = budget.saturating_sub(taken);
                     let now = self.clock.recent();
                     self.stack.handle_transmitted(now, link.id, taken);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => link.writable = false,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    link.writable = false;
+                    self.blocked += 1;
+                }
                 Err(error) => {
                     tracing::debug!(id = %link.id, %error, "cannot write");
                     link.writable = false;
+                    self.blocked += 1;
                     link.cut = Some(cut(&error));
                     // What came before the end is read first, and then the end is found.
                     link.ending = true;
@@ -362,14 +368,14 @@ impl Driver {
     /// The stack is done with it.
     pub(super) fn close(&mut self, id: LinkId) {
         if let Some(key) = self.link_keys.remove(&id) {
-            self.links.try_remove(key);
+            self.remove_link(key);
             tracing::debug!(%id, "closed");
         }
     }
 
     /// The stack is told that it is gone.
     fn disconnect(&mut self, key: usize, cut: Cut) {
-        if let Some(link) = self.links.try_remove(key) {
+        if let Some(link) = self.remove_link(key) {
             self.link_keys.remove(&link.id);
             let now = self.clock.recent();
             self.stack.handle_disconnected(now, link.id, cut);
@@ -393,6 +399,13 @@ impl Driver {
         for key in stranded {
             self.disconnect(key, Cut::Unreachable);
         }
+    }
+
+    fn remove_link(&mut self, key: usize) -> Option<Link> {
+        let link = self.links.try_remove(key)?;
+        let blocked = !link.writable && !link.dialling;
+        self.blocked = self.blocked.saturating_sub(usize::from(blocked));
+        Some(link)
     }
 
     fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {

@@ -92,6 +92,8 @@ pub struct Driver {
     pace: Pace,
     /// How long what is held back, to be written together with more, may wait at most.
     hold: Duration,
+    /// How many links could not take all that was written.
+    blocked: usize,
     calls: Calls,
     /// Until when the adapter sleeps, if nothing wakes it; `None` while it is awake.
     sleeps_until: Option<Instant>,
@@ -176,6 +178,7 @@ impl Driver {
             unsent: VecDeque::new(),
             pace: Pace::default(),
             hold: Duration::ZERO,
+            blocked: 0,
             calls: Calls::default(),
             sleeps_until: None,
             ended: false,
@@ -249,6 +252,12 @@ impl Driver {
     /// 0, as it is at first, asks for a turn at once. For adapters to which a turn is not cheap, since it needs another thread.
     pub fn hold_back(&mut self, hold: Duration) {
         self.hold = hold;
+    }
+
+    /// Whether something is to be sent for which a turn has to look whether it can be, and now is the time to send it.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.blocked > 0 && self.pace.is_over(self.clock.recent())
     }
 
     /// Whether anything is held back.
