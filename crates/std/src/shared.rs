@@ -229,9 +229,8 @@ impl Shared {
     /// As [`lock`](Self::lock).
     fn lock_if_free(&self) -> Option<MutexGuard<'_, Core>> {
         match self.core.try_lock() {
-            Ok(core) => Some(sound(Some(core)).expect(PANICKED)),
             Err(TryLockError::WouldBlock) => None,
-            Err(TryLockError::Poisoned(_)) => panic!("{PANICKED}"),
+            core => Some(sound(core.ok()).expect(PANICKED)),
         }
     }
 
