@@ -389,7 +389,11 @@ impl Shared {
     }
 
     /// Says goodbye, and waits until the node ended, at most until `deadline`. Whether it did.
-    pub(crate) fn stop(&self, mut core: MutexGuard<'_, Core>, deadline: Option<Instant>) -> bool {
+    pub(crate) fn stop<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core>,
+        deadline: Option<Instant>,
+    ) -> bool {
         if !core.ended {
             core.driver.stop();
             core.driver.wake();
@@ -400,7 +404,13 @@ impl Shared {
             if left == Some(Duration::ZERO) {
                 return false;
             }
-            core = wait(&self.end, core, left);
+            if core.turns == Turns::Nobody {
+                let until = core.after(left);
+                self.drive(core, until, |_| false);
+                core = self.lock();
+            } else {
+                core = wait(&self.end, core, left);
+            }
         }
         true
     }

@@ -189,3 +189,33 @@ fn whoever_waits_for_an_event_does_not_stop_the_rest() {
     alice.stop();
     assert_eq!(waiting.join().unwrap(), 1);
 }
+
+#[test]
+fn who_only_sends_keeps_the_node_going() {
+    let (alice, bob, id) = pair(Limits::default());
+    // Alice has taken an event on this thread: it is this thread that looks after her sockets, and then only sends.
+    let carol = node("carol", free_port()).start().unwrap();
+    carol.connect(&alice.endpoints()[0]).unwrap();
+    let begun = Instant::now();
+    let mut sent = 0;
+    while alice.peer(carol.id()).is_none() {
+        alice.whisper(id, "tick").unwrap();
+        sent += 1;
+        thread::sleep(Duration::from_millis(2));
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "carol is not let in"
+        );
+    }
+    // And what was said goes out though nobody waits for anything any more.
+    for _ in 0..100 {
+        alice.whisper(id, "tock").unwrap();
+    }
+    sent += 100;
+    let mut heard = 0;
+    while heard < sent {
+        heard += wait_for(&bob, |event| {
+            matches!(event, Event::Whisper { .. }).then_some(1)
+        });
+    }
+}
