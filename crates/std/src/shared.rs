@@ -298,6 +298,10 @@ impl Shared {
                 return Err(NoEvent);
             }
             core.driver.flush();
+            if core.driver.has_event() {
+                // It came with a turn that was taken just now: the sockets will not report it again.
+                continue;
+            }
             drop(inbox); // others may look meanwhile
             let deadline = *deadline.get_or_insert_with(|| core.after(timeout));
             let left = core.left_until(deadline);
