@@ -219,3 +219,29 @@ fn who_only_sends_keeps_the_node_going() {
         });
     }
 }
+
+#[test]
+fn what_comes_between_two_events_is_told_at_once() {
+    // Without beacons, which would wake him.
+    let quiet = || Node::builder().interface("lo").port(0).start().unwrap();
+    let (alice, bob) = (quiet(), quiet());
+    let id = bob.id();
+    alice.connect(&bob.endpoints()[0]).unwrap();
+    wait_enter(&alice, id);
+    wait_enter(&bob, alice.id());
+    for _ in 0..50 {
+        alice.whisper(id, "one").unwrap();
+        wait_for(&bob, |event| {
+            matches!(event, Event::Whisper { .. }).then_some(())
+        });
+        // Nobody looks after Bob's sockets now, for longer than a turn may be old and shorter than his thread waits.
+        alice.whisper(id, "two").unwrap();
+        thread::sleep(Duration::from_millis(3));
+        let begun = Instant::now();
+        let event = bob.recv_timeout(Duration::from_secs(2));
+        assert!(
+            event.is_some() && begun.elapsed() < Duration::from_secs(1),
+            "it is there, and not told"
+        );
+    }
+}
