@@ -107,12 +107,9 @@ impl Node {
         let mut end = None;
         loop {
             let result = core.driver.whisper(peer, &content);
-            shared.settle(&mut core);
-            if result != Err(SendError::Full) {
-                return result;
-            }
             let end = *end.get_or_insert_with(|| core.after(Some(timeout)));
-            if core.left_until(end) == Some(Duration::ZERO) {
+            if result != Err(SendError::Full) || core.left_until(end) == Some(Duration::ZERO) {
+                shared.settle(&mut core);
                 return result;
             }
             core = shared.wait_for_room(core, end);

@@ -381,10 +381,16 @@ impl Shared {
         mut core: MutexGuard<'a, Core>,
         deadline: Option<Moment>,
     ) -> MutexGuard<'a, Core> {
+        if core.driver.holds_back() {
+            core.driver.flush();
+            return core;
+        }
+        // No turn was taken since there was no room: what makes room is still to be reported.
         if core.turns == Turns::Nobody && !core.ended {
             self.drive(core, deadline, |_| true);
             return self.lock();
         }
+        self.settle(&mut core);
         core.senders += 1;
         let left = core.left_until(deadline);
         core = wait(&self.room, core, left);

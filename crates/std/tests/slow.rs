@@ -245,3 +245,41 @@ fn what_comes_between_two_events_is_told_at_once() {
         );
     }
 }
+
+#[test]
+fn who_waits_for_room_is_told_of_it_at_once() {
+    let limits = Limits {
+        receive_octets: 256 * 1024,
+        send_octets: 512 * 1024,
+        ..Limits::default()
+    };
+    // Without beacons, which would wake her.
+    let quiet = || {
+        let node = Node::builder().interface("lo").port(0);
+        node.limits(limits.clone()).start().unwrap()
+    };
+    let (alice, bob) = (quiet(), quiet());
+    let id = bob.id();
+    alice.connect(&bob.endpoints()[0]).unwrap();
+    wait_enter(&alice, id);
+    let reading = {
+        let bob = bob.clone();
+        thread::spawn(move || bob.events().count())
+    };
+    let content = || vec![7; CONTENT];
+    for _ in 0..200 {
+        while alice.whisper(id, content()) != Err(SendError::Full) {}
+        // Her last turn is no longer young, and meanwhile Bob makes room for all that waits.
+        thread::sleep(Duration::from_millis(2));
+        let begun = Instant::now();
+        let second = Duration::from_secs(1);
+        alice.whisper_timeout(id, content(), 2 * second).unwrap();
+        assert!(
+            begun.elapsed() < second,
+            "there is room, and nobody says so"
+        );
+    }
+    alice.stop();
+    bob.stop();
+    assert!(reading.join().unwrap() > 200);
+}
