@@ -10,7 +10,7 @@ use atonce::PeerId;
 use atonce::endpoint::{Endpoint, InvalidEndpoint};
 use atonce::wire::{Frames, Text, TooLong};
 use atonce::zre::{Counters, Event, PeerView, SendError, Shouted, Usage};
-use atonce_std::driver::Driver;
+use atonce_std::driver::{Driver, Inbox};
 use atonce_std::{Builder, Options, PeerInfo, Start, StartError};
 use futures_core::Stream;
 use tokio::runtime::Handle as Runtime;
@@ -134,7 +134,8 @@ impl Node {
 
     /// What happened next, if anything did.
     pub fn try_recv(&self) -> Option<Event> {
-        match self.0.shared.next_event() {
+        let shared = &self.0.shared;
+        match shared.next_event(&mut shared.inbox(), None) {
             Next::Event(event) => Some(event),
             Next::Nothing | Next::Over => None,
         }
@@ -263,8 +264,12 @@ enum Next {
 }
 
 impl Shared {
-    fn next_event(&self) -> Next {
-        let mut inbox = self.inbox();
+    /// Takes an event, or else, if somebody waits for it, has them woken when there is one.
+    fn next_event(
+        &self,
+        inbox: &mut Inbox,
+        waits: Option<(&mut Option<usize>, &Context<'_>)>,
+    ) -> Next {
         if let Some(event) = inbox.pop() {
             return Next::Event(event);
         }
@@ -273,15 +278,22 @@ impl Shared {
         }
         let mut core = self.lock();
         inbox.fill(&mut core.driver);
-        core.settle();
-        match inbox.pop() {
-            Some(event) => Next::Event(event),
-            None if core.ended => {
-                inbox.close();
-                Next::Over
-            }
-            None => Next::Nothing,
+        if inbox.is_empty() && waits.is_some() {
+            core.driver.flush();
+            inbox.fill(&mut core.driver); // it may have found that somebody is gone
         }
+        if let Some(event) = inbox.pop() {
+            core.settle();
+            return Next::Event(event);
+        }
+        if core.ended {
+            inbox.close();
+            return Next::Over;
+        }
+        if let Some((key, cx)) = waits {
+            core.receivers.wait(key, cx);
+        }
+        Next::Nothing
     }
 }
 
@@ -302,18 +314,8 @@ impl Events<'_> {
         {
             return Poll::Ready(Some(event));
         }
-        drop(inbox);
         let progress = ready!(coop::poll_proceed(cx));
-        let mut next = shared.next_event();
-        if matches!(next, Next::Nothing) {
-            let mut core = shared.lock();
-            core.driver.flush();
-            core.receivers.wait(&mut self.key, cx);
-            drop(core);
-            // It may have come meanwhile, when nobody was waiting yet.
-            next = shared.next_event();
-        }
-        let event = match next {
+        let event = match shared.next_event(&mut inbox, Some((&mut self.key, cx))) {
             Next::Event(event) => Some(event),
             Next::Over => None,
             Next::Nothing => return Poll::Pending,

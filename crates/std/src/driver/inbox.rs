@@ -31,6 +31,9 @@ impl Inbox {
 
     /// Takes some of what the driver has. Afterwards the driver may [want a turn](Driver::wants_turn).
     pub fn fill(&mut self, driver: &mut Driver) {
+        if !driver.has_event() {
+            return;
+        }
         let now = driver.clock.now();
         driver.stack.poll_events(now, OCTETS, &mut self.events);
         driver.act(); // links that waited for the application may be read again
