@@ -282,8 +282,8 @@ impl Shared {
             core.driver.flush();
             inbox.fill(&mut core.driver); // it may have found that somebody is gone
         }
+        core.settle();
         if let Some(event) = inbox.pop() {
-            core.settle();
             return Next::Event(event);
         }
         if core.ended {
