@@ -219,8 +219,8 @@ pub(crate) fn hash<'a>(
 /// A count of four octets, and that many entries, each of which takes `least` octets or more.
 ///
 /// The collection grows with the entries that are there, not with the count that is claimed; and a claim that cannot
-/// be true is refused before the first entry.
-fn entries<'a, T, C: Default + Extend<T>>(
+/// be true is refused before the first entry. It is made of all entries at once, so that it can be put in order once.
+fn entries<'a, T, C: FromIterator<T>>(
     field: &'static str,
     limit: usize,
     least: usize,
@@ -237,12 +237,12 @@ fn entries<'a, T, C: Default + Extend<T>>(
     if wanted > input.len() {
         return Err(short(field, wanted, input));
     }
-    let mut collection = C::default();
-    for _ in 0..count {
+    let entries = (0..count).map(|_| {
         let (rest, value) = entry(input)?;
-        collection.extend([value]);
         input = rest;
-    }
+        Ok(value)
+    });
+    let collection = entries.collect::<Result<C, _>>()?;
     Ok((input, collection))
 }
 

@@ -76,6 +76,16 @@ fn hear(node: &mut Node, whispers: usize) {
 }
 
 #[test]
+fn a_link_between_nodes_of_one_machine_takes_three_writes_and_three_reads() {
+    let (one, other, _) = pair();
+    let calls = [one.driver.calls(), other.driver.calls()];
+    // Each dialled the other: its greeting; the greeting and READY of the one that was dialled; READY and HELLO.
+    assert_eq!(calls.map(|calls| calls.writes), [3, 3]);
+    // The same in turn.
+    assert_eq!(calls.map(|calls| calls.reads), [3, 3]);
+}
+
+#[test]
 fn a_message_that_stands_alone_is_one_write_and_one_read() {
     let (mut one, mut other, id) = pair();
     let content = Frames::from(vec![7; 1_000]);

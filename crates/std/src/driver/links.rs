@@ -86,6 +86,7 @@ impl Driver {
     pub(super) fn note_link(&mut self, key: usize, event: &Event) {
         if self.links.get(key).is_some_and(|link| link.dialling) {
             self.finish_dial(key);
+            self.act();
         }
         let Some(link) = self.links.get_mut(key) else {
             return;
@@ -136,10 +137,18 @@ impl Driver {
     pub(super) fn dial(&mut self, id: LinkId, address: SocketAddr) {
         tracing::debug!(%id, %address, "dial");
         let stream = TcpStream::connect(address);
-        if let Err(error) = stream.and_then(|stream| self.add_link(id, stream, true)) {
-            tracing::debug!(%id, %address, %error, "cannot dial");
-            let now = self.clock.recent();
-            self.stack.handle_disconnected(now, id, cut(&error));
+        match stream.and_then(|stream| self.add_link(id, stream, true)) {
+            Ok(key) => {
+                // On this machine it mostly is done already. Then we speak first, at once, so that whoever accepts it finds
+                // our greeting and has its answer ready before it writes for the first time.
+                self.finish_dial(key);
+                self.flush_link(key);
+            }
+            Err(error) => {
+                tracing::debug!(%id, %address, %error, "cannot dial");
+                let now = self.clock.recent();
+                self.stack.handle_disconnected(now, id, cut(&error));
+            }
         }
     }
 
@@ -175,21 +184,23 @@ impl Driver {
         Ok(key)
     }
 
+    /// Tells the stack when a dial is done. What that asks for is left to whoever calls it.
     fn finish_dial(&mut self, key: usize) {
         let Some(link) = self.links.get_mut(key) else {
             return;
         };
-        let connected = match link.stream.take_error() {
-            Ok(None) => link
-                .stream
-                .peer_addr()
-                .and_then(|there| Ok((link.stream.local_addr()?, there))),
-            Ok(Some(error)) | Err(error) => Err(error),
+        let connected = match link.stream.peer_addr() {
+            Ok(there) => link.stream.local_addr().map(|here| (here, there)),
+            // What the dial failed with, if it did, says more.
+            Err(error) => Err(match link.stream.take_error() {
+                Ok(Some(error)) | Err(error) => error,
+                Ok(None) => error,
+            }),
         };
         match connected {
             // A dial to a port of this machine where nobody listens can meet itself, when the kernel picks that very
             // port to dial from.
-            Ok((here, there)) if here == there => self.disconnect(key, Cut::Refused),
+            Ok((here, there)) if here == there => self.lose(key, Cut::Refused),
             Ok((here, _)) => {
                 link.dialling = false;
                 link.writable = true;
@@ -197,12 +208,11 @@ impl Driver {
                 tracing::debug!(%id, %here, "connected");
                 let now = self.clock.recent();
                 self.stack.handle_connected(now, id, here);
-                self.act();
             }
             Err(error) if error.kind() == ErrorKind::NotConnected => {} // not yet
             Err(error) => {
                 tracing::debug!(id = %link.id, %error, "not connected");
-                self.disconnect(key, cut(&error));
+                self.lose(key, cut(&error));
             }
         }
     }
@@ -375,11 +385,16 @@ impl Driver {
 
     /// The stack is told that it is gone.
     fn disconnect(&mut self, key: usize, cut: Cut) {
+        self.lose(key, cut);
+        self.act();
+    }
+
+    /// The same; what the stack asks for then is left to whoever calls it.
+    fn lose(&mut self, key: usize, cut: Cut) {
         if let Some(link) = self.remove_link(key) {
             self.link_keys.remove(&link.id);
             let now = self.clock.recent();
             self.stack.handle_disconnected(now, link.id, cut);
-            self.act();
         }
     }
 
