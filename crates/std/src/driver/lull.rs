@@ -20,10 +20,14 @@ pub(super) struct Lull {
 impl Lull {
     /// So many without news are a lull: 16,
     const ENOUGH: usize = 16;
-    /// if they came within this.
-    const FAST: Duration = Duration::from_millis(800);
-    /// The longest that beacons are left unread. A tenth of the time between two beacons of a node.
-    const LONGEST: Duration = Duration::from_millis(100);
+    /// if they came within this. Nodes that were started together say their beacons together, once a second, and a pause between
+    /// is no end of it.
+    const FAST: Duration = Duration::from_millis(1_250);
+    /// The longest that beacons are left unread. A quarter of the time between two beacons of a node: that long a newcomer needs
+    /// anyway, on average, to hear of half of the others.
+    const LONGEST: Duration = Duration::from_millis(250);
+    /// So many may come meanwhile: a quarter of what the system holds for a socket that may not ask for more.
+    const UNREAD: u32 = 128;
 
     /// So many beacons were read and no more are there; `news`: they made the node do something. Until when the next ones may be
     /// left alone; `None`: they are to be read as they come.
@@ -37,7 +41,9 @@ impl Lull {
         }
         self.heard += beacons;
         if self.heard >= Self::ENOUGH {
-            let pause = (now - self.since).min(Self::LONGEST);
+            let heard = u32::try_from(self.heard).unwrap_or(u32::MAX);
+            let room = (now - self.since).saturating_mul(Self::UNREAD) / heard;
+            let pause = room.min(Self::LONGEST);
             self.heard = 0;
             self.since = now;
             self.until = Some(now + pause);
@@ -79,10 +85,53 @@ mod tests {
         let mut lull = Lull::default();
         assert_eq!(listen(&mut lull, 1_000, 100, 10_000), (100, false));
         let (reads, is_lull) = listen(&mut lull, 11_000, 10, 10_000);
-        assert!(reads < 180 && is_lull, "{reads}");
+        assert!(reads < 80 && is_lull, "{reads}");
         // Most of them went away.
         let (reads, is_lull) = listen(&mut lull, 21_000, 100, 10_000);
-        assert!((90..110).contains(&reads) && !is_lull, "{reads}");
+        assert!((80..110).contains(&reads) && !is_lull, "{reads}");
+    }
+
+    #[test]
+    fn those_who_beacon_together_are_as_many() {
+        let mut lull = Lull::default();
+        let mut reads = 0;
+        for at in 0..10_000 {
+            let now = Instant::from_millis(at);
+            // A hundred within the first tenth of each second.
+            let unread = usize::from(at % 1_000 < 100);
+            let due = lull.until().map_or(unread > 0, |until| until <= now);
+            if due {
+                // What came since the last look, roughly.
+                let beacons = if lull.until().is_some() && at % 1_000 < 350 {
+                    50
+                } else {
+                    unread
+                };
+                lull.heard(now, beacons, false);
+                reads += 1;
+            }
+        }
+        assert!(reads < 100 && lull.until().is_some(), "{reads}");
+    }
+
+    #[test]
+    fn so_many_that_the_socket_would_overflow_are_read_more_often() {
+        let mut lull = Lull::default();
+        let mut at = 0;
+        for _ in 0..20 {
+            // Ten each millisecond.
+            let pause = lull
+                .until()
+                .map_or(1, |until| (until - Instant::from_millis(at)).as_millis());
+            at += u64::try_from(pause).unwrap().max(1);
+            lull.heard(
+                Instant::from_millis(at),
+                10 * usize::try_from(pause).unwrap(),
+                false,
+            );
+        }
+        let pause = lull.until().unwrap() - Instant::from_millis(at);
+        assert!(pause < Duration::from_millis(14), "{pause:?}");
     }
 
     #[test]
