@@ -280,6 +280,9 @@ class Mesh:
         if None in said:
             # It never met: there is nothing to say of its links and of its rest.
             return (math.inf, *[math.nan] * (len(self.figures) - 1))
+        for process, line in zip(processes, said):
+            if "seconds" not in numbers(line):
+                sys.exit(f"{process.name}: {line}")
         met = max(numbers(line)["seconds"] for line in said) * 1e3
         if self.nodes == 2:
             return (met,)

@@ -48,6 +48,7 @@ static size_t (*zframe_size)(frame *);
 static poller *(*zpoller_new)(void *, ...);
 static int (*zpoller_add)(poller *, void *);
 static void *(*zpoller_wait)(poller *, int);
+static void (*zsys_set_logstream)(FILE *);
 
 static const char GROUP[] = "CROWD";
 static const char SHOUTER[] = "shouter";
@@ -88,6 +89,8 @@ static void load(void) {
     LOAD(zpoller_new)
     LOAD(zpoller_add)
     LOAD(zpoller_wait)
+    LOAD(zsys_set_logstream)
+    zsys_set_logstream(stderr); // what is said to stdout are results
 }
 
 // A port of the loopback that nobody has.

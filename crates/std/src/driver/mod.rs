@@ -47,6 +47,8 @@ mod pace;
 mod poller;
 mod resolver;
 mod sockets;
+#[cfg(target_os = "linux")]
+mod timer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -7,6 +7,9 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Poll, Registry};
 
+#[cfg(target_os = "linux")]
+use super::timer::Timer;
+
 /// Events taken from the kernel at once.
 const EVENTS: usize = 256;
 
@@ -18,6 +21,9 @@ const EVENTS: usize = 256;
 pub struct Poller {
     poll: Poll,
     events: Events,
+    /// Made when it is first needed: who has another event loop around this one never waits here.
+    #[cfg(target_os = "linux")]
+    timer: Option<Timer>,
 }
 
 impl Poller {
@@ -25,6 +31,8 @@ impl Poller {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
+            #[cfg(target_os = "linux")]
+            timer: None,
         })
     }
 
@@ -35,6 +43,8 @@ impl Poller {
     /// Waits until a socket is ready, the driver is woken, the time is over (`None`: never) or a signal came. What is
     /// ready is kept for the next [`Driver::turn`](super::Driver::turn).
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        let timeout = self.uncovered(timeout);
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.events.clear();
@@ -42,6 +52,20 @@ impl Poller {
             }
             result => result,
         }
+    }
+
+    /// What remains to be given to the wait: nothing when the timer ends it. A process without a descriptor to spare goes
+    /// without a timer.
+    #[cfg(target_os = "linux")]
+    fn uncovered(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+        let Some(left) = timeout.filter(|left| *left > Duration::ZERO) else {
+            return timeout;
+        };
+        if self.timer.is_none() {
+            self.timer = Timer::new(self.poll.registry()).ok();
+        }
+        let is_covered = self.timer.as_mut().is_some_and(|timer| timer.covers(left));
+        timeout.filter(|_| !is_covered)
     }
 
     /// Whether the last [`wait`](Poller::wait) found nothing.
