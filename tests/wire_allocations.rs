@@ -5,6 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use atonce::wire::zre::{Command, Limits, Message};
+use atonce::wire::{LongText, Text};
 use atonce::{Bytes, Frames};
 
 thread_local! {
@@ -141,4 +142,23 @@ fn a_large_hello_costs_no_more_than_its_size_and_does_not_stay() {
     assert!(!frame.is_unique());
     drop(hello.headers);
     assert!(frame.is_unique(), "a group keeps the frame");
+}
+
+#[test]
+fn a_hello_with_one_header_takes_room_for_one() {
+    let mut hello = b"\xAA\xA1\x01\x02\x00\x01\x00\x00\x00\x00\x00\x00\x01\x6B".to_vec();
+    hello.extend(b"\x00\x00\x00\x01\x01k\x00\x00\x00\x01v");
+    let decode = |hello: &[u8]| {
+        let frames = Frames::from(hello.to_vec());
+        let (_, octets, message) = allocations(|| Message::decode(frames, &Limits::default()));
+        assert!(message.is_ok());
+        octets
+    };
+    let with_one = decode(&hello);
+    let without = {
+        hello.truncate(14);
+        hello.extend(0_u32.to_be_bytes());
+        decode(&hello)
+    };
+    assert_eq!(with_one - without, size_of::<(Text, LongText)>());
 }

@@ -54,6 +54,27 @@ impl Headers {
         }
     }
 
+    /// In whatever order they are.
+    pub(crate) fn from_vec(headers: Vec<(Text, LongText)>) -> Self {
+        let mut all = Self(headers);
+        all.put_in_order();
+        all.0.shrink_to_fit();
+        all
+    }
+
+    fn put_in_order(&mut self) {
+        // ZRE-97
+        // Those of one name stay in the order in which they came; the last one counts.
+        self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.0.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                mem::swap(later, earlier);
+            }
+            same
+        });
+    }
+
     fn find(&self, name: &[u8]) -> Result<usize, usize> {
         self.0
             .binary_search_by(|(other, _)| other.as_bytes().cmp(name))
@@ -104,10 +125,7 @@ impl<'a> IntoIterator for &'a Headers {
 
 impl FromIterator<(Text, LongText)> for Headers {
     fn from_iter<I: IntoIterator<Item = (Text, LongText)>>(headers: I) -> Self {
-        let mut all = Self::new();
-        all.extend(headers);
-        all.0.shrink_to_fit();
-        all
+        Self::from_vec(headers.into_iter().collect())
     }
 }
 
@@ -115,16 +133,7 @@ impl Extend<(Text, LongText)> for Headers {
     fn extend<I: IntoIterator<Item = (Text, LongText)>>(&mut self, headers: I) {
         // All at once: who sends a thousand headers in an unlucky order is not to have them moved a million times.
         self.0.extend(headers);
-        // ZRE-97
-        // Those of one name stay in the order in which they came; the last one counts.
-        self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
-        self.0.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
-            if same {
-                mem::swap(later, earlier);
-            }
-            same
-        });
+        self.put_in_order();
     }
 }
 

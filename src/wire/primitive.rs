@@ -11,6 +11,7 @@
 //! Writing: `put_*` appends, and `*_len` says exactly how much it will append, so that a frame is allocated once.
 
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes};
 use nom::error::{ErrorKind, FromExternalError, ParseError};
@@ -26,6 +27,9 @@ pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T, Malformed>;
 /// Sharing saves an allocation, but a group of four octets must not keep a HELLO of a megabyte alive. All messages
 /// but HELLO and the content of WHISPER and SHOUT are shorter than this.
 const PINNED_OCTETS: usize = 1024;
+
+/// Entries for which memory is taken at once when they are claimed.
+const FEW: usize = 4;
 
 // ---- errors
 
@@ -202,7 +206,14 @@ pub(crate) fn strings<'a>(
         let (input, octets) = longstr_octets(field, Text::LIMIT)(input)?;
         Ok((input, bounded(field, share(frame, octets))?))
     };
-    move |input| entries(field, limit, size_of::<u32>(), entry, input)
+    move |input| {
+        let mut groups = BTreeSet::new();
+        let add = |_, group| {
+            groups.insert(group);
+        };
+        let input = entries(field, limit, size_of::<u32>(), entry, add, input)?;
+        Ok((input, groups))
+    }
 }
 
 /// The `hash` (`dictionary`) of the grammar: a count of four octets, and that many pairs of a `string` and a `longstr`.
@@ -213,20 +224,32 @@ pub(crate) fn hash<'a>(
 ) -> impl Fn(&'a [u8]) -> Parsed<'a, Headers> + Copy {
     let least = size_of::<u8>() + size_of::<u32>();
     let entry = move |input| (string(field, frame), longstr(field, frame)).parse(input);
-    move |input| entries(field, limit, least, entry, input)
+    move |input| {
+        let mut headers = Vec::new();
+        let add = |count: usize, header| {
+            if headers.is_empty() {
+                headers.reserve_exact(count.min(FEW)); // most have one or two, which are kept
+            }
+            headers.push(header);
+        };
+        let input = entries(field, limit, least, entry, add, input)?;
+        // All at once: to put them in order after each one would take a million steps for a thousand.
+        Ok((input, Headers::from_vec(headers)))
+    }
 }
 
-/// A count of four octets, and that many entries, each of which takes `least` octets or more.
+/// A count of four octets, and that many entries, each of which takes `least` octets or more; `add` gets the count and each.
 ///
-/// The collection grows with the entries that are there, not with the count that is claimed; and a claim that cannot
-/// be true is refused before the first entry. It is made of all entries at once, so that it can be put in order once.
-fn entries<'a, T, C: FromIterator<T>>(
+/// Memory is taken for the entries that are there, not for the count that is claimed; and a claim that cannot be true is
+/// refused before the first entry.
+fn entries<'a, T>(
     field: &'static str,
     limit: usize,
     least: usize,
     entry: impl Fn(&'a [u8]) -> Parsed<'a, T>,
+    mut add: impl FnMut(usize, T),
     input: &'a [u8],
-) -> Parsed<'a, C> {
+) -> Result<&'a [u8], nom::Err<Malformed>> {
     let (mut input, count) = number4(field)(input)?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     // ZRE-95
@@ -237,13 +260,12 @@ fn entries<'a, T, C: FromIterator<T>>(
     if wanted > input.len() {
         return Err(short(field, wanted, input));
     }
-    let entries = (0..count).map(|_| {
+    for _ in 0..count {
         let (rest, value) = entry(input)?;
+        add(count, value);
         input = rest;
-        Ok(value)
-    });
-    let collection = entries.collect::<Result<C, _>>()?;
-    Ok((input, collection))
+    }
+    Ok(input)
 }
 
 fn too_many(field: &'static str, limit: usize, found: usize) -> Malformed {

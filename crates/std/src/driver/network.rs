@@ -24,6 +24,9 @@ const RESCAN: Duration = Duration::from_secs(2);
 /// The same while there is none, or a socket is to be made again.
 const RESCAN_SOON: Duration = Duration::from_secs(1);
 
+/// So much early is looked at the interfaces, and for beacons that were left alone, by a node that is awake for something else.
+const EARLY: Duration = Duration::from_millis(100);
+
 /// How long nothing is accepted after the descriptors ran out. What waits in the backlog stays there; to ask for it at
 /// once again would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -158,11 +161,11 @@ impl Driver {
                 self.note_unread_listener(key);
             }
         }
-        if self.network.rescan_at <= now {
+        if self.network.rescan_at <= now + EARLY {
             self.rescan(now);
         }
         let ear = self.network.ear.as_ref();
-        if ear.is_some_and(|ear| ear.lull.until().is_some_and(|until| until <= now)) {
+        if ear.is_some_and(|ear| ear.lull.until().is_some_and(|until| until <= now + EARLY)) {
             self.note_beacons();
         }
     }
