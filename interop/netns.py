@@ -15,10 +15,12 @@ Needs root and `ip` (iproute2). What a test left behind that was killed by SIGKI
 
 import contextlib
 import ctypes
+import json
 import os
 import re
 import secrets
 import subprocess
+import time
 
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
@@ -56,6 +58,16 @@ class Host:
         ip("-n", self.namespace, "address", "add", f"{self.address}/24",
            "broadcast", f"{net.subnet}.255", "dev", self.device)
         ip("-n", self.namespace, "link", "set", self.device, "up")
+        self.wait_until_running()
+
+    def wait_until_running(self):
+        """The kernel notices some time later that a device has a carrier; until then C Zyre finds no interface, and gives up."""
+        end = time.monotonic() + 10
+        show = ["ip", "-n", self.namespace, "-json", "link", "show", "dev", self.device]
+        while json.loads(subprocess.check_output(show))[0]["operstate"] != "UP":
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.device} of {self.namespace} has no carrier")
+            time.sleep(0.005)
 
     def argv(self, argv):
         """The command line that runs argv inside this namespace."""
