@@ -148,7 +148,7 @@ impl Node {
         self.0.shared.receive(Some(Duration::ZERO)).ok()
     }
 
-    /// What happened next; waits for it as long as `timeout`. `None` when nothing did, or the node is stopped.
+    /// What happened next; waits for it as long as `timeout`. `None` when nothing did in all that time, or the node is stopped.
     pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
         self.0.shared.receive(Some(timeout)).ok()
     }

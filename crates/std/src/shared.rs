@@ -36,6 +36,9 @@ const GRACE: Duration = Duration::from_millis(10);
 /// How long the last messages of a stream may wait for more to come. A turn needs the node's thread to be woken.
 const HOLD: Duration = Duration::from_millis(1);
 
+/// The node's clock counts whole microseconds, and so does what is added to it: what is waited for is not over before.
+const ROUNDING: Duration = Duration::from_micros(2);
+
 /// Locks are taken in the order of the fields.
 pub(crate) struct Shared {
     inbox: Mutex<Inbox>,
@@ -282,6 +285,9 @@ impl Shared {
                 return Err(NoEvent);
             }
             let mut core = self.lock();
+            if timeout.is_some() {
+                core.driver.now(); // what follows sees it
+            }
             inbox.fill(&mut core.driver);
             self.settle(&mut core);
             if let Some(event) = inbox.pop() {
@@ -431,14 +437,21 @@ impl Core {
         self.ended
     }
 
-    /// When so much time has passed, seen from the last call that took time into account; `None`: never.
+    /// When so much time has passed; `None`: never, and then the clock is not looked at.
     pub(crate) fn after(&self, timeout: Option<Duration>) -> Option<Moment> {
-        Some(self.driver.recent() + timeout?)
+        let timeout = timeout?;
+        let rounding = if timeout.is_zero() {
+            Duration::ZERO
+        } else {
+            ROUNDING
+        };
+        Some(self.driver.now() + timeout + rounding)
     }
 
-    /// How long there is until then, seen likewise; `None` without an end.
+    /// How long there is until then; `None` without an end, and then the clock is not looked at.
     pub(crate) fn left_until(&self, end: Option<Moment>) -> Option<Duration> {
-        Some(end? - self.driver.recent())
+        let end = end?;
+        Some(end - self.driver.now())
     }
 }
 

@@ -283,3 +283,18 @@ fn who_waits_for_room_is_told_of_it_at_once() {
     bob.stop();
     assert!(reading.join().unwrap() > 200);
 }
+
+#[test]
+fn a_wait_is_over_in_its_time_and_not_before() {
+    let node = node("alice", 0).start().unwrap();
+    while node.recv_timeout(Duration::from_millis(10)).is_some() {}
+    for _ in 0..20 {
+        // Nothing that looks at the clock meanwhile.
+        thread::sleep(Duration::from_millis(7));
+        let begun = Instant::now();
+        assert_eq!(node.recv_timeout(Duration::from_millis(5)), None);
+        let waited = begun.elapsed();
+        assert!(waited >= Duration::from_millis(5), "{waited:?}");
+        assert!(waited < Duration::from_millis(1_500), "{waited:?}");
+    }
+}

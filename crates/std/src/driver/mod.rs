@@ -293,6 +293,11 @@ impl Driver {
         self.calls
     }
 
+    /// The present.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     /// The present, as the driver saw it in its last [`turn`](Driver::turn) or command.
     pub fn recent(&self) -> Instant {
         self.clock.recent()
