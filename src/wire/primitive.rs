@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut, Bytes};
 use nom::error::{ErrorKind, FromExternalError, ParseError};
+use nom::multi::fold_many_m_n;
 use nom::{IResult, Parser};
 
 use super::{Expected, Found, Headers, LongText, Malformed, Text};
@@ -207,12 +208,12 @@ pub(crate) fn strings<'a>(
         Ok((input, bounded(field, share(frame, octets))?))
     };
     move |input| {
-        let mut groups = BTreeSet::new();
-        let add = |_, group| {
+        let (input, count) = claimed(field, limit, size_of::<u32>())(input)?;
+        let add = |mut groups: BTreeSet<_>, group| {
             groups.insert(group);
+            groups
         };
-        let input = entries(field, limit, size_of::<u32>(), entry, add, input)?;
-        Ok((input, groups))
+        fold_many_m_n(count, count, entry, BTreeSet::new, add).parse(input)
     }
 }
 
@@ -225,47 +226,39 @@ pub(crate) fn hash<'a>(
     let least = size_of::<u8>() + size_of::<u32>();
     let entry = move |input| (string(field, frame), longstr(field, frame)).parse(input);
     move |input| {
-        let mut headers = Vec::new();
-        let add = |count: usize, header| {
-            if headers.is_empty() {
-                headers.reserve_exact(count.min(FEW)); // most have one or two, which are kept
-            }
+        let (input, count) = claimed(field, limit, least)(input)?;
+        let some = || Vec::with_capacity(count.min(FEW)); // most have one or two, which are kept
+        let add = |mut headers: Vec<_>, header| {
             headers.push(header);
+            headers
         };
-        let input = entries(field, limit, least, entry, add, input)?;
+        let (input, headers) = fold_many_m_n(count, count, entry, some, add).parse(input)?;
         // All at once: to put them in order after each one would take a million steps for a thousand.
         Ok((input, Headers::from_vec(headers)))
     }
 }
 
-/// A count of four octets, and that many entries, each of which takes `least` octets or more; `add` gets the count and each.
+/// A count of four octets, of entries that follow and take `least` octets or more each.
 ///
-/// Memory is taken for the entries that are there, not for the count that is claimed; and a claim that cannot be true is
-/// refused before the first entry.
-fn entries<'a, T>(
+/// A claim that cannot be true is refused before the first entry. Memory is taken for the entries that are there.
+fn claimed<'a>(
     field: &'static str,
     limit: usize,
     least: usize,
-    entry: impl Fn(&'a [u8]) -> Parsed<'a, T>,
-    mut add: impl FnMut(usize, T),
-    input: &'a [u8],
-) -> Result<&'a [u8], nom::Err<Malformed>> {
-    let (mut input, count) = number4(field)(input)?;
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    // ZRE-95
-    if count > limit {
-        return refused(too_many(field, limit, count));
+) -> impl Fn(&'a [u8]) -> Parsed<'a, usize> {
+    move |input| {
+        let (input, count) = number4(field)(input)?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        // ZRE-95
+        if count > limit {
+            return refused(too_many(field, limit, count));
+        }
+        let wanted = count.saturating_mul(least);
+        if wanted > input.len() {
+            return Err(short(field, wanted, input));
+        }
+        Ok((input, count))
     }
-    let wanted = count.saturating_mul(least);
-    if wanted > input.len() {
-        return Err(short(field, wanted, input));
-    }
-    for _ in 0..count {
-        let (rest, value) = entry(input)?;
-        add(count, value);
-        input = rest;
-    }
-    Ok(input)
 }
 
 fn too_many(field: &'static str, limit: usize, found: usize) -> Malformed {

@@ -285,9 +285,7 @@ impl Shared {
                 return Err(NoEvent);
             }
             let mut core = self.lock();
-            if timeout.is_some() {
-                core.driver.now(); // what follows sees it
-            }
+            let deadline = *deadline.get_or_insert_with(|| core.after(timeout));
             inbox.fill(&mut core.driver);
             self.settle(&mut core);
             if let Some(event) = inbox.pop() {
@@ -309,7 +307,6 @@ impl Shared {
                 continue;
             }
             drop(inbox); // others may look meanwhile
-            let deadline = *deadline.get_or_insert_with(|| core.after(timeout));
             let left = core.left_until(deadline);
             if left == Some(Duration::ZERO) {
                 return Err(NoEvent);
