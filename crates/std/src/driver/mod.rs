@@ -128,6 +128,9 @@ const WAKE: Token = Token(0);
 /// Octets that are written in a few microseconds.
 const A_LITTLE: usize = 4 * 1024;
 
+/// Octets read in one turn that belong to a stream of large messages, or of many.
+const MUCH: usize = 32 * 1024;
+
 /// How long what can be read waits for an application that has events to take.
 const BEHIND: Duration = Duration::from_millis(1);
 
@@ -220,7 +223,7 @@ impl Driver {
         }
         self.keep_network(now);
         self.act();
-        self.read();
+        poller.expects_more = self.read() >= MUCH;
         // Who was woken by something else leaves what is gathered as it is.
         if self.hold == Duration::ZERO || self.pace.is_over(now) {
             self.send();
@@ -466,8 +469,8 @@ impl Driver {
         any
     }
 
-    /// Reads every source that has something, each within its budget, until the budget of the turn is spent.
-    fn read(&mut self) {
+    /// Reads every source that has something, each within its budget, until the budget of the turn is spent. How many octets came.
+    fn read(&mut self) -> usize {
         let mut budget = links::TURN_OCTETS;
         self.read_at = self.clock.recent();
         for _ in 0..self.unread.len() {
@@ -487,6 +490,7 @@ impl Driver {
                 break;
             }
         }
+        links::TURN_OCTETS.saturating_sub(budget)
     }
 
     /// Sends what every link has to send, each within its budget.

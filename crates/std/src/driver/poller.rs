@@ -2,7 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Poll, Registry};
@@ -13,6 +14,10 @@ use super::timer::Timer;
 /// Events taken from the kernel at once.
 const EVENTS: usize = 256;
 
+/// How long more is looked for after much was read, before this thread sleeps. The sender of a stream of large messages writes the
+/// next piece in about that time, and would have to wake us for each: that costs it, and the processor, more than this does.
+const AWAKE: Duration = Duration::from_micros(10);
+
 /// Waits until one of the driver's sockets is ready; the driver itself is not needed (and need not be locked) meanwhile.
 ///
 /// Its descriptor becomes readable when [`wait`](Poller::wait) would return something, so that another event loop can wait
@@ -21,6 +26,8 @@ const EVENTS: usize = 256;
 pub struct Poller {
     poll: Poll,
     events: Events,
+    /// Much was read just now, so that there will mostly be more in a moment.
+    pub(super) expects_more: bool,
     /// Made when it is first needed: who has another event loop around this one never waits here.
     #[cfg(target_os = "linux")]
     timer: Option<Timer>,
@@ -31,6 +38,7 @@ impl Poller {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
+            expects_more: false,
             #[cfg(target_os = "linux")]
             timer: None,
         })
@@ -43,8 +51,24 @@ impl Poller {
     /// Waits until a socket is ready, the driver is woken, the time is over (`None`: never) or a signal came. What is
     /// ready is kept for the next [`Driver::turn`](super::Driver::turn).
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if self.expects_more && timeout != Some(Duration::ZERO) {
+            self.expects_more = false;
+            let begin = Instant::now();
+            while begin.elapsed() < AWAKE {
+                // The sender may be in need of this very processor.
+                thread::yield_now();
+                self.poll(Some(Duration::ZERO))?;
+                if !self.is_idle() {
+                    return Ok(());
+                }
+            }
+        }
         #[cfg(target_os = "linux")]
         let timeout = self.uncovered(timeout);
+        self.poll(timeout)
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.events.clear();
