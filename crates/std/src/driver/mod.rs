@@ -37,6 +37,7 @@
 
 mod clock;
 mod cut;
+mod datagrams;
 mod fill;
 mod inbox;
 mod interfaces;
@@ -329,11 +330,9 @@ impl Driver {
                 None => Instant::ZERO,
             }),
         };
-        let network = self.network.deadline();
-        [unread, unsent, self.stack.deadline(), network]
-            .into_iter()
-            .flatten()
-            .min()
+        let stack = self.stack.deadline();
+        let network = self.network.deadline(stack);
+        [unread, unsent, stack, network].into_iter().flatten().min()
     }
 
     /// What happened next, if anything did.

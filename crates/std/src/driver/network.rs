@@ -11,6 +11,7 @@ use mio::Interest;
 use slab::Slab;
 
 use super::cut::{cut, is_network_change, is_shortage};
+use super::datagrams::{Left, receive};
 use super::interfaces::{Found, Listing};
 use super::links::with_scratch;
 use super::lull::Lull;
@@ -24,8 +25,15 @@ const RESCAN: Duration = Duration::from_secs(2);
 /// The same while there is none, or a socket is to be made again.
 const RESCAN_SOON: Duration = Duration::from_secs(1);
 
-/// So much early is looked at the interfaces, and for beacons that were left alone, by a node that is awake for something else.
+/// So much early is looked at the interfaces by a node that is awake for something else.
 const EARLY: Duration = Duration::from_millis(100);
+
+/// So much early are read the beacons that were left alone, by a node that is awake for something else.
+const UNREAD_EARLY: Duration = Duration::from_millis(200);
+
+/// So much late, by a node that will be awake for something else then. Together with the above it makes a quiet node read when it
+/// says its own beacon, wherever in a lull that falls.
+const UNREAD_LATE: Duration = Duration::from_millis(50);
 
 /// How long nothing is accepted after the descriptors ran out. What waits in the backlog stays there; to ask for it at
 /// once again would only spin.
@@ -94,8 +102,12 @@ impl Network {
         }
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    /// When there is something to look at; `next`: when the node has something to do itself.
+    pub(super) fn deadline(&self, next: Option<Instant>) -> Option<Instant> {
         let lull = self.ear.as_ref().and_then(|ear| ear.lull.until());
+        // Beacons wait a little longer for a node that is awake then, or else it would wake twice.
+        let lull = lull
+            .filter(|until| next.is_none_or(|next| next < *until || next > *until + UNREAD_LATE));
         [Some(self.rescan_at), self.accept_at, lull]
             .into_iter()
             .flatten()
@@ -165,7 +177,11 @@ impl Driver {
             self.rescan(now);
         }
         let ear = self.network.ear.as_ref();
-        if ear.is_some_and(|ear| ear.lull.until().is_some_and(|until| until <= now + EARLY)) {
+        if ear.is_some_and(|ear| {
+            ear.lull
+                .until()
+                .is_some_and(|until| until <= now + UNREAD_EARLY)
+        }) {
             self.note_beacons();
         }
     }
@@ -339,37 +355,38 @@ impl Driver {
         if let Some(ear) = &mut self.network.ear {
             ear.in_unread = false;
         }
-        let mut beacons = 0;
-        let (octets, all) = with_scratch(|scratch| {
-            let mut octets = 0;
-            for _ in 0..DATAGRAMS {
+        let (mut beacons, mut octets, mut all) = (0, 0, false);
+        with_scratch(|scratch| {
+            while beacons < DATAGRAMS && !all {
                 let Some(ear) = &self.network.ear else {
                     break;
                 };
                 self.calls.beacon_reads += 1;
-                let (length, source) = match ear.socket.recv_from(scratch) {
-                    Ok(received) => received,
-                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => return (octets, true),
+                let now = self.clock.recent();
+                let left = receive(&ear.socket, scratch, |source, datagram| {
+                    octets += datagram.len();
+                    beacons += 1;
+                    let heard = self.network.is_heard(source.ip());
+                    tracing::trace!(%source, length = datagram.len(), heard, "datagram");
+                    if heard {
+                        self.stack.handle_datagram(now, source, datagram);
+                    }
+                });
+                match left {
+                    Ok(left) => all = left == Left::Nothing,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => all = true,
                     Err(error) => {
                         tracing::warn!(%error, "cannot hear beacons; trying again");
                         self.network.ear = None;
-                        self.network.rescan_at = self.clock.recent() + RESCAN_SOON;
-                        return (octets, false);
+                        self.network.rescan_at = now + RESCAN_SOON;
                     }
-                };
-                octets += length;
-                beacons += 1;
-                let heard = self.network.is_heard(source.ip());
-                tracing::trace!(%source, length, heard, "datagram");
-                if heard && let Some(datagram) = scratch.get(..length) {
-                    let now = self.clock.recent();
-                    self.stack.handle_datagram(now, source, datagram);
                 }
             }
-            self.note_beacons();
-            (octets, false)
         });
+        if !all {
+            self.note_beacons();
+        }
         let news = self.act();
         if all {
             self.listen(beacons, news);
