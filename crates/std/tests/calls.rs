@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test that is wrong may stop
 
+#[cfg(target_os = "linux")]
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use atonce_std::driver::{Driver, Poller};
@@ -20,7 +22,15 @@ struct Node {
 
 impl Node {
     fn start() -> Self {
-        let options = Builder::<()>::default().interface("lo").port(0).options();
+        Self::start_on(0)
+    }
+
+    /// With this port for beacons; 0 for none.
+    fn start_on(port: u16) -> Self {
+        let options = Builder::<()>::default()
+            .interface("lo")
+            .port(port)
+            .options();
         let (driver, poller) = Driver::new(options.unwrap()).unwrap();
         let (waits, heard) = (0, Vec::new());
         Self {
@@ -147,4 +157,23 @@ fn who_waits_for_an_event_waits_once_for_what_comes_together() {
     let waits = other.waits;
     hear(&mut other, 1_000);
     assert_eq!(other.waits, waits + 1);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn beacons_that_wait_are_read_thirty_two_at_a_time() {
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = UdpSocket::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .unwrap()
+        .port();
+    let mut node = Node::start_on(port);
+    node.turn();
+    let reads = node.driver.calls().beacon_reads;
+    for _ in 0..90 {
+        stranger.send_to(b"no beacon", ("127.0.0.1", port)).unwrap();
+    }
+    // And its own first one, perhaps.
+    node.turn();
+    assert_eq!(node.driver.calls().beacon_reads, reads + 3);
 }
