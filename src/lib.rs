@@ -131,6 +131,8 @@ extern crate alloc;
 extern crate std;
 
 mod by_link;
+#[cfg(feature = "curve")]
+pub mod curve;
 pub mod endpoint;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
