@@ -15,10 +15,12 @@
 use std::error::Error;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atonce::curve::{KeyPair, PublicKey, Seed};
 use atonce::wire::zmtp::{Identity, SocketType};
-use atonce::zmtp::{Config, Connection, Event, Heartbeat};
+use atonce::zmtp::{Config, Connection, Credentials, Denial, Event, Heartbeat, Security, Verdict};
 use atonce::{Bytes, Frames};
 use bytes::BufMut;
 
@@ -30,6 +32,9 @@ usage: zmtp --type DEALER|ROUTER (--bind|--connect) ADDRESS:PORT (--echo | --sen
   --frames N       that each message is cut into (1)
   --identity NAME  told to the other side
   --heartbeat MS   ask the other side after so much silence
+  --curve SECRET   encrypt, with this secret key of ours (Z85)
+  --server KEY     the key of the other side, which is then the server; without, it is we
+  --allow KEY      the only client that may come in; without, any may
   --idle MS        stay so long after all came back (0)";
 
 /// Octets that may wait to be sent before the next message is made, or the next one read: TCP holds the peer back.
@@ -45,6 +50,9 @@ struct Options {
     frames: usize,
     identity: Identity,
     heartbeat: Option<Heartbeat>,
+    curve: Option<Arc<KeyPair>>,
+    server: Option<PublicKey>,
+    allow: Option<PublicKey>,
     idle: Duration,
 }
 
@@ -62,7 +70,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;
-    Driver::new(stream, options).run()
+    Driver::new(stream, options)?.run()
+}
+
+impl Options {
+    fn security(&self) -> Result<Security, getrandom::Error> {
+        let Some(keys) = self.curve.clone() else {
+            return Ok(Security::Null);
+        };
+        // Of the operating system's best, and new for each connection.
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)?;
+        let seed = Seed::from_bytes(seed);
+        Ok(match self.server {
+            Some(server) => Security::CurveClient { keys, server, seed },
+            None => Security::CurveServer { keys, seed },
+        })
+    }
 }
 
 /// A connection and what it needs of the outside: a socket and a clock.
@@ -79,13 +103,14 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(stream: TcpStream, options: Options) -> Self {
+    fn new(stream: TcpStream, options: Options) -> Result<Self, getrandom::Error> {
         let config = Config {
             identity: options.identity.clone(),
             heartbeat: options.heartbeat,
+            security: options.security()?,
             ..Config::new(options.socket_type)
         };
-        Self {
+        Ok(Self {
             connection: Connection::new(atonce::Instant::ZERO, config),
             stream,
             started: Instant::now(),
@@ -94,7 +119,7 @@ impl Driver {
             came: 0,
             octets: 0,
             done: None,
-        }
+        })
     }
 
     /// The machine has no clock: this is what it is told.
@@ -213,6 +238,14 @@ impl Driver {
                     r#"{{"event":"ready","version":"{version}","type":"{socket_type}","identity":"{identity}"}}"#
                 );
             }
+            Event::Authenticate(Credentials::Curve(key)) => {
+                let verdict = match self.options.allow {
+                    Some(allowed) if allowed != key => Verdict::Deny(Denial::Refused),
+                    _ => Verdict::Allow,
+                };
+                println!(r#"{{"event":"client","key":"{key}","verdict":"{verdict}"}}"#);
+                self.connection.handle_verdict(self.now(), verdict);
+            }
             Event::Message(message) => {
                 if !self.options.echo && message != self.message(self.came) {
                     return Err(format!("message {} came back different", self.came).into());
@@ -296,6 +329,9 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, Box<dyn Err
         frames: 1,
         identity: Identity::default(),
         heartbeat: None,
+        curve: None,
+        server: None,
+        allow: None,
         idle: Duration::ZERO,
     };
     while let Some(word) = words.next() {
@@ -322,6 +358,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, Box<dyn Err
                     ..Heartbeat::every(interval)
                 });
             }
+            "--curve" => {
+                options.curve = Some(Arc::new(KeyPair::from_secret(value.parse()?)));
+            }
+            "--server" => options.server = Some(value.parse()?),
+            "--allow" => options.allow = Some(value.parse()?),
             "--idle" => options.idle = Duration::from_millis(value.parse()?),
             _ => return Err(format!("{word}?").into()),
         }

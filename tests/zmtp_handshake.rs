@@ -55,6 +55,7 @@ fn two_connections_shake_hands_and_tell_who_they_are() {
         socket_type,
         identity,
         metadata,
+        ..
     }) = other.poll_event()
     else {
         panic!("not ready");

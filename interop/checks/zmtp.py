@@ -20,6 +20,10 @@ sys.path.insert(0, os.path.join(harness.HERE, "peers"))
 EXAMPLE = os.path.abspath(os.environ.get("ATONCE_ZMTP") or os.path.join(
     harness.HERE, "..", "target", "release", "examples", "zmtp"))
 
+# The two key pairs that the manual of libzmq has: public and secret.
+SERVER_KEYS = ("rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7", "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6")
+CLIENT_KEYS = ("Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID", "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs")
+
 RAMP = bytes(range(256))
 HEARTBEAT = ["--heartbeat-ivl", "100", "--heartbeat-ttl", "10000", "--heartbeat-timeout"]
 MIB = 1 << 20
@@ -46,11 +50,26 @@ def free_port():
         return s.getsockname()[1]
 
 
+def curve_options(server):
+    """How ours and theirs are told their keys, when `server` says whose the server is."""
+    if server is None:
+        return [], []
+    if server == "ours":
+        return (["--curve", SERVER_KEYS[1], "--allow", CLIENT_KEYS[0]],
+                ["--curve", SERVER_KEYS[0], "--secret", CLIENT_KEYS[1]])
+    return (["--curve", CLIENT_KEYS[1], "--server", SERVER_KEYS[0]],
+            ["--curve", "server", "--secret", SERVER_KEYS[1]])
+
+
 class Pair:
     """Ours and libzmq's, the one bound first."""
 
-    def __init__(self, report, ours, theirs, bound, our_options, their_options, big=False):
+    def __init__(self, report, ours, theirs, bound, our_options, their_options, big=False,
+                 server=None):
         address = f"127.0.0.1:{free_port()}"
+        our_keys, their_keys = curve_options(server)
+        our_options = [*our_keys, *our_options]
+        their_options = [*their_keys, *their_options]
         # Handing out several frames by JSON needs to know to whom: a fixed identity.
         mine = [EXAMPLE, "--type", ours, f"--{'bind' if bound == 'ours' else 'connect'}", address,
                 "--identity", "atonce", *map(str, our_options)]
@@ -88,11 +107,12 @@ class Pair:
         self.theirs.kill()
 
 
-def ours_sends(report, ours, theirs, bound, count, size, idle=0):
+def ours_sends(report, ours, theirs, bound, count, size, idle=0, server=None):
     """Ours sends, libzmq echoes: it verifies what comes, ours what comes back."""
     with Pair(report, ours, theirs, bound,
               ["--send", count, "--size", size, "--heartbeat", 200, "--idle", idle],
-              ["--echo", "--quiet", "--verify", "--expect", count], size > 16 * MIB) as pair:
+              ["--echo", "--quiet", "--verify", "--expect", count], size > 16 * MIB,
+              server) as pair:
         pair.ready()
         there = pair.theirs.expect(event="verified", within=20, anywhere=True)
         assert there["wrong"] == 0 and there["sha256"] == digest(count, size), there
@@ -105,12 +125,12 @@ def ours_sends(report, ours, theirs, bound, count, size, idle=0):
         return f"{count} of {size} octets in {back['seconds']:.2f} s"
 
 
-def ours_echoes(report, ours, theirs, bound, count, size, idle=0):
+def ours_echoes(report, ours, theirs, bound, count, size, idle=0, server=None):
     """libzmq sends, ours echoes."""
     to = ["--to", b"atonce".hex()] if theirs == "ROUTER" else []
     with Pair(report, ours, theirs, bound, ["--echo"],
               ["--send", count, "--size", size, "--quiet", "--verify", "--expect", count,
-               *to], size > 16 * MIB) as pair:
+               *to], size > 16 * MIB, server) as pair:
         pair.ready()
         back = pair.theirs.expect(event="verified", within=20, anywhere=True)
         assert back["wrong"] == 0 and back["sha256"] == digest(count, size), back
@@ -164,7 +184,54 @@ def sizes(report, ours, theirs, bound):
                  lambda: frames_there_and_back(report, ours, theirs, bound))
 
 
+def curve(report, ours, theirs, bound, server):
+    way = f"CURVE, {server} the server, our {ours}, {'bound' if bound == 'ours' else 'connected'}"
+    for count, size in ((5, 0), (100, 1), (300, 222), (300, 223), (3000, 3000), (100, 65_536),
+                        (10, MIB), (1, 16 * MIB), (100_000, 64)):
+        idle = 1500 if size == 3000 else 0
+        for name, way_round in (("sends", ours_sends), ("echoes", ours_echoes)):
+            report.check(f"{way}: ours {name}", functools.partial(
+                way_round, report, ours, theirs, bound, count, size, idle, server))
+
+
+def curve_refusals(report):
+    """Whoever has a wrong key stays out, on both sides, and is told what libzmq's are told."""
+    unknown = ["--curve", SERVER_KEYS[0], "--secret", SERVER_KEYS[1]]
+    wrong = ["--curve", CLIENT_KEYS[0], "--secret", CLIENT_KEYS[1]]
+    ours_serves = ["--curve", SERVER_KEYS[1], "--allow", CLIENT_KEYS[0], "--echo"]
+
+    def ours_refuses(their_options, event, told):
+        with Pair(report, "ROUTER", "DEALER", "ours", ours_serves, their_options) as pair:
+            # libzmq says what it made of our answer.
+            if told:
+                pair.theirs.expect(event=told, within=5, anywhere=True)
+            assert pair.ours.process.wait(5) != 0, "it goes on"
+            heard = [e["event"] for e in pair.ours.gather(0.2) + pair.ours.events]
+            assert "ready" not in heard, heard
+            assert (event in heard) == (event is not None), heard
+
+    report.check("CURVE: a client that is not listed", lambda: ours_refuses(
+        unknown, "client", "handshake_failed"))
+    report.check("CURVE: a client that takes us for another", lambda: ours_refuses(
+        wrong, None, None))
+
+    def theirs_refuses():
+        options = ["--curve", CLIENT_KEYS[1], "--server", CLIENT_KEYS[0], "--send", 1]
+        with Pair(report, "DEALER", "ROUTER", "theirs", options,
+                  ["--curve", "server", "--secret", SERVER_KEYS[1]]) as pair:
+            pair.theirs.expect(event="handshake_failed", within=5, anywhere=True)
+            assert pair.ours.process.wait(5) != 0, "it goes on"
+
+    report.check("CURVE: a server that is another", theirs_refuses)
+
+
 def jobs():
+    for ours, theirs, bound, server in (
+            ("DEALER", "ROUTER", "theirs", "theirs"), ("ROUTER", "DEALER", "ours", "ours"),
+            ("DEALER", "DEALER", "ours", "theirs"), ("DEALER", "DEALER", "theirs", "ours")):
+        yield (f"zmtp curve {server} serves, {ours.lower()} {bound} bound",
+               functools.partial(curve, ours=ours, theirs=theirs, bound=bound, server=server))
+    yield "zmtp curve refusals", curve_refusals
     for ours, theirs in WAYS:
         for bound in ("ours", "theirs"):
             yield (f"zmtp {ours.lower()} {bound} bound",

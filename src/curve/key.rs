@@ -53,6 +53,18 @@ pub struct KeyPair {
     secret: SecretKey,
 }
 
+/// 32 octets of randomness that are used once: nobody else may know or guess them. It shows itself in no `Debug` output, cannot be
+/// cloned, and is overwritten when it is dropped.
+///
+/// ```
+/// use atonce::curve::Seed;
+///
+/// // From the operating system, or a generator that was seeded by it.
+/// let seed = Seed::from_bytes([7; 32]);
+/// assert_eq!(format!("{seed:?}"), "Seed(..)");
+/// ```
+pub struct Seed([u8; 32]);
+
 /// What was given is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -84,7 +96,9 @@ impl FromStr for PublicKey {
     type Err = InvalidKey;
 
     fn from_str(text: &str) -> Result<Self, InvalidKey> {
-        z85::decode(text.as_bytes()).map(Self).ok_or(InvalidKey::Text)
+        z85::decode(text.as_bytes())
+            .map(Self)
+            .ok_or(InvalidKey::Text)
     }
 }
 
@@ -126,7 +140,9 @@ impl FromStr for SecretKey {
     type Err = InvalidKey;
 
     fn from_str(text: &str) -> Result<Self, InvalidKey> {
-        z85::decode(text.as_bytes()).map(Self).ok_or(InvalidKey::Text)
+        z85::decode(text.as_bytes())
+            .map(Self)
+            .ok_or(InvalidKey::Text)
     }
 }
 
@@ -150,6 +166,30 @@ impl Drop for SecretKey {
     }
 }
 
+impl Seed {
+    /// These octets.
+    pub const fn from_bytes(octets: [u8; 32]) -> Self {
+        Self(octets)
+    }
+
+    /// The octets.
+    pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 impl KeyPair {
     /// The pair of this secret key.
     pub fn from_secret(secret: SecretKey) -> Self {
@@ -166,7 +206,9 @@ impl KeyPair {
     /// They do not belong together.
     pub fn from_parts(public: PublicKey, secret: SecretKey) -> Result<Self, InvalidKey> {
         let pair = Self::from_secret(secret);
-        (pair.public == public).then_some(pair).ok_or(InvalidKey::Mismatch)
+        (pair.public == public)
+            .then_some(pair)
+            .ok_or(InvalidKey::Mismatch)
     }
 
     /// A new pair. The same seed gives the same pair, so that it must be random and not be used again. The first octet of the

@@ -8,4 +8,4 @@ mod key;
 pub(crate) mod sealing;
 mod z85;
 
-pub use key::{InvalidKey, KeyPair, PublicKey, SecretKey};
+pub use key::{InvalidKey, KeyPair, PublicKey, SecretKey, Seed};

@@ -21,12 +21,14 @@ impl SharedKey {
     /// The key of a box from one to the other and back; `None` when `theirs` is a point of low order, which nobody owns and whose
     /// boxes everybody can open (all zeros among them).
     pub(crate) fn new(ours: &SecretKey, theirs: &PublicKey) -> Option<Self> {
-        let shared = StaticSecret::from(*ours.as_bytes())
-            .diffie_hellman(&Point::from(*theirs.as_bytes()));
+        let shared =
+            StaticSecret::from(*ours.as_bytes()).diffie_hellman(&Point::from(*theirs.as_bytes()));
         if !shared.was_contributory() {
             return None;
         }
-        let key = Zeroizing::new(salsa20::hsalsa::<U10>(shared.as_bytes().into(), &[0; 16].into()).into());
+        let key = Zeroizing::new(
+            salsa20::hsalsa::<U10>(shared.as_bytes().into(), &[0; 16].into()).into(),
+        );
         Some(Self::from_bytes(&key))
     }
 

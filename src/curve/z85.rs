@@ -33,11 +33,18 @@ pub(super) fn decode(text: &[u8]) -> Option<[u8; 32]> {
         return None;
     }
     let mut key = [0; 32];
-    for (octets, chunk) in key.as_chunks_mut::<4>().0.iter_mut().zip(text.as_chunks::<5>().0) {
+    for (octets, chunk) in key
+        .as_chunks_mut::<4>()
+        .0
+        .iter_mut()
+        .zip(text.as_chunks::<5>().0)
+    {
         let mut value = 0_u32;
         for character in chunk {
             let place = DIGITS.iter().position(|digit| digit == character)?;
-            value = value.checked_mul(85)?.checked_add(u32::try_from(place).ok()?)?;
+            value = value
+                .checked_mul(85)?
+                .checked_add(u32::try_from(place).ok()?)?;
         }
         *octets = value.to_be_bytes();
     }

@@ -339,6 +339,7 @@ fn ordered(events: &[Event], state: State) {
                 assert!(frames.octets() <= LIMITS.message_octets);
             }
             Event::Subscribe(_) | Event::Cancel(_) => assert!(ready),
+            Event::Authenticate(_) => assert!(!ready && at == 0, "asked out of turn"),
             Event::Closed(_) => assert_eq!(at + 1, events.len(), "something after Closed"),
         }
     }

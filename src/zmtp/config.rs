@@ -1,7 +1,15 @@
 //! What a connection is told when it is made.
 
+#[cfg(feature = "curve")]
+use alloc::sync::Arc;
+use core::fmt;
 use core::time::Duration;
 
+use subtle::ConstantTimeEq;
+
+#[cfg(feature = "curve")]
+use crate::curve::{KeyPair, PublicKey, Seed};
+use crate::wire::Text;
 use crate::wire::zmtp::{Identity, SocketType};
 
 /// Everything about a connection that the embedder decides.
@@ -19,7 +27,7 @@ use crate::wire::zmtp::{Identity, SocketType};
 /// assert_eq!(config.handshake_timeout, Duration::from_secs(30));
 /// # Ok::<(), atonce::wire::zmtp::InvalidIdentity>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Config {
     /// The pattern that this side follows.
     pub socket_type: SocketType,
@@ -49,17 +57,99 @@ impl Config {
     }
 }
 
-/// The mechanism of the handshake. Both sides must want the same one.
+/// The mechanism of the handshake, and which part in it this side has. Both sides must want the same mechanism, and one of them be
+/// its server and the other its client, whichever of them dialled.
+///
+/// It cannot be cloned, since the seed of a connection must not be that of another.
 ///
 /// ```
-/// assert_eq!(atonce::zmtp::Security::default(), atonce::zmtp::Security::Null);
+/// use atonce::curve::{KeyPair, Seed};
+/// use atonce::wire::zmtp::SocketType;
+/// use atonce::zmtp::{Config, Security};
+/// use std::sync::Arc;
+///
+/// let keys = Arc::new(KeyPair::generate([7; 32]));
+/// let server = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7".parse()?;
+/// let config = Config {
+///     security: Security::CurveClient { keys, server, seed: Seed::from_bytes([8; 32]) },
+///     ..Config::new(SocketType::Dealer)
+/// };
+/// assert!(!format!("{config:?}").contains("7, 7"));
+/// # Ok::<(), atonce::curve::InvalidKey>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub enum Security {
     /// None: whoever connects is let in, and everybody on the way can read along.
     #[default]
     Null,
+    /// A name and a password, which everybody on the way can read (RFC 24).
+    PlainClient {
+        /// Who we are.
+        username: Text,
+        /// What proves it.
+        password: Password,
+    },
+    /// The other side of it: [`Event::Authenticate`](super::Event::Authenticate) asks who may come in.
+    PlainServer,
+    /// Encryption, between two who know each other's keys (RFC 25, 26).
+    #[cfg(feature = "curve")]
+    CurveClient {
+        /// Ours.
+        keys: Arc<KeyPair>,
+        /// The server's; another one does not get to know who we are.
+        server: PublicKey,
+        /// For the keys of this connection.
+        seed: Seed,
+    },
+    /// The other side of it: [`Event::Authenticate`](super::Event::Authenticate) asks who may come in.
+    #[cfg(feature = "curve")]
+    CurveServer {
+        /// Ours.
+        keys: Arc<KeyPair>,
+        /// For the keys of this connection.
+        seed: Seed,
+    },
+}
+
+/// A password of at most 255 octets. It shows itself in no `Debug` output, and is compared in constant time.
+///
+/// ```
+/// use atonce::zmtp::Password;
+///
+/// let password = Password::from(atonce::Text::try_from("secret")?);
+/// assert_eq!(format!("{password:?}"), "Password(..)");
+/// assert!(password == Password::from(atonce::Text::try_from("secret")?));
+/// # Ok::<(), atonce::wire::TooLong>(())
+/// ```
+#[derive(Clone)]
+pub struct Password(Text);
+
+impl Password {
+    /// What it is.
+    pub const fn expose(&self) -> &Text {
+        &self.0
+    }
+}
+
+impl From<Text> for Password {
+    fn from(text: Text) -> Self {
+        Self(text)
+    }
+}
+
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for Password {}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
 }
 
 /// Heartbeats (RFC 37 "Connection Heartbeating"). Peers of version 3.0 do not have them and are not asked.

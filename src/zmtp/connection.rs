@@ -15,7 +15,9 @@ use super::inbox::Inbox;
 use super::input::{Input, Message};
 use super::mechanism::Mechanism;
 use super::outbox::Outbox;
-use super::{Config, Error, Event, Heartbeat, Incompatible, Limits, SendError, Timer};
+use super::{
+    Config, Denial, Error, Event, Heartbeat, Incompatible, Limits, SendError, Timer, Verdict,
+};
 use crate::Instant;
 use crate::wire::zmtp::{
     Command, FrameHeader, FrameKind, Greeting, Identity, PingContext, SocketType, Version,
@@ -127,7 +129,11 @@ impl Connection {
         let mut outbox = Outbox::default();
         // ZMTP-1
         // All at once: RFC 37 "Version Negotiation", for those that do not speak older versions.
-        outbox.push_octets(&Greeting::new(mechanism.name()).encode());
+        let greeting = Greeting {
+            as_server: mechanism.is_server(),
+            ..Greeting::new(mechanism.name())
+        };
+        outbox.push_octets(&greeting.encode());
         Self {
             phase: Phase::Opening(Box::new(Opening {
                 progress: Progress::Greeting {
@@ -292,6 +298,30 @@ impl Connection {
                 Due::Dead(timer) => self.fail(Error::TimedOut(timer)),
             },
             Phase::Closed { .. } => {}
+        }
+    }
+
+    /// The answer to [`Event::Authenticate`]. Does nothing when there was no such question, or the connection closed meanwhile.
+    pub fn handle_verdict(&mut self, now: Instant, verdict: Verdict) {
+        if !matches!(self.phase, Phase::Opening(_)) || !self.mechanism.is_asking() {
+            return;
+        }
+        tracing::debug!(%verdict, "client");
+        match verdict {
+            Verdict::Allow => {
+                if let Some(step) = self.mechanism.allow(&self.about_us())
+                    && let Err(error) = self.step(now, step)
+                {
+                    self.fail(error);
+                }
+            }
+            // ZMTP-85
+            Verdict::Deny(Denial::Temporary) => self.close(None),
+            Verdict::Deny(denial) => {
+                if let Ok(reason) = Text::try_from(denial.code()) {
+                    self.refuse(&reason);
+                }
+            }
         }
     }
 

@@ -38,6 +38,13 @@ pub enum Error {
         /// What it said.
         reason: Text,
     },
+    /// What the peer sealed does not open. It has another key than it should have, or somebody on the way changed what it sent, sent
+    /// it again, or made it up. Who that is cannot be told.
+    #[error("the {command} was not sealed by whom it should be, or was changed on the way")]
+    Unproved {
+        /// The command in which it was found.
+        command: &'static str,
+    },
     /// This deadline passed. Trying again may help.
     #[error("timed out: {0}")]
     TimedOut(Timer),
@@ -64,6 +71,9 @@ pub enum Misbehaving {
         /// What the peer sent, or was about to send.
         found: u64,
     },
+    /// A nonce that is not above the one before: something was sent again, or left its place.
+    #[error("a nonce that is not above the one before")]
+    Nonce,
     /// Something that has no place at this point of the connection.
     #[error("unexpected {0}")]
     Unexpected(&'static str),
@@ -92,6 +102,9 @@ pub enum Incompatible {
         /// The peer's.
         theirs: MechanismName,
     },
+    /// The key that the server is said to have is one that nobody can have.
+    #[error("nobody can have the key that the server is said to have")]
+    Key,
     /// The peer follows a pattern that ours does not go with.
     #[error("a {ours} does not talk to a {theirs}")]
     SocketTypes {

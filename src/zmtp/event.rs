@@ -1,10 +1,14 @@
 //! What a connection tells the embedder.
 
-use super::Error;
+use core::fmt;
+
+use super::{Error, Password};
 use crate::Bytes;
+#[cfg(feature = "curve")]
+use crate::curve::PublicKey;
 use crate::queue::Queue;
-use crate::wire::Frames;
 use crate::wire::zmtp::{Identity, Metadata, SocketType, Version};
+use crate::wire::{Frames, Text};
 
 /// What happened on a connection, in the order in which it happened. `Ready` comes before messages, `Closed` is the
 /// last.
@@ -23,6 +27,7 @@ use crate::wire::zmtp::{Identity, Metadata, SocketType, Version};
 #[non_exhaustive]
 pub enum Event {
     /// The handshake is done, and the peer is one that this side may talk to.
+    #[non_exhaustive]
     Ready {
         /// The version that the peer speaks.
         version: Version,
@@ -32,7 +37,13 @@ pub enum Event {
         identity: Identity,
         /// All that it tells about itself, these two among it.
         metadata: Metadata,
+        /// The permanent key that it proved to have; `None` without CURVE.
+        #[cfg(feature = "curve")]
+        key: Option<PublicKey>,
     },
+    /// A client of this server wants to come in: answer with [`Connection::handle_verdict`](super::Connection::handle_verdict), now
+    /// or later. The deadline of the handshake is not put off by that.
+    Authenticate(Credentials),
     /// A whole message. It has at least one frame.
     Message(Frames),
     /// The peer wants messages that begin like this. Only a PUB or XPUB is told; peers of version 3.0 send a message
@@ -42,6 +53,86 @@ pub enum Event {
     Cancel(Bytes),
     /// The connection is of no use any more.
     Closed(Error),
+}
+
+/// What a client says or proves about itself before it is let in.
+///
+/// ```
+/// use atonce::zmtp::Credentials;
+///
+/// fn may_enter(credentials: &Credentials) -> bool {
+///     match credentials {
+///         Credentials::Curve(key) => key.to_string() == "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7",
+///         _ => false,
+///     }
+/// }
+/// # let _ = may_enter;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Credentials {
+    /// It says its name and a password; who else could read them is not known.
+    Plain {
+        /// Who it says it is.
+        username: Text,
+        /// What is to prove it.
+        password: Password,
+    },
+    /// It proved to have the secret key of this one.
+    #[cfg(feature = "curve")]
+    Curve(PublicKey),
+}
+
+/// The answer to [`Event::Authenticate`].
+///
+/// ```
+/// use atonce::zmtp::{Denial, Verdict};
+///
+/// assert_eq!(Verdict::Deny(Denial::Refused).to_string(), "denied: 400");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may come in.
+    Allow,
+    /// It may not.
+    Deny(Denial),
+}
+
+/// Why a client may not come in, as ZAP (RFC 27) has it.
+///
+/// ```
+/// use atonce::zmtp::Denial;
+///
+/// assert_eq!(Denial::Internal.code(), "500");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Denial {
+    /// 300, not now: the connection is closed without a word, so that the client comes again.
+    Temporary,
+    /// 400, not this one: it is told so, and C peers do not come again.
+    Refused,
+    /// 500, whoever decides failed: the same.
+    Internal,
+}
+
+impl Denial {
+    /// The code of ZAP, which is what a client is told.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Temporary => "300",
+            Self::Refused => "400",
+            Self::Internal => "500",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow => f.write_str("allowed"),
+            Self::Deny(denial) => write!(f, "denied: {}", denial.code()),
+        }
+    }
 }
 
 /// The events that wait to be taken. Bounded by what one input brings, when they are taken after each.

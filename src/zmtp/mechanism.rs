@@ -1,92 +1,206 @@
-//! The seam for mechanisms: a handshake of commands, then a transformation of each frame.
+//! What a security mechanism does for a connection.
 //!
-//! A connection asks its mechanism at four points:
+//! Greeting, frames, heartbeats, limits and deadlines are the same for all of them. A connection calls its mechanism at these
+//! points:
 //!
 //! 1. [`start`](Mechanism::start), when the peer's greeting is in: the first command, if it is this side that begins.
 //! 2. [`handle_command`](Mechanism::handle_command), for each command of the handshake except ERROR, which all
-//!    mechanisms have: what to answer, and whether that was the last one.
-//! 3. [`seal`](Mechanism::seal), for each frame of traffic in the order of the wire: the frame to send in its stead.
-//! 4. [`open`](Mechanism::open), for each frame that came: the frame in it.
-//!
-//! So CURVE fits: its HELLO, WELCOME, INITIATE and READY are bodies of commands that only it reads, and its MESSAGE is a
-//! [`FrameKind::Last`] that `open` turns into a frame of another kind and smaller body. Frames are sealed as they are
-//! queued, and the queue is never reordered, so nonces increase.
+//!    mechanisms have: what to answer, whether the embedder is to be asked, and whether that was the last one.
+//! 3. [`allow`](Mechanism::allow), when the embedder lets the client in.
+//! 4. [`seal`](Mechanism::seal), for each frame of traffic in the order of the wire: the frame to send in its stead. Frames are
+//!    sealed as they are queued, and the queue is never reordered, so nonces increase.
+//! 5. [`open`](Mechanism::open), for each frame that came: the frame in it.
+
+#[cfg(feature = "curve")]
+mod curve;
+mod plain;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::Error;
+#[cfg(feature = "curve")]
+use self::curve::Curve;
+use self::plain::Plain;
 use super::config::Security;
 use super::error::unexpected;
 use super::inbox::Frame;
+use super::{Credentials, Error};
+#[cfg(feature = "curve")]
+use crate::curve::PublicKey;
 use crate::wire::zmtp::{Command, FrameKind, MechanismName, Metadata};
 
-/// The mechanism of one connection, as far as its handshake has come.
+/// The mechanism of one connection, as far as its handshake has come; `None` for NULL, which has nothing to remember.
 #[derive(Debug)]
-pub(super) enum Mechanism {
-    Null,
+pub(super) struct Mechanism(Option<Box<Secured>>);
+
+#[derive(Debug)]
+enum Secured {
+    Plain(Plain),
+    #[cfg(feature = "curve")]
+    Curve(Curve),
 }
 
 /// What came of a command of the handshake.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// The handshake is over: what the peer tells about itself.
-    Done(Metadata),
+    /// This command is to be sent, and the next one awaited.
+    Say(Vec<u8>),
+    /// The embedder is to be asked.
+    Ask(Credentials),
+    /// The handshake is over.
+    Done(Done),
+}
+
+/// How a handshake ended.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// What the peer tells about itself.
+    pub(super) metadata: Metadata,
+    /// The last command, when it is this side that has the last word.
+    pub(super) say: Option<Vec<u8>>,
+    /// The permanent key that the peer proved to have.
+    #[cfg(feature = "curve")]
+    pub(super) key: Option<PublicKey>,
+}
+
+impl Done {
+    /// Of a mechanism without keys.
+    fn keyless(metadata: Metadata, say: Option<Vec<u8>>) -> Self {
+        Self {
+            metadata,
+            say,
+            #[cfg(feature = "curve")]
+            key: None,
+        }
+    }
 }
 
 impl Mechanism {
     pub(super) fn new(security: Security) -> Self {
-        match security {
-            Security::Null => Self::Null,
-        }
+        Self(match security {
+            Security::Null => None,
+            Security::PlainClient { username, password } => {
+                Some(Box::new(Secured::Plain(Plain::client(username, password))))
+            }
+            Security::PlainServer => Some(Box::new(Secured::Plain(Plain::server()))),
+            #[cfg(feature = "curve")]
+            Security::CurveClient { keys, server, seed } => {
+                Some(Box::new(Secured::Curve(Curve::client(keys, server, seed))))
+            }
+            #[cfg(feature = "curve")]
+            Security::CurveServer { keys, seed } => {
+                Some(Box::new(Secured::Curve(Curve::server(keys, seed))))
+            }
+        })
     }
 
     pub(super) fn name(&self) -> MechanismName {
-        match self {
-            Self::Null => MechanismName::NULL,
+        match self.0.as_deref() {
+            None => MechanismName::NULL,
+            Some(Secured::Plain(_)) => MechanismName::PLAIN,
+            #[cfg(feature = "curve")]
+            Some(Secured::Curve(_)) => MechanismName::CURVE,
+        }
+    }
+
+    /// Whether this side is the server of the handshake that is to come.
+    pub(super) fn is_server(&self) -> bool {
+        match self.0.as_deref() {
+            None => false,
+            Some(Secured::Plain(plain)) => plain.is_server(),
+            #[cfg(feature = "curve")]
+            Some(Secured::Curve(curve)) => curve.is_server(),
         }
     }
 
     /// `ours` is what this side tells about itself.
     ///
-    /// RFC 37 lets the side that dialled say READY first; C peers do not wait and neither do we: it saves a round trip,
+    /// RFC 37 lets the side that dialled say READY first with NULL; C peers do not wait and neither do we: it saves a round trip,
     /// and both sides accept either order.
-    pub(super) fn start(&mut self, ours: Metadata) -> Option<Command> {
-        match self {
+    pub(super) fn start(&mut self, ours: &Metadata) -> Result<Option<Vec<u8>>, Error> {
+        match self.0.as_deref_mut() {
             // ZMTP-30
-            Self::Null => Some(Command::Ready(ours)),
+            None => Ok(Some(ready(ours))),
+            Some(Secured::Plain(plain)) => Ok(plain.start()),
+            #[cfg(feature = "curve")]
+            Some(Secured::Curve(curve)) => curve.start(),
         }
     }
 
-    pub(super) fn handle_command(&mut self, body: &[u8]) -> Result<Step, Error> {
-        match self {
-            Self::Null => match Command::decode(body)? {
-                Command::Ready(theirs) => Ok(Step::Done(theirs)),
+    pub(super) fn handle_command(&mut self, body: &[u8], ours: &Metadata) -> Result<Step, Error> {
+        match self.0.as_deref_mut() {
+            None => match Command::decode(body)? {
+                Command::Ready(theirs) => Ok(Step::Done(Done::keyless(theirs, None))),
                 // ZMTP-32
                 _ => Err(unexpected("command before READY")),
             },
+            Some(Secured::Plain(plain)) => plain.handle_command(body, ours),
+            #[cfg(feature = "curve")]
+            Some(Secured::Curve(curve)) => curve.handle_command(body, ours),
         }
     }
 
-    /// Whether frames are sealed at all once the handshake is over.
+    /// The client may come in; `None` when nobody was asked about.
+    pub(super) fn allow(&mut self, ours: &Metadata) -> Option<Step> {
+        match self.0.as_deref_mut()? {
+            Secured::Plain(plain) => plain.allow(),
+            #[cfg(feature = "curve")]
+            Secured::Curve(curve) => curve.allow(ours),
+        }
+    }
+
+    /// Whether the embedder was asked and did not answer.
+    pub(super) fn is_asking(&self) -> bool {
+        match self.0.as_deref() {
+            None => false,
+            Some(Secured::Plain(plain)) => plain.is_asking(),
+            #[cfg(feature = "curve")]
+            Some(Secured::Curve(curve)) => curve.is_asking(),
+        }
+    }
+
+    /// Whether frames are sealed once the handshake is over.
     #[inline]
     pub(super) fn seals(&self) -> bool {
-        match self {
-            Self::Null => false,
+        self.overhead() > 0
+    }
+
+    /// How much longer a sealed frame is than the frame in it.
+    #[inline]
+    pub(super) fn overhead(&self) -> usize {
+        match self.0.as_deref() {
+            None | Some(Secured::Plain(_)) => 0,
+            #[cfg(feature = "curve")]
+            Some(Secured::Curve(_)) => Curve::OVERHEAD_OCTETS,
         }
     }
 
     /// `None`: as it is.
     #[inline]
-    pub(super) fn seal(&mut self, _kind: FrameKind, _body: &[u8]) -> Option<(FrameKind, Bytes)> {
-        match self {
-            Self::Null => None,
+    pub(super) fn seal(&mut self, kind: FrameKind, body: &[u8]) -> Option<(FrameKind, Bytes)> {
+        match self.0.as_deref_mut()? {
+            Secured::Plain(_) => None,
+            #[cfg(feature = "curve")]
+            Secured::Curve(curve) => curve.seal(kind, body),
         }
     }
 
     #[inline]
     pub(super) fn open<'a>(&mut self, frame: Frame<'a>) -> Result<Frame<'a>, Error> {
-        match self {
-            Self::Null => Ok(frame),
+        match self.0.as_deref_mut() {
+            None | Some(Secured::Plain(_)) => Ok(frame),
+            #[cfg(feature = "curve")]
+            Some(Secured::Curve(curve)) => curve.open(frame),
         }
     }
+}
+
+/// A READY that is not sealed.
+fn ready(metadata: &Metadata) -> Vec<u8> {
+    let command = Command::Ready(metadata.clone());
+    let mut body = Vec::with_capacity(command.encoded_len());
+    command.encode(&mut body);
+    body
 }

@@ -44,9 +44,9 @@ mod mechanism;
 mod outbox;
 mod timer;
 
-pub use config::{Config, Heartbeat, Limits, Security};
+pub use config::{Config, Heartbeat, Limits, Password, Security};
 pub use connection::Connection;
 pub use error::{Error, Incompatible, Misbehaving, SendError};
-pub use event::Event;
+pub use event::{Credentials, Denial, Event, Verdict};
 pub(crate) use input::Input;
 pub use timer::Timer;

@@ -77,6 +77,7 @@ fn told(event: Event) -> Told {
             socket_type,
             identity,
             metadata,
+            ..
         } => Told::Ready {
             version: (version.major(), version.minor()),
             socket_type: socket_type.to_string(),

@@ -16,10 +16,12 @@
 //! [`Decoded::Partial`]. Commands and metadata lie in a frame and are there as a whole.
 
 mod command;
+pub mod curve;
 mod frame;
 mod greeting;
 mod identity;
 mod metadata;
+mod plain;
 mod socket_type;
 
 pub use command::{Command, OtherCommand, Ping, PingContext};
@@ -27,6 +29,7 @@ pub use frame::{FrameHeader, FrameKind};
 pub use greeting::{Greeting, GreetingError, MechanismName, Revision, Version};
 pub use identity::{Identity, InvalidIdentity};
 pub use metadata::{InvalidProperty, Metadata, Properties};
+pub use plain::PlainCommand;
 pub use socket_type::SocketType;
 
 /// What came of reading a value from the beginning of a stream of which more may follow.

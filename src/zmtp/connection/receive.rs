@@ -37,9 +37,14 @@ impl Connection {
         while !input.is_empty() {
             let in_traffic = matches!(self.phase, Phase::Traffic { .. });
             let (limits, octets) = (&self.limits, self.parts_octets);
+            let overhead = if in_traffic {
+                self.mechanism.overhead()
+            } else {
+                0
+            };
             let parts = self.parts.len() + usize::from(head.is_some());
             let frame = self.inbox.next(&mut input.rest, |header| {
-                admit(header, limits, in_traffic, parts, octets)
+                admit(header, limits, in_traffic, overhead, parts, octets)
             })?;
             if let Some(frame) = frame {
                 let newest = input.is_empty();
@@ -93,12 +98,18 @@ impl Connection {
         opening.progress = Progress::Handshake {
             version: greeting.version,
         };
-        let about_us = about(self.socket_type, &opening.identity);
+        let about_us = self.about_us();
         // ZMTP-30
-        if let Some(command) = self.mechanism.start(about_us) {
-            self.outbox.push_command(&command);
+        if let Some(command) = self.mechanism.start(&about_us)? {
+            self.outbox.push_copied(FrameKind::Command, &command);
         }
         Ok(())
+    }
+
+    /// What this side tells about itself.
+    pub(super) fn about_us(&self) -> Metadata {
+        let identity = self.opening().map(|opening| &opening.identity);
+        about(self.socket_type, identity.unwrap_or(&Identity::default()))
     }
 
     /// The message that the frame is the last of, if it is. `newest`: no octet came after this frame. `head`: the first
@@ -120,7 +131,11 @@ impl Connection {
         let is_first = head.is_none() && self.parts.is_empty();
         match kind {
             // ZMTP-22, ZMTP-42
-            FrameKind::Command => self.handle_command(now, body.as_slice(), newest)?,
+            FrameKind::Command => {
+                // One that was sealed looked like a message.
+                admit_command(body.as_slice().len(), &self.limits)?;
+                self.handle_command(now, body.as_slice(), newest)?;
+            }
             FrameKind::More => {
                 self.parts_octets += body.as_slice().len();
                 if is_first {
@@ -160,7 +175,25 @@ impl Connection {
             // ZMTP-36
             return Err(refusal(body));
         }
-        let Step::Done(metadata) = self.mechanism.handle_command(body)?;
+        let about_us = self.about_us();
+        let step = self.mechanism.handle_command(body, &about_us)?;
+        self.step(now, step)
+    }
+
+    /// Does what the mechanism wants.
+    pub(super) fn step(&mut self, now: Instant, step: Step) -> Result<(), Error> {
+        let done = match step {
+            Step::Say(command) => {
+                self.outbox.push_copied(FrameKind::Command, &command);
+                return Ok(());
+            }
+            Step::Ask(credentials) => {
+                self.events.push(Event::Authenticate(credentials));
+                return Ok(());
+            }
+            Step::Done(done) => done,
+        };
+        let metadata = done.metadata;
         let (socket_type, identity) = self.check(&metadata)?;
         let Phase::Opening(opening) = &mut self.phase else {
             return Ok(());
@@ -168,6 +201,9 @@ impl Connection {
         let Progress::Handshake { version } = opening.progress else {
             return Ok(());
         };
+        if let Some(command) = done.say {
+            self.outbox.push_copied(FrameKind::Command, &command);
+        }
         tracing::debug!(%socket_type, ?identity, "handshake done");
         let heartbeats = Heartbeats::new(now, version, opening.heartbeat, self.paused);
         let waiting = mem::take(&mut opening.waiting);
@@ -177,6 +213,8 @@ impl Connection {
             socket_type,
             identity,
             metadata,
+            #[cfg(feature = "curve")]
+            key: done.key,
         });
         // ZMTP-37
         for message in waiting {
@@ -253,31 +291,26 @@ fn admit(
     header: FrameHeader,
     limits: &Limits,
     in_traffic: bool,
+    overhead: usize,
     parts: usize,
     parts_octets: usize,
 ) -> Result<usize, Error> {
     let octets = usize::try_from(header.octets()).unwrap_or(usize::MAX);
+    // What is in a sealed frame is limited; what seals it comes on top.
+    let content = octets.saturating_sub(overhead);
     if header.kind() == FrameKind::Command {
-        // ZMTP-62
-        return if octets > limits.command_octets {
-            Err(over(
-                "command_octets",
-                limits.command_octets,
-                header.octets(),
-            ))
-        } else {
-            Ok(octets)
-        };
+        admit_command(content, limits)?;
+        return Ok(octets);
     }
     if !in_traffic {
         // ZMTP-32
         return Err(unexpected("message before the end of the handshake"));
     }
     // ZMTP-60
-    if octets > limits.frame_octets {
-        return Err(over("frame_octets", limits.frame_octets, header.octets()));
+    if content > limits.frame_octets {
+        return Err(over("frame_octets", limits.frame_octets, wide(content)));
     }
-    let message = parts_octets.saturating_add(octets);
+    let message = parts_octets.saturating_add(content);
     // ZMTP-61
     if message > limits.message_octets {
         return Err(over("message_octets", limits.message_octets, wide(message)));
@@ -288,6 +321,15 @@ fn admit(
         return Err(over("message_frames", limits.message_frames, found));
     }
     Ok(octets)
+}
+
+/// Whether a command may have so many octets.
+// ZMTP-62
+fn admit_command(octets: usize, limits: &Limits) -> Result<(), Error> {
+    if octets > limits.command_octets {
+        return Err(over("command_octets", limits.command_octets, wide(octets)));
+    }
+    Ok(())
 }
 
 /// What this side tells about itself: RFC 37 "Connection Metadata".

@@ -1,0 +1,620 @@
+//! CURVE (RFC 25 and 26): both sides prove their permanent keys, and all that follows is sealed with keys that only this
+//! connection has.
+//!
+//! ```text
+//! client                                                        server
+//!   HELLO     C', Box[0..](C'→S)                          ───►
+//!             ◄───  Box[S', Box[C', s'](K)](S→C')      WELCOME    and forgets S', s'
+//!   INITIATE  Box[C', s'](K), Box[C, Box[C', S](C→S'), about us](C'→S') ───►
+//!                                                                 asks whether C may come in
+//!             ◄───  Box[about us](S'→C')                 READY
+//!   MESSAGE   Box[flags, frame](C'→S')                    ◄──►   MESSAGE
+//! ```
+//!
+//! C and S are permanent keys, C' and S' those of the connection, lower case their secret halves, and K is known to the server for
+//! this one connection. Until INITIATE opens, a server keeps its seed, K and a nonce, whatever comes.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::{fmt, mem};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::{Done, Step};
+use crate::curve::sealing::{NONCE_OCTETS, SharedKey, TAG_OCTETS};
+use crate::curve::{KeyPair, PublicKey, SecretKey, Seed};
+use crate::wire::zmtp::curve::{Cookie, Hello, Initiate, Ready, SealedFrame, Vouch, Welcome};
+use crate::wire::zmtp::{FrameKind, Metadata};
+use crate::wire::{Body, Expected, Found, Malformed};
+use crate::zmtp::error::unexpected;
+use crate::zmtp::inbox::Frame;
+use crate::zmtp::{Credentials, Error, Incompatible, Misbehaving};
+
+/// How far it has come.
+#[derive(Debug)]
+pub(super) struct Curve(State);
+
+enum State {
+    // The client's side.
+    Start {
+        keys: Arc<KeyPair>,
+        server: PublicKey,
+        random: Random,
+    },
+    AwaitsWelcome {
+        keys: Arc<KeyPair>,
+        server: PublicKey,
+        random: Random,
+        /// C', c'.
+        ours: KeyPair,
+        /// Between C' and S.
+        hello: SharedKey,
+    },
+    AwaitsReady {
+        server: PublicKey,
+        traffic: Traffic,
+    },
+    // The server's side.
+    AwaitsHello {
+        keys: Arc<KeyPair>,
+        random: Random,
+    },
+    AwaitsInitiate {
+        keys: Arc<KeyPair>,
+        /// K.
+        cookie: Zeroizing<[u8; 32]>,
+        /// The short nonce of HELLO.
+        nonce: u64,
+    },
+    Asks {
+        client: PublicKey,
+        theirs: Metadata,
+        traffic: Traffic,
+    },
+    // Both.
+    Traffic(Traffic),
+    /// It failed.
+    Spent,
+}
+
+/// What seals and opens frames once the keys of the connection are known.
+struct Traffic {
+    /// Between C' and S'.
+    key: SharedKey,
+    side: Side,
+    /// The short nonce of what this side sealed last.
+    sealed: u64,
+    /// The same of what the peer sealed, which was opened.
+    opened: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
+}
+
+/// Randomness out of the seed of the connection.
+struct Random {
+    seed: Seed,
+    draws: u64,
+}
+
+// The nonces' first octets, by what is sealed.
+const HELLO: &[u8; 16] = b"CurveZMQHELLO---";
+const INITIATE: &[u8; 16] = b"CurveZMQINITIATE";
+const READY: &[u8; 16] = b"CurveZMQREADY---";
+const FROM_CLIENT: &[u8; 16] = b"CurveZMQMESSAGEC";
+const FROM_SERVER: &[u8; 16] = b"CurveZMQMESSAGES";
+const WELCOME: &[u8; 8] = b"WELCOME-";
+const COOKIE: &[u8; 8] = b"COOKIE--";
+const VOUCH: &[u8; 8] = b"VOUCH---";
+
+// The flags of a sealed frame.
+const MORE: u8 = 1;
+const COMMAND: u8 = 2;
+
+impl Curve {
+    pub(super) const OVERHEAD_OCTETS: usize = SealedFrame::OVERHEAD_OCTETS;
+
+    pub(super) fn client(keys: Arc<KeyPair>, server: PublicKey, seed: Seed) -> Self {
+        let random = Random::new(seed);
+        Self(State::Start {
+            keys,
+            server,
+            random,
+        })
+    }
+
+    pub(super) fn server(keys: Arc<KeyPair>, seed: Seed) -> Self {
+        let random = Random::new(seed);
+        Self(State::AwaitsHello { keys, random })
+    }
+
+    pub(super) fn is_server(&self) -> bool {
+        match &self.0 {
+            State::Start { .. } | State::AwaitsWelcome { .. } | State::AwaitsReady { .. } => false,
+            State::AwaitsHello { .. } | State::AwaitsInitiate { .. } | State::Asks { .. } => true,
+            State::Traffic(traffic) => traffic.side == Side::Server,
+            State::Spent => false,
+        }
+    }
+
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self.0, State::Asks { .. })
+    }
+
+    /// HELLO, from a client.
+    pub(super) fn start(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        match mem::replace(&mut self.0, State::Spent) {
+            State::Start {
+                keys,
+                server,
+                mut random,
+            } => {
+                let ours = random.key_pair();
+                // ZMTP-84
+                let hello = SharedKey::new(ours.secret(), &server).ok_or(Incompatible::Key)?;
+                let nonce = FIRST_NONCE;
+                let sealed = sealed(&hello, &short(HELLO, nonce), &[0; 64]);
+                let command = Hello {
+                    client: *ours.public().as_bytes(),
+                    nonce,
+                    sealed: fixed(&sealed),
+                };
+                self.0 = State::AwaitsWelcome {
+                    keys,
+                    server,
+                    random,
+                    ours,
+                    hello,
+                };
+                Ok(Some(command.encode()))
+            }
+            other => {
+                self.0 = other;
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn handle_command(&mut self, body: &[u8], ours: &Metadata) -> Result<Step, Error> {
+        // Whatever fails leaves nothing behind.
+        match mem::replace(&mut self.0, State::Spent) {
+            State::AwaitsWelcome {
+                keys,
+                server,
+                random,
+                ours: transient,
+                hello,
+            } => self.welcome(&keys, server, random, &transient, &hello, body, ours),
+            State::AwaitsReady { server, traffic } => self.ready(server, traffic, body),
+            State::AwaitsHello { keys, random } => self.hello(keys, random, body),
+            State::AwaitsInitiate {
+                keys,
+                cookie,
+                nonce,
+            } => self.initiate(&keys, &cookie, nonce, body),
+            State::Start { .. } | State::Asks { .. } | State::Traffic(_) | State::Spent => {
+                Err(unexpected("command out of turn"))
+            }
+        }
+    }
+
+    /// READY, to a client that may come in.
+    pub(super) fn allow(&mut self, ours: &Metadata) -> Option<Step> {
+        match mem::replace(&mut self.0, State::Spent) {
+            State::Asks {
+                client,
+                theirs,
+                mut traffic,
+            } => {
+                traffic.sealed = FIRST_NONCE;
+                let nonce = traffic.sealed;
+                let sealed = sealed(&traffic.key, &short(READY, nonce), ours.as_bytes());
+                let say = Ready {
+                    nonce,
+                    sealed: &sealed,
+                }
+                .encode();
+                self.0 = State::Traffic(traffic);
+                Some(Step::Done(Done {
+                    metadata: theirs,
+                    say: Some(say),
+                    key: Some(client),
+                }))
+            }
+            other => {
+                self.0 = other;
+                None
+            }
+        }
+    }
+
+    // ---- the server's side of the handshake
+
+    /// HELLO came: WELCOME, and nothing but K to remember.
+    fn hello(
+        &mut self,
+        keys: Arc<KeyPair>,
+        mut random: Random,
+        body: &[u8],
+    ) -> Result<Step, Error> {
+        let command = Hello::decode(body)?;
+        let unproved = Error::Unproved { command: "HELLO" };
+        let client = PublicKey::from_bytes(command.client);
+        // ZMTP-84
+        let key = SharedKey::new(keys.secret(), &client).ok_or(unproved.clone())?;
+        // ZMTP-81
+        let zeros = opened(&key, &short(HELLO, command.nonce), &command.sealed);
+        if zeros.is_none_or(|zeros| zeros.as_slice() != [0; 64]) {
+            return Err(unproved);
+        }
+        let transient = random.key_pair();
+        let cookie_key = Zeroizing::new(random.draw());
+        let cookie_nonce = random.draw();
+        let secrets =
+            Zeroizing::new([client.as_bytes().as_slice(), transient.secret().as_bytes()].concat());
+        let locked = SharedKey::from_bytes(&cookie_key);
+        let cookie = Cookie {
+            nonce: cookie_nonce,
+            sealed: fixed(&sealed(&locked, &long(COOKIE, &cookie_nonce), &secrets)),
+        };
+        let nonce = random.draw();
+        let content = [transient.public().as_bytes().as_slice(), &cookie.to_bytes()].concat();
+        let welcome = Welcome {
+            nonce,
+            sealed: fixed(&sealed(&key, &long(WELCOME, &nonce), &content)),
+        };
+        // ZMTP-82
+        self.0 = State::AwaitsInitiate {
+            keys,
+            cookie: cookie_key,
+            nonce: command.nonce,
+        };
+        Ok(Step::Say(welcome.encode()))
+    }
+
+    /// INITIATE came: the client is proved, and the embedder to be asked.
+    fn initiate(
+        &mut self,
+        keys: &KeyPair,
+        cookie: &[u8; 32],
+        hello_nonce: u64,
+        body: &[u8],
+    ) -> Result<Step, Error> {
+        let unproved = Error::Unproved {
+            command: "INITIATE",
+        };
+        let command = Initiate::decode(body)?;
+        let unlocked = opened(
+            &SharedKey::from_bytes(cookie),
+            &long(COOKIE, &command.cookie.nonce),
+            &command.cookie.sealed,
+        )
+        .ok_or(unproved.clone())?;
+        let (transient, secret) = halves(&unlocked).ok_or(unproved.clone())?;
+        let secret = SecretKey::from_bytes(secret);
+        let their_transient = PublicKey::from_bytes(transient);
+        let key = SharedKey::new(&secret, &their_transient).ok_or(unproved.clone())?;
+        above(hello_nonce, command.nonce)?;
+        let content = opened(&key, &short(INITIATE, command.nonce), command.sealed)
+            .ok_or(unproved.clone())?;
+        let Some((client, rest)) = content.split_first_chunk::<32>() else {
+            return Err(unproved);
+        };
+        let Some((vouch, metadata)) = rest.split_first_chunk() else {
+            return Err(unproved);
+        };
+        let client = PublicKey::from_bytes(*client);
+        let vouch = Vouch::from_bytes(vouch);
+        // ZMTP-83, ZMTP-84
+        let vouched = SharedKey::new(&secret, &client)
+            .and_then(|key| opened(&key, &long(VOUCH, &vouch.nonce), &vouch.sealed))
+            .ok_or(unproved.clone())?;
+        let expected = [transient.as_slice(), keys.public().as_bytes()].concat();
+        if !bool::from(vouched.ct_eq(&expected)) {
+            return Err(unproved);
+        }
+        let theirs = Metadata::decode(metadata)?;
+        self.0 = State::Asks {
+            client,
+            theirs,
+            traffic: Traffic::new(key, Side::Server, 0, command.nonce),
+        };
+        // ZMTP-85
+        Ok(Step::Ask(Credentials::Curve(client)))
+    }
+
+    // ---- the client's side of the handshake
+
+    /// WELCOME came: the server is proved, and gets to know who we are.
+    #[allow(clippy::too_many_arguments)] // what the state held
+    fn welcome(
+        &mut self,
+        keys: &KeyPair,
+        server: PublicKey,
+        mut random: Random,
+        transient: &KeyPair,
+        hello: &SharedKey,
+        body: &[u8],
+        about_us: &Metadata,
+    ) -> Result<Step, Error> {
+        let unproved = Error::Unproved { command: "WELCOME" };
+        let command = Welcome::decode(body)?;
+        let content = opened(hello, &long(WELCOME, &command.nonce), &command.sealed)
+            .ok_or(unproved.clone())?;
+        let Some((theirs, cookie)) = content.split_first_chunk::<32>() else {
+            return Err(unproved);
+        };
+        let Some(cookie) = cookie.first_chunk() else {
+            return Err(unproved);
+        };
+        let theirs = PublicKey::from_bytes(*theirs);
+        // ZMTP-84
+        let key = SharedKey::new(transient.secret(), &theirs).ok_or(unproved.clone())?;
+        let vouched = [transient.public().as_bytes().as_slice(), server.as_bytes()].concat();
+        let vouching = SharedKey::new(keys.secret(), &theirs).ok_or(unproved)?;
+        let nonce = random.draw();
+        let vouch = Vouch {
+            nonce,
+            sealed: fixed(&sealed(&vouching, &long(VOUCH, &nonce), &vouched)),
+        };
+        let content = [
+            keys.public().as_bytes().as_slice(),
+            &vouch.to_bytes(),
+            about_us.as_bytes(),
+        ]
+        .concat();
+        let nonce = FIRST_NONCE + 1;
+        let initiate = Initiate {
+            cookie: Cookie::from_bytes(cookie),
+            nonce,
+            sealed: &sealed(&key, &short(INITIATE, nonce), &content),
+        }
+        .encode();
+        self.0 = State::AwaitsReady {
+            server,
+            traffic: Traffic::new(key, Side::Client, nonce, 0),
+        };
+        Ok(Step::Say(initiate))
+    }
+
+    /// READY came: we are in.
+    fn ready(
+        &mut self,
+        server: PublicKey,
+        mut traffic: Traffic,
+        body: &[u8],
+    ) -> Result<Step, Error> {
+        let command = Ready::decode(body)?;
+        above(traffic.opened, command.nonce)?;
+        let metadata = opened(&traffic.key, &short(READY, command.nonce), command.sealed)
+            .ok_or(Error::Unproved { command: "READY" })?;
+        traffic.opened = command.nonce;
+        let metadata = Metadata::decode(&metadata)?;
+        self.0 = State::Traffic(traffic);
+        Ok(Step::Done(Done {
+            metadata,
+            say: None,
+            key: Some(server),
+        }))
+    }
+
+    // ---- traffic
+
+    pub(super) fn seal(&mut self, kind: FrameKind, body: &[u8]) -> Option<(FrameKind, Bytes)> {
+        match &mut self.0 {
+            State::Traffic(traffic) => Some((FrameKind::Last, traffic.seal(kind, body))),
+            _ => None,
+        }
+    }
+
+    pub(super) fn open<'a>(&mut self, frame: Frame<'a>) -> Result<Frame<'a>, Error> {
+        match &mut self.0 {
+            State::Traffic(traffic) => traffic.open(frame),
+            _ => Err(unexpected("message out of turn")),
+        }
+    }
+}
+
+impl Traffic {
+    fn new(key: SharedKey, side: Side, sealed: u64, opened: u64) -> Self {
+        Self {
+            key,
+            side,
+            sealed,
+            opened,
+        }
+    }
+
+    fn nonces(&self) -> (&'static [u8; 16], &'static [u8; 16]) {
+        match self.side {
+            Side::Client => (FROM_CLIENT, FROM_SERVER),
+            Side::Server => (FROM_SERVER, FROM_CLIENT),
+        }
+    }
+
+    fn seal(&mut self, kind: FrameKind, body: &[u8]) -> Bytes {
+        // ZMTP-86. It takes centuries to use them up.
+        self.sealed = self.sealed.wrapping_add(1);
+        let nonce = self.sealed;
+        let mut octets = Vec::with_capacity(Curve::OVERHEAD_OCTETS + body.len());
+        octets.put_slice(&SealedFrame::head(nonce));
+        octets.put_bytes(0, TAG_OCTETS);
+        octets.put_u8(match kind {
+            FrameKind::Last => 0,
+            FrameKind::More => MORE,
+            FrameKind::Command => COMMAND,
+        });
+        octets.put_slice(body);
+        let (ours, _) = self.nonces();
+        if let Some((_, rest)) = octets.split_at_mut_checked(SealedFrame::HEAD_OCTETS)
+            && let Some((tag, content)) = rest.split_first_chunk_mut()
+        {
+            *tag = self.key.seal(&short(ours, nonce), content);
+        }
+        octets.into()
+    }
+
+    fn open<'a>(&mut self, frame: Frame<'a>) -> Result<Frame<'a>, Error> {
+        if frame.kind == FrameKind::More {
+            // ZMTP-87
+            return Err(unexpected("MORE outside of what is sealed"));
+        }
+        let head = SealedFrame::decode(frame.body.as_slice())?;
+        above(self.opened, head.nonce)?;
+        let nonce = head.nonce;
+        let Some((tag, content)) = head.sealed.split_first_chunk::<TAG_OCTETS>() else {
+            return Err(unproved_frame());
+        };
+        let (_, theirs) = self.nonces();
+        let nonces = short(theirs, nonce);
+        let mut content = match &frame.body {
+            Body::Borrowed(_) => {
+                let mut content = content.to_vec();
+                if !self.key.open(&nonces, tag, &mut content) {
+                    return Err(unproved_frame());
+                }
+                Bytes::from(content)
+            }
+            // Nobody else has it: it is opened where it is.
+            Body::Owned(_) => {
+                let tag = *tag;
+                let whole = frame.body.into_bytes();
+                let mut whole = whole
+                    .try_into_mut()
+                    .unwrap_or_else(|whole| BytesMut::from(&*whole));
+                whole.advance(SealedFrame::HEAD_OCTETS + TAG_OCTETS);
+                if !self.key.open(&nonces, &tag, &mut whole) {
+                    return Err(unproved_frame());
+                }
+                whole.freeze()
+            }
+        };
+        self.opened = nonce;
+        // It is there: a sealed frame has an octet at least.
+        let flags = content.try_get_u8().unwrap_or(0);
+        // ZMTP-88
+        let kind = match flags {
+            0 => FrameKind::Last,
+            MORE => FrameKind::More,
+            COMMAND => FrameKind::Command,
+            other => {
+                return Err(Malformed::new(
+                    "MESSAGE.flags",
+                    Expected::What("nothing, MORE or COMMAND"),
+                    Found::Value(other.into()),
+                )
+                .into());
+            }
+        };
+        let body = Body::Owned(content);
+        Ok(Frame { kind, body })
+    }
+}
+
+impl Random {
+    fn new(seed: Seed) -> Self {
+        Self { seed, draws: 0 }
+    }
+
+    /// Each draw is a stream of its own.
+    fn draw<const N: usize>(&mut self) -> [u8; N] {
+        let mut generator = ChaCha20Rng::from_seed(*self.seed.as_bytes());
+        generator.set_stream(self.draws);
+        self.draws += 1;
+        let mut octets = [0; N];
+        generator.fill_bytes(&mut octets);
+        octets
+    }
+
+    fn key_pair(&mut self) -> KeyPair {
+        KeyPair::generate(self.draw())
+    }
+}
+
+/// The short nonces of each side begin with it.
+const FIRST_NONCE: u64 = 1;
+
+fn short(what: &[u8; 16], nonce: u64) -> [u8; NONCE_OCTETS] {
+    let mut octets = [0; NONCE_OCTETS];
+    let mut rest = octets.as_mut_slice();
+    rest.put_slice(what);
+    rest.put_u64(nonce);
+    octets
+}
+
+fn long(what: &[u8; 8], nonce: &[u8; 16]) -> [u8; NONCE_OCTETS] {
+    let mut octets = [0; NONCE_OCTETS];
+    let mut rest = octets.as_mut_slice();
+    rest.put_slice(what);
+    rest.put_slice(nonce);
+    octets
+}
+
+/// The box of `content`.
+fn sealed(key: &SharedKey, nonce: &[u8; NONCE_OCTETS], content: &[u8]) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(TAG_OCTETS + content.len());
+    octets.put_bytes(0, TAG_OCTETS);
+    octets.put_slice(content);
+    if let Some((tag, content)) = octets.split_first_chunk_mut() {
+        *tag = key.seal(nonce, content);
+    }
+    octets
+}
+
+/// What is in a box, if it opens.
+fn opened(
+    key: &SharedKey,
+    nonce: &[u8; NONCE_OCTETS],
+    sealed: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let (tag, content) = sealed.split_first_chunk()?;
+    let mut content = Zeroizing::new(content.to_vec());
+    key.open(nonce, tag, &mut content).then_some(content)
+}
+
+/// A box whose size is known.
+fn fixed<const N: usize>(sealed: &[u8]) -> [u8; N] {
+    sealed.try_into().expect("content of a fixed size")
+}
+
+/// Two keys, one behind the other.
+fn halves(keys: &[u8]) -> Option<([u8; 32], [u8; 32])> {
+    let (one, other) = keys.split_first_chunk()?;
+    Some((*one, other.try_into().ok()?))
+}
+
+/// ZMTP-86.
+fn above(last: u64, nonce: u64) -> Result<(), Error> {
+    if nonce > last {
+        Ok(())
+    } else {
+        Err(Misbehaving::Nonce.into())
+    }
+}
+
+#[cold]
+fn unproved_frame() -> Error {
+    Error::Unproved { command: "MESSAGE" }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start { .. } => "Start",
+            Self::AwaitsWelcome { .. } => "AwaitsWelcome",
+            Self::AwaitsReady { .. } => "AwaitsReady",
+            Self::AwaitsHello { .. } => "AwaitsHello",
+            Self::AwaitsInitiate { .. } => "AwaitsInitiate",
+            Self::Asks { .. } => "Asks",
+            Self::Traffic(_) => "Traffic",
+            Self::Spent => "Spent",
+        })
+    }
+}
