@@ -6,6 +6,8 @@
 mod between;
 #[cfg(test)]
 mod corpora;
+#[cfg(feature = "curve")]
+mod curve;
 mod node;
 mod values;
 mod witness;
@@ -23,6 +25,8 @@ use crate::wire::{Beacon, Frames, Headers, LongText, Text};
 use crate::{Instant, PeerId};
 
 pub use between::between;
+#[cfg(feature = "curve")]
+pub use curve::zmtp_curve;
 pub use node::node;
 pub use zmtp::{zmtp_grammar, zmtp_greeting, zmtp_handshake, zmtp_pair, zmtp_steps, zmtp_traffic};
 

@@ -588,17 +588,36 @@ fn what_is_cut_out_or_exchanged_is_noticed() {
         client.send(Frames::from(format!("{n}"))).unwrap();
         messages.push(sent(START, &mut client));
     }
-    // One that lacks cannot be told from one that was never said (TCP does not lose it), one that comes late can.
     server.handle_input(START, &messages[1]);
-    assert_eq!(drain(&mut server), [Event::Message(Frames::from("1"))]);
-    server.handle_input(START, &messages[0]);
     assert_eq!(
         server.error(),
         Some(&Error::Misbehaving(Misbehaving::Nonce))
     );
+    // A part of a message that was taken out is missed.
+    let (mut client, mut server) = ready_pair();
+    for n in 0..3 {
+        let frames: Frames = [format!("{n}a"), format!("{n}b")].map(Bytes::from).into();
+        client.send(frames).unwrap();
+    }
+    let octets = sent(START, &mut client);
+    let frames: Vec<_> = octets.chunks(2 + 33 + 2).collect();
+    assert_eq!(frames.len(), 6);
+    for (n, frame) in frames.iter().enumerate() {
+        if n != 2 {
+            server.handle_input(START, frame);
+        }
+    }
+    let whole: Frames = ["0a", "0b"].map(Bytes::from).into();
+    let misbehaving = Error::Misbehaving(Misbehaving::Nonce);
+    assert_eq!(
+        drain(&mut server),
+        [Event::Message(whole), Event::Closed(misbehaving)]
+    );
     // What one side said is not taken for what the other one says.
-    let (mut client, _) = ready_pair();
-    client.send(Frames::from("mine")).unwrap();
+    let (mut client, mut server) = ready_pair();
+    server.send(Frames::from("nonce 2")).unwrap();
+    carry(START, &mut server, &mut client);
+    client.send(Frames::from("nonce 3")).unwrap();
     let mine = sent(START, &mut client);
     client.handle_input(START, &mine);
     assert_eq!(

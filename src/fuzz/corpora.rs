@@ -42,6 +42,7 @@ corpora!(
     between,
     endpoint,
     node,
+    zmtp_curve,
     zmtp_grammar,
     zmtp_greeting,
     zmtp_handshake,

@@ -71,8 +71,8 @@ pub enum Misbehaving {
         /// What the peer sent, or was about to send.
         found: u64,
     },
-    /// A nonce that is not above the one before: something was sent again, or left its place.
-    #[error("a nonce that is not above the one before")]
+    /// A nonce that does not follow the one before: something was sent again, left out, or moved.
+    #[error("a nonce that does not follow the one before")]
     Nonce,
     /// Something that has no place at this point of the connection.
     #[error("unexpected {0}")]
