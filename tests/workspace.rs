@@ -341,7 +341,8 @@ fn below(module: &str) -> Option<&'static [&'static str]> {
         "timers" => &["table", "time"],
         "wire" => &["bytes", "id"],
         "endpoint" => &["wire"],
-        "zmtp" => &["bytes", "queue", "time", "wire"],
+        "curve" => &[],
+        "zmtp" => &["bytes", "curve", "queue", "time", "wire"],
         "zre" => &[
             "by_link", "bytes", "endpoint", "id", "net", "queue", "table", "time", "timers", "wire",
         ],
