@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
 
         let sent: Vec<Vec<u8>> = (0..2 * AT_ONCE + 3)
-            .map(|n| vec![u8::try_from(n).unwrap(); [0, 22, 54, 128, 129, 9_000][n % 6]])
+            .map(|n| vec![u8::try_from(n).unwrap(); [0, 22, 54, 128, 129, 900][n % 6]])
             .collect();
         for datagram in &sent {
             there.send_to(datagram, here.local_addr().unwrap()).unwrap();
