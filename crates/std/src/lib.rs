@@ -105,7 +105,9 @@
 pub mod driver;
 
 mod builder;
+mod cert;
 mod error;
+mod file;
 mod node;
 mod shared;
 mod view;
@@ -117,6 +119,7 @@ pub use atonce::zre::{
 pub use atonce::{Bytes, Frames, PeerId};
 
 pub use crate::builder::{Builder, Options, Start};
+pub use crate::cert::{Certificate, CertificateError, InvalidMetadata};
 pub use crate::error::StartError;
 pub use crate::node::{Events, Node};
 pub use crate::view::PeerInfo;
