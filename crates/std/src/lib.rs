@@ -110,6 +110,7 @@ mod error;
 mod file;
 mod node;
 mod shared;
+mod trust;
 mod view;
 
 pub use atonce::wire::{LongText, Text, TooLong};
@@ -122,4 +123,5 @@ pub use crate::builder::{Builder, Options, Start};
 pub use crate::cert::{Certificate, CertificateError, InvalidMetadata};
 pub use crate::error::StartError;
 pub use crate::node::{Events, Node};
+pub use crate::trust::{Trust, TrustError};
 pub use crate::view::PeerInfo;
