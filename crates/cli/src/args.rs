@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{chat, completions, demo, listen, peers, perf, ping, run, send, sim};
+use crate::command::{chat, completions, demo, keygen, listen, peers, perf, ping, run, send, sim};
 use crate::failure::Failure;
 
 /// What is said below the help of the whole command.
@@ -55,6 +55,8 @@ pub(crate) enum Command {
     /// Measures throughput and latency.
     #[command(subcommand)]
     Perf(perf::Perf),
+    /// Makes a certificate: a pair of keys for CURVE.
+    Keygen(keygen::Keygen),
     /// Tests a crowd of nodes on a virtual network, in virtual time.
     Sim(sim::Sim),
     /// Prints a completion script for a shell.
@@ -74,6 +76,7 @@ impl Command {
             Self::Run(command) => command.run(),
             Self::Ping(command) => command.run(),
             Self::Perf(command) => command.run(),
+            Self::Keygen(command) => command.run(),
             Self::Sim(command) => command.run(),
             Self::Completions(command) => command.run(),
         }

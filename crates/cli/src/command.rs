@@ -3,6 +3,7 @@
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod keygen;
 pub(crate) mod listen;
 pub(crate) mod peers;
 pub(crate) mod perf;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use atonce_std::StartError;
+use atonce_std::{CertificateError, StartError};
 
 use crate::paint;
 
@@ -53,6 +53,12 @@ impl From<io::Error> for Failure {
         } else {
             Self::Failed(format!("the output cannot be written: {error}"))
         }
+    }
+}
+
+impl From<CertificateError> for Failure {
+    fn from(error: CertificateError) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Values of options: each is checked when it is read, and what is wrong is said together with the option's name.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use atonce::endpoint::{Endpoint, InvalidEndpoint};
@@ -25,6 +26,25 @@ pub(crate) fn header(given: &str) -> Result<(Text, LongText), String> {
     let key = text(key).map_err(|error| format!("the key: {error}"))?;
     let value = LongText::try_from(value).map_err(|error| format!("the value: {error}"))?;
     Ok((key, value))
+}
+
+/// `KEY=VALUE`, with whatever in the value.
+pub(crate) fn key_value(given: &str) -> Result<(String, String), String> {
+    let (key, value) = given.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// A file for a new certificate. That of both keys gets its name from it.
+pub(crate) fn certificate_path(given: &str) -> Result<PathBuf, String> {
+    if given.is_empty() {
+        return Err("expected the name of a file".into());
+    }
+    if given.ends_with("_secret") {
+        return Err(
+            "expected the name without `_secret`, which the file of the secret key gets".into(),
+        );
+    }
+    Ok(given.into())
 }
 
 /// An interface: its name or an address of it.

@@ -105,9 +105,12 @@
 pub mod driver;
 
 mod builder;
+mod cert;
 mod error;
+mod file;
 mod node;
 mod shared;
+mod trust;
 mod view;
 
 pub use atonce::wire::{LongText, Text, TooLong};
@@ -117,6 +120,8 @@ pub use atonce::zre::{
 pub use atonce::{Bytes, Frames, PeerId};
 
 pub use crate::builder::{Builder, Options, Start};
+pub use crate::cert::{Certificate, CertificateError, InvalidMetadata};
 pub use crate::error::StartError;
 pub use crate::node::{Events, Node};
+pub use crate::trust::{Trust, TrustError};
 pub use crate::view::PeerInfo;

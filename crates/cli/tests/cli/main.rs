@@ -5,6 +5,7 @@
 
 mod chat;
 mod demo;
+mod keygen;
 mod listen;
 mod measure;
 mod network;

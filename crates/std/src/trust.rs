@@ -1,0 +1,309 @@
+//! Trust: which keys may come in, and whose they are.
+
+mod folder;
+mod list;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use atonce::PeerId;
+use atonce::curve::PublicKey;
+
+use crate::trust::folder::Folder;
+use crate::trust::list::List;
+use crate::{CertificateError, cert, file};
+
+/// How often files are looked at again, at most. A handshake with a stranger costs no more than that, however many there are.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Answers whether a key may come in.
+///
+/// - [`any`](Trust::any): whoever has a key. What is said is encrypted, and nobody knows with whom.
+/// - [`keys`](Trust::keys): these.
+/// - [`open`](Trust::open) with a certificate or a folder of certificates, those of CZMQ as well: the keys in them.
+/// - [`open`](Trust::open) with a trust file, or [`first_use`](Trust::first_use): the keys in it, each bound to a UUID if it says
+///   so, and new ones too if it says so. New ones are written down with their UUIDs, and nobody else is that UUID from then on.
+///
+/// Files are looked at again when a key asks to come in, at most once a second: what was added may come in, what was removed
+/// may not. Who is in already stays.
+///
+/// ```
+/// use atonce_std::{Certificate, Trust};
+/// # let folder = tempfile::tempdir()?;
+///
+/// let (alice, mallory) = (Certificate::generate()?, Certificate::generate()?);
+/// alice.save_public(folder.path().join("alice.cert"))?;
+///
+/// let mut trust = Trust::open(folder.path())?;
+/// assert!(trust.allows(alice.public_key())?);
+/// assert!(!trust.allows(mallory.public_key())?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # The trust file
+///
+/// ```text
+/// # A key, the UUID that is bound to it, and `bridge` when it may speak for others. A comment begins with # before a word.
+/// first-use
+/// rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7  0102030405060708090A0B0C0D0E0F10
+/// Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID  bridge   # the one in the cellar
+/// ```
+///
+/// A line has a key (Z85) and perhaps a UUID (32 hexadecimal digits) and perhaps the word `bridge`. A key that has no UUID may
+/// come in under any that is not bound to another key; for several it has several lines. A UUID with two keys is an error.
+/// The line `first-use` lets keys in that are not listed, and has them written down below. Without it the file is a list of
+/// who may come in, and is never written.
+///
+/// A new key for a peer takes the place of the old one in its line, by an editor.
+#[derive(Clone, Debug)]
+pub struct Trust(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    Any,
+    Keys(BTreeSet<PublicKey>),
+    Certificates(Folder),
+    List(List),
+}
+
+/// Why it cannot be said whether a key may come in, or it cannot be written down. Nobody is let in then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// A file or folder cannot be read.
+    #[error("cannot read {}, which says whom to trust: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// There is no such file.
+    #[error(
+        "there is no {}, which should say whom to trust: a certificate, a folder of them, or a trust file; \
+         `echo first-use > {}` makes one that trusts every key that is new",
+        path.display(),
+        file::shell_word(path)
+    )]
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The certificate is wrong.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The folder has too many files in it.
+    #[error("{} has more than {limit} files in it: give a folder of certificates and nothing else", path.display())]
+    Crowded {
+        /// The folder.
+        path: PathBuf,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// A line of the trust file is wrong.
+    #[error("{}, line {line}: {what}", path.display())]
+    Line {
+        /// The trust file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// Everybody could write what is trusted.
+    #[error("everybody may change {}, which says whom to trust: `chmod o-w {}`", path.display(), file::shell_word(path))]
+    Writable {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The UUID is bound to another key.
+    #[error("{peer} has the key {key} and not the one it came with; if it has a new one, change it in {}", path.display())]
+    Bound {
+        /// The UUID.
+        peer: PeerId,
+        /// The key that is bound to it.
+        key: PublicKey,
+        /// The trust file.
+        path: PathBuf,
+    },
+    /// The trust file has as many UUIDs as it may have.
+    #[error("{} has {limit} UUIDs in it and takes no more: remove those that are gone", path.display())]
+    Full {
+        /// The trust file.
+        path: PathBuf,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// The trust file cannot be written.
+    #[error("cannot write {}, which says whom to trust: {source}", path.display())]
+    Write {
+        /// The trust file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+}
+
+impl Trust {
+    /// How many UUIDs a trust file takes: ten times what a large network has. It bounds what strangers can make grow.
+    pub const MAX_BINDINGS: usize = 10_000;
+    /// How many files a folder of certificates may have.
+    pub const MAX_CERTIFICATES: usize = 10_000;
+
+    /// Whoever has a key.
+    pub const fn any() -> Self {
+        Self(Source::Any)
+    }
+
+    /// Who has one of these keys.
+    ///
+    /// ```
+    /// use atonce_std::{Certificate, Trust};
+    ///
+    /// let (alice, mallory) = (Certificate::generate()?, Certificate::generate()?);
+    /// let mut trust = Trust::keys([*alice.public_key()]);
+    /// assert!(trust.allows(alice.public_key())?);
+    /// assert!(!trust.allows(mallory.public_key())?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keys(keys: impl IntoIterator<Item = PublicKey>) -> Self {
+        Self(Source::Keys(keys.into_iter().collect()))
+    }
+
+    /// What a file or folder says: a public certificate, a folder of them, or a trust file.
+    ///
+    /// In a folder, and the folders in it, every file that is a certificate counts, but for those whose names begin with a dot
+    /// or end in `_secret`. Others are passed over with a warning to the log, so that one bad file shuts nobody else out.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read or is wrong. What everybody could change is refused.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, TrustError> {
+        let path = path.as_ref();
+        let is_folder = path.is_dir();
+        if !is_folder {
+            let (text, _) =
+                file::read(path, list::MAX_OCTETS).map_err(|error| cannot_read(path, error))?;
+            if !cert::is_certificate(&text) {
+                return List::open(path).map(Source::List).map(Self);
+            }
+        }
+        Folder::open(path).map(Source::Certificates).map(Self)
+    }
+
+    /// Trust on first use: the first that comes under a UUID owns it from then on, by its key, which the trust file remembers
+    /// over restarts. A file that is not there is made. One that is there is taken as it is, as by [`open`](Self::open): without
+    /// the line `first-use` it lets in who is listed only.
+    ///
+    /// It keeps others from taking a name that is taken. It keeps no stranger out.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or made, or is wrong.
+    ///
+    /// ```
+    /// use atonce_std::{Certificate, PeerId, Trust, TrustError};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("trusted");
+    ///
+    /// let (alice, mallory) = (Certificate::generate()?, Certificate::generate()?);
+    /// let id = PeerId::from_bytes([1; 16]);
+    ///
+    /// let mut trust = Trust::first_use(&path)?;
+    /// assert!(trust.allows(alice.public_key())?);
+    /// assert!(trust.met(id, alice.public_key())?);
+    ///
+    /// let mut trust = Trust::first_use(&path)?; // the next day
+    /// assert_eq!(trust.bindings()[&id], *alice.public_key());
+    /// assert!(matches!(trust.met(id, mallory.public_key()), Err(TrustError::Bound { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn first_use(path: impl AsRef<Path>) -> Result<Self, TrustError> {
+        let path = path.as_ref();
+        match file::create(path, list::NEW, file::PUBLIC & !file::OTHERS_WRITE) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                let path = path.into();
+                Err(TrustError::Write { path, source })
+            }
+            _ => List::open(path).map(Source::List).map(Self),
+        }
+    }
+
+    /// Whether this key may come in. It may read files.
+    ///
+    /// # Errors
+    ///
+    /// What says whom to trust cannot be read any more. Nobody is let in until it can be; it is told once a second, in
+    /// between the answer is no.
+    pub fn allows(&mut self, key: &PublicKey) -> Result<bool, TrustError> {
+        self.allows_at(key, Instant::now())
+    }
+
+    fn allows_at(&mut self, key: &PublicKey, now: Instant) -> Result<bool, TrustError> {
+        match &mut self.0 {
+            Source::Any => Ok(true),
+            Source::Keys(keys) => Ok(keys.contains(key)),
+            Source::Certificates(folder) => folder.allows(key, now),
+            Source::List(list) => list.allows(key, now),
+        }
+    }
+
+    /// The UUIDs that belong to keys for good: those of a trust file, as it was last read.
+    pub fn bindings(&self) -> BTreeMap<PeerId, PublicKey> {
+        match &self.0 {
+            Source::List(list) => list.bindings().clone(),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    /// The keys that may speak for the UUIDs of others: those that a trust file calls `bridge`, as it was last read.
+    pub fn bridges(&self) -> BTreeSet<PublicKey> {
+        match &self.0 {
+            Source::List(list) => list.bridges().collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// A peer that proved this key came under this UUID. A trust file with the line `first-use` remembers it; whether it was
+    /// written down now. It reads and writes the file. What a bridge says of others is not written down.
+    ///
+    /// # Errors
+    ///
+    /// The UUID belongs to [another key](TrustError::Bound), or it cannot be written down.
+    pub fn met(&mut self, peer: PeerId, key: &PublicKey) -> Result<bool, TrustError> {
+        match &mut self.0 {
+            Source::List(list) => list.met(peer, key),
+            _ => Ok(false),
+        }
+    }
+}
+
+fn cannot_read(path: &Path, source: io::Error) -> TrustError {
+    let path = path.into();
+    match source.kind() {
+        io::ErrorKind::NotFound => TrustError::Missing { path },
+        _ => TrustError::Read { path, source },
+    }
+}
+
+/// When something was last looked at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looked(Option<Instant>);
+
+impl Looked {
+    /// Whether it is to be looked at again, which is done then.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = self
+            .0
+            .is_none_or(|at| now.saturating_duration_since(at) >= LOOK_AGAIN);
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests;
