@@ -424,10 +424,9 @@ impl Node {
     }
 }
 
+#[cfg(feature = "curve")]
 #[cfg(test)]
 mod tests {
-    #![cfg(feature = "curve")]
-
     use super::*;
 
     fn id(n: u32) -> PeerId {
