@@ -254,6 +254,16 @@ mod tests {
             between(&octets);
         }
 
+        #[cfg(feature = "curve")]
+        #[test]
+        fn two_secure_nodes_and_a_middle(octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
+            let mut octets = octets;
+            if let Some(flags) = octets.first_mut() {
+                *flags |= 128;
+            }
+            between(&octets);
+        }
+
         #[test]
         fn every_message_comes_back(message in value::<Message>()) {
             let limits = Limits { groups: usize::MAX, headers: usize::MAX };

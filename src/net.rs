@@ -10,10 +10,10 @@ use core::net::{IpAddr, SocketAddr};
 /// use atonce::{Action, Config, Instant, Stack};
 ///
 /// let mut stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
-/// stack.connect(Instant::ZERO, &"tcp://192.168.1.7:49152".parse()?);
+/// stack.connect(Instant::ZERO, &"tcp://192.168.1.7:49152".parse()?)?;
 /// let Some(Action::Dial { link, .. }) = stack.poll_action() else { panic!() };
 /// assert_eq!(link.as_u64(), 0);
-/// # Ok::<(), atonce::endpoint::InvalidEndpoint>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub(crate) u64);

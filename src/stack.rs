@@ -11,10 +11,16 @@ use core::net::SocketAddr;
 
 use bytes::BytesMut;
 use bytes::buf::Limit;
+#[cfg(feature = "curve")]
+use rand_chacha::ChaCha20Rng;
+#[cfg(feature = "curve")]
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracing::debug;
 
 pub use self::action::{Action, Timer};
 use crate::by_link::ByLink;
+#[cfg(feature = "curve")]
+use crate::curve::{PublicKey, Seed};
 use crate::endpoint::Endpoint;
 use crate::net::{Cut, Interface, InterfaceId, LinkId};
 use crate::table;
@@ -22,9 +28,11 @@ use crate::timers::Timers;
 use crate::wire::zmtp::{Identity, SocketType};
 use crate::wire::zre::{Message, put_shout_head, renumber, whisper_head};
 use crate::wire::{Frames, Text};
-use crate::zmtp::{self, Connection, Input};
+use crate::zmtp::{self, Connection, Input, Security};
+#[cfg(feature = "curve")]
+use crate::zmtp::{Credentials, Verdict};
 use crate::zre::{
-    self, Config, Counters, Event, Node, PeerView, SendError, Shouted, Usage, spoken,
+    self, Config, ConnectError, Counters, Event, Node, PeerView, SendError, Shouted, Usage, spoken,
 };
 use crate::{Instant, PeerId};
 
@@ -75,6 +83,9 @@ pub struct Stack {
     /// Closing and failed links, by when they are closed whatever they still have to send.
     closing: Timers<LinkId>,
     config: Config,
+    /// Where the seeds of secure connections come from.
+    #[cfg(feature = "curve")]
+    seeds: ChaCha20Rng,
     /// The application was told that the node is stopped.
     told: bool,
     /// Where the first frame of each message is written, one after the other.
@@ -104,6 +115,9 @@ struct Link {
     trusted: bool,
     /// It ended, as the embedder knows: it is not named in an action any more.
     gone: bool,
+    /// The embedder is asked whether the other side may come in.
+    #[cfg(feature = "curve")]
+    asked: bool,
     /// When the connection wants to be called, as far as `timers` know.
     deadline: Option<Instant>,
     /// Octets that came behind a message of a stranger which is still weighed. At most what one read brought.
@@ -127,6 +141,8 @@ impl Link {
             backlog: Vec::new(),
             ended: None,
             gone: false,
+            #[cfg(feature = "curve")]
+            asked: false,
             deadline: None,
         }
     }
@@ -162,6 +178,11 @@ impl Link {
 impl Stack {
     /// A node that knows nobody and has no interface yet. See [`Node::new`].
     pub fn new(now: Instant, seed: [u8; 32], config: Config) -> Self {
+        // A stream of its own, of which nothing is ever seen on the network.
+        #[cfg(feature = "curve")]
+        let mut seeds = ChaCha20Rng::from_seed(seed);
+        #[cfg(feature = "curve")]
+        seeds.set_stream(2);
         Self {
             node: Node::new(now, seed, config.clone()),
             links: ByLink::new(),
@@ -170,6 +191,8 @@ impl Stack {
             timers: Timers::new(table::no_secret()),
             closing: Timers::new(table::no_secret()),
             config,
+            #[cfg(feature = "curve")]
+            seeds,
             told: false,
             head: Vec::new(),
             spare: Vec::new(),
@@ -248,9 +271,31 @@ impl Stack {
     }
 
     /// See [`Node::connect`].
-    pub fn connect(&mut self, now: Instant, endpoint: &Endpoint) {
-        self.node.connect(now, endpoint);
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing changed.
+    pub fn connect(&mut self, now: Instant, endpoint: &Endpoint) -> Result<(), ConnectError> {
+        let contacted = self.node.connect(now, endpoint);
         self.settle(now);
+        contacted
+    }
+
+    /// See [`Node::connect_with_key`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing changed.
+    #[cfg(feature = "curve")]
+    pub fn connect_with_key(
+        &mut self,
+        now: Instant,
+        endpoint: &Endpoint,
+        key: PublicKey,
+    ) -> Result<(), ConnectError> {
+        let contacted = self.node.connect_with_key(now, endpoint, key);
+        self.settle(now);
+        contacted
     }
 
     /// Says goodbye, sends what is queued (for at most [`Limits::linger`](zre::Limits::linger)) and closes everything.
@@ -291,7 +336,8 @@ impl Stack {
     ) -> Option<LinkId> {
         let link = self.node.handle_accepted(now, interface, remote);
         if let Some(link) = link {
-            let connection = self.connection(now, SocketType::Router);
+            let security = self.security(link, SocketType::Router);
+            let connection = self.connection(now, SocketType::Router, security);
             self.links
                 .insert(link, Box::new(Link::new(connection, false)));
             self.watch(link);
@@ -383,6 +429,30 @@ impl Stack {
             }
         } else {
             self.node.handle_sent(now, link, octets, left, messages);
+        }
+        self.settle(now);
+    }
+
+    /// The answer to [`Action::Authenticate`], now or later. One that comes when the link is gone, or to a question that was not
+    /// asked, changes nothing.
+    #[cfg(feature = "curve")]
+    pub fn handle_verdict(&mut self, now: Instant, link: LinkId, verdict: Verdict) {
+        match self.links.get_mut(link) {
+            Some(entry) if entry.asked && !entry.closing => {
+                entry.asked = false;
+                entry.connection.handle_verdict(now, verdict);
+                match verdict {
+                    Verdict::Allow => self.pump(now, link),
+                    Verdict::Deny(_) => {
+                        self.node.note_denied();
+                        self.node.handle_disconnected(now, link, Cut::Closed);
+                        self.begin_close(now, link);
+                    }
+                }
+            }
+            Some(_) => {}
+            // ZRE-114: there is no connection before it may be made.
+            None => self.node.handle_verdict(now, link, verdict),
         }
         self.settle(now);
     }
@@ -568,9 +638,36 @@ impl Stack {
 
     // ---- the parts together
 
-    fn connection(&self, now: Instant, socket_type: SocketType) -> Connection {
+    /// How a new connection is secured. Whoever dials is the client.
+    // ZRE-112
+    #[cfg(feature = "curve")]
+    fn security(&mut self, link: LinkId, socket_type: SocketType) -> Security {
+        let Some(curve) = &self.config.curve else {
+            return Security::Null;
+        };
+        let keys = curve.keys.clone();
+        let mut octets = [0; 32];
+        self.seeds.fill_bytes(&mut octets);
+        let seed = Seed::from_bytes(octets);
+        if socket_type == SocketType::Router {
+            return Security::CurveServer { keys, seed };
+        }
+        // Nothing is dialled without a key; nobody could answer to this one.
+        let server = self.node.key_of(link);
+        let server = server.unwrap_or(PublicKey::from_bytes([0; 32]));
+        Security::CurveClient { keys, server, seed }
+    }
+
+    #[cfg(not(feature = "curve"))]
+    #[allow(clippy::unused_self)] // with the feature it looks
+    const fn security(&self, _link: LinkId, _socket_type: SocketType) -> Security {
+        Security::Null
+    }
+
+    fn connection(&self, now: Instant, socket_type: SocketType, security: Security) -> Connection {
         let stranger = self.config.limits.unproved_octets;
         let mut config = zmtp::Config::new(socket_type);
+        config.security = security;
         // ZRE-18
         // Seventeen octets that begin with 01 are an identity.
         config.identity =
@@ -670,8 +767,25 @@ impl Stack {
                 Some(zmtp::Event::Message(message)) => {
                     self.node.handle_message(now, link, message);
                 }
+                #[cfg(feature = "curve")]
+                Some(zmtp::Event::Ready { identity, key, .. }) => {
+                    if let Some(key) = key {
+                        self.node.handle_key(link, key);
+                    }
+                    self.node.handle_ready(now, link, identity.as_bytes());
+                }
+                #[cfg(not(feature = "curve"))]
                 Some(zmtp::Event::Ready { identity, .. }) => {
                     self.node.handle_ready(now, link, identity.as_bytes());
+                }
+                #[cfg(feature = "curve")]
+                Some(zmtp::Event::Authenticate(Credentials::Curve(key))) => {
+                    entry.asked = true;
+                    // ZRE-114
+                    if let Some(remote) = self.node.remote_of(link) {
+                        self.actions
+                            .push_back(Action::Authenticate { link, key, remote });
+                    }
                 }
                 Some(zmtp::Event::Closed(error)) => {
                     debug!(%link, %error, "closed");
@@ -761,7 +875,8 @@ impl Stack {
                     });
                 }
                 zre::Action::Dial { link, address } => {
-                    let connection = self.connection(now, SocketType::Dealer);
+                    let security = self.security(link, SocketType::Dealer);
+                    let connection = self.connection(now, SocketType::Dealer, security);
                     self.links
                         .insert(link, Box::new(Link::new(connection, true)));
                     self.actions.push_back(Action::Dial { link, address });
@@ -781,6 +896,11 @@ impl Stack {
                 zre::Action::Resume { link } => self.resumed.push_back(link),
                 zre::Action::Close { link, flush: true } => self.begin_close(now, link),
                 zre::Action::Close { link, flush: false } => self.close(now, link),
+                #[cfg(feature = "curve")]
+                zre::Action::Authenticate { link, key, remote } => {
+                    self.actions
+                        .push_back(Action::Authenticate { link, key, remote });
+                }
                 zre::Action::Resolve { query, host, port } => {
                     self.actions
                         .push_back(Action::Resolve { query, host, port });

@@ -326,7 +326,7 @@ impl Lab {
             }
             Op::Connect(node, to) => {
                 let endpoint = format!("tcp://{}", address(*to)).parse().unwrap();
-                self.nodes[*node].0.connect(now, &endpoint);
+                let _ = self.nodes[*node].0.connect(now, &endpoint);
                 self.drain(*node);
             }
             Op::Stop(node) => {

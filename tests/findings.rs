@@ -317,7 +317,7 @@ fn of_two_who_greet_with_one_identity_the_newer_enters() {
 #[test]
 fn a_mailbox_may_break_the_rules_in_the_octets_that_make_it_ready() {
     let mut table = Table::new();
-    table.stack.connect(table.now, &address(2).into());
+    table.stack.connect(table.now, &address(2).into()).unwrap();
     table.settle();
     let (link, _) = table.dialled.remove(0);
     let mut mailbox = connection(SocketType::Router, None);
@@ -599,7 +599,7 @@ fn a_question_that_was_lost_with_the_link_is_asked_again() {
 fn a_dial_that_was_given_up_for_one_who_moved_does_not_count_as_up() {
     let mut table = Table::new();
     // The application asked for it, so that it is tried for ever.
-    table.stack.connect(table.now, &address(2).into());
+    table.stack.connect(table.now, &address(2).into()).unwrap();
     table.settle();
     let (_, hears) = table.meet(2);
     assert_eq!(table.events(), ["enter peer2"]);

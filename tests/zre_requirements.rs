@@ -161,7 +161,8 @@ fn a_greeting_names_the_mailbox_on_the_interface_by_which_it_goes_out() {
         let mut node = Node::new(START, [7; 32], config);
         node.handle_interface_up(START, interface("eth0", 1, 49_152));
         node.handle_interface_up(START, interface("eth1", 2, 50_000));
-        node.connect(START, &"tcp://10.0.0.9:1".parse().unwrap());
+        node.connect(START, &"tcp://10.0.0.9:1".parse().unwrap())
+            .unwrap();
         let actions = core::iter::from_fn(|| node.poll_action());
         let links: Vec<_> = actions
             .filter_map(|action| match action {

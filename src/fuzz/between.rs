@@ -1,5 +1,7 @@
 //! Two whole nodes that talk through a middle which cuts, delays, and lies.
 
+#[cfg(feature = "curve")]
+mod keys;
 mod lies;
 mod network;
 mod said;
@@ -55,6 +57,8 @@ const QUIET: Duration = Duration::from_secs(35);
 /// - Neither tells of the other that it broke a rule.
 /// - Nothing is missing between two messages that both sides take for the same time with each other, from ENTER to EXIT;
 ///   and what is missing at all was said before an EXIT that the sender is told.
+///
+/// All this is the same when both are secure, and the middle is one who may come in.
 ///
 /// When the middle has come to rest, whatever it did before: the nodes meet, know each other's groups, and hear each other;
 /// nothing that was said is missing without an EXIT; and then nothing happens any more.
@@ -134,6 +138,9 @@ struct World {
     moved: usize,
     /// Hand in octets through lent buffers.
     fills: bool,
+    /// Both nodes have keys.
+    #[cfg(feature = "curve")]
+    security: Option<keys::Security>,
     /// The middle may lie.
     liar: bool,
     /// It did.
@@ -209,6 +216,8 @@ impl World {
             chunk: *u.choose(&[usize::MAX, 1_000, 64, 7, 1])?,
             moved: 0,
             fills: flags & 4 != 0,
+            #[cfg(feature = "curve")]
+            security: (flags & 128 != 0).then(keys::Security::new),
             liar: flags & 8 != 0,
             lied: false,
             at_rest: false,
@@ -248,6 +257,10 @@ impl World {
         let beacons = config.beacons;
         let side = &mut self.sides[who];
         side.lives = side.lives.wrapping_add(1);
+        #[cfg(feature = "curve")]
+        if let Some(security) = &self.security {
+            security.configure(&mut config, who, side.lives);
+        }
         let mut seed = [octet; 32];
         seed[0] = side.lives;
         side.stack = Some(Stack::new(self.now, seed, config));
@@ -313,7 +326,14 @@ impl World {
     fn connect(&mut self, who: usize) {
         let address = self.address_of(1 - who, 0);
         if let Some(stack) = &mut self.sides[who].stack {
-            stack.connect(self.now, &address.into());
+            #[cfg(feature = "curve")]
+            if let Some(security) = &self.security {
+                let key = security.key_of(1 - who);
+                // It may be stopping.
+                let _ = stack.connect_with_key(self.now, &address.into(), key);
+                return;
+            }
+            let _ = stack.connect(self.now, &address.into());
         }
     }
 
@@ -443,6 +463,8 @@ impl World {
                 self.leave_wire(who, link, id, Cut::Closed);
             }
             Action::Resolve { .. } => panic!("nobody asked for a name"),
+            #[cfg(feature = "curve")]
+            Action::Authenticate { link, .. } => self.ask(who, link),
         }
     }
 
@@ -521,6 +543,18 @@ impl World {
 
     // ---- the end
 
+    /// Whether nobody on the way can read what the nodes say.
+    #[cfg(feature = "curve")]
+    fn is_secret(&self) -> bool {
+        self.security.is_some()
+    }
+
+    #[cfg(not(feature = "curve"))]
+    #[allow(clippy::unused_self)]
+    fn is_secret(&self) -> bool {
+        false
+    }
+
     /// Whether each is here for the other, as it is.
     fn is_healed(&self) -> bool {
         let [Some(first), Some(second)] = self.sides.each_ref().map(|side| side.stack.as_ref())
@@ -555,6 +589,8 @@ impl World {
             }
         }
         self.stop_lying();
+        #[cfg(feature = "curve")]
+        self.let_all_in();
         for side in &mut self.sides {
             side.reading = true;
         }

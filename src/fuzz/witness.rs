@@ -61,6 +61,8 @@ impl Witness {
             }
             Event::InterfaceUp { .. } | Event::InterfaceDown { .. } => {}
             Event::Stopped => self.told = true,
+            #[cfg(feature = "curve")]
+            Event::Impostor { .. } => {}
         }
     }
 

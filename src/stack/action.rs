@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 #[cfg(doc)]
 use super::Stack;
+#[cfg(feature = "curve")]
+use crate::curve::PublicKey;
 use crate::endpoint::HostName;
 use crate::net::{InterfaceId, LinkId};
 use crate::zre;
@@ -32,6 +34,18 @@ pub enum Action {
         interface: InterfaceId,
         /// What.
         datagram: Bytes,
+    },
+    /// Say whether the owner of a key may be spoken to; answer with [`Stack::handle_verdict`], at once or later: after the time that
+    /// a handshake may take the link is given up. Only secure nodes ask: about whoever dials them when it proved its key, and
+    /// before each [`Action::Dial`] with the key that was told of, which is not proved yet.
+    #[cfg(feature = "curve")]
+    Authenticate {
+        /// What to answer with. There is no connection yet when it is we who are to dial.
+        link: LinkId,
+        /// Whose key.
+        key: PublicKey,
+        /// Where it came from, or where it is said to be.
+        remote: SocketAddr,
     },
     /// Open a TCP connection; answer with [`Stack::handle_connected`] or [`Stack::handle_disconnected`].
     Dial {

@@ -1,8 +1,14 @@
 //! What a node is told when it is made.
 
+#[cfg(feature = "curve")]
+use alloc::collections::{BTreeMap, BTreeSet};
+#[cfg(feature = "curve")]
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::PeerId;
+#[cfg(feature = "curve")]
+use crate::curve::{KeyPair, PublicKey};
 use crate::endpoint::Endpoint;
 use crate::wire::{Headers, Text};
 
@@ -39,8 +45,50 @@ pub struct Config {
     pub expired_timeout: Duration,
     /// The endpoint told to others instead of the one that is bound: for a node behind a port forwarding.
     pub advertise: Option<Endpoint>,
+    /// What makes the node secure: it speaks to nobody but by CURVE, and whoever does not is not there for it. Without, it speaks
+    /// to nobody who is secure.
+    #[cfg(feature = "curve")]
+    pub curve: Option<Curve>,
     /// What the network and the application may cost this node.
     pub limits: Limits,
+}
+
+/// The keys of a secure node, and what it knows of the keys of others.
+///
+/// Whose key is let in at all is not said here: that is asked, with [`Action::Authenticate`](crate::Action::Authenticate).
+///
+/// ```
+/// use atonce::curve::KeyPair;
+/// use atonce::zre::{Config, Curve};
+/// use std::sync::Arc;
+///
+/// // In earnest the keys are from a file, or the seed is from the operating system.
+/// let keys = Arc::new(KeyPair::generate([7; 32]));
+/// let config = Config { curve: Some(Curve::new(keys)), ..Config::default() };
+/// assert!(!format!("{config:?}").contains(config.curve.unwrap().keys.secret().to_z85().as_str()));
+/// ```
+#[cfg(feature = "curve")]
+#[derive(Clone, Debug)]
+pub struct Curve {
+    /// Ours. A public key whose first octet is 0 is none for C Zyre: [`KeyPair::generate`] makes no such key.
+    pub keys: Arc<KeyPair>,
+    /// Identities that stay with a key for good, whether a peer is here or not. Empty: those of peers that are here, and of those
+    /// that left within the hour, stay with theirs.
+    pub bindings: BTreeMap<PeerId, PublicKey>,
+    /// Keys of bridges, which speak for peers that are elsewhere, under the identities of those. Empty: no key speaks for another.
+    pub bridges: BTreeSet<PublicKey>,
+}
+
+#[cfg(feature = "curve")]
+impl Curve {
+    /// With these keys, and knowing nobody.
+    pub const fn new(keys: Arc<KeyPair>) -> Self {
+        Self {
+            keys,
+            bindings: BTreeMap::new(),
+            bridges: BTreeSet::new(),
+        }
+    }
 }
 
 impl Default for Config {
@@ -54,6 +102,8 @@ impl Default for Config {
             evasive_timeout: Duration::from_secs(5),
             expired_timeout: Duration::from_secs(30),
             advertise: None,
+            #[cfg(feature = "curve")]
+            curve: None,
             limits: Limits::default(),
         }
     }

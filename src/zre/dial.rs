@@ -1,12 +1,16 @@
 //! One link that this node makes: to a mailbox it was told of.
 
 use alloc::collections::{BTreeSet, VecDeque};
-use core::net::IpAddr;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::Limits;
+use super::keys::Key;
+use super::past::Place;
+use super::rivals::Rival;
 use super::sequence::Sender;
 use crate::net::LinkId;
 use crate::queue::Queue;
@@ -41,7 +45,7 @@ const GREETINGS: usize = 4;
 const GREETINGS_WINDOW: Duration = Duration::from_secs(10);
 
 /// A hint that is not repeated is not tried anew after this: 15 s, for beacons that come seldom or are lost. (ZRE-11)
-const HINT: Duration = Duration::from_secs(15);
+pub(super) const HINT: Duration = Duration::from_secs(15);
 
 /// PINGs under way of which is remembered what their answers confirm.
 const PINGS: usize = 16;
@@ -62,7 +66,7 @@ pub(super) enum Owner {
 pub(super) enum State {
     /// It waits for its next try.
     Waiting,
-    /// The connection or its handshake is under way.
+    /// The connection or its handshake is under way, or before them the question whether its key may be spoken to.
     Dialling(LinkId),
     /// Messages can be sent.
     Up(LinkId),
@@ -125,11 +129,20 @@ pub(super) struct Dial {
     pub(super) failures: u32,
     /// Of these, how many were refusals of a link that had been up.
     pub(super) refusals: u32,
+    /// In a secure network, the key that whoever is there has to prove.
+    pub(super) key: Option<Key>,
+    /// The key that the application gave with the endpoint.
+    pub(super) wanted: Option<Key>,
+    /// Other keys that are told for the endpoint, in the order of their turns.
+    pub(super) rivals: Vec<Rival>,
 }
 
 impl Dial {
-    pub(super) fn new(now: Instant, source: IpAddr) -> Self {
+    pub(super) fn new(now: Instant, source: IpAddr, key: Option<Key>) -> Self {
         Self {
+            key,
+            wanted: None,
+            rivals: Vec::new(),
             state: State::Waiting,
             owner: Owner::Nobody,
             expect: None,
@@ -173,6 +186,11 @@ impl Dial {
             State::Up(link) => Some(link),
             _ => None,
         }
+    }
+
+    /// The endpoint, when it is this one, with its key.
+    pub(super) const fn place(&self, address: SocketAddr) -> Place {
+        (address, self.key)
     }
 
     /// The peer that is here or about to be, when there is one.

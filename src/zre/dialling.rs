@@ -7,6 +7,7 @@ use tracing::debug;
 use super::Action;
 use super::dial::{DIAL_DEADLINE, Dial, Owner, REDIAL_PAUSE, State};
 use super::inbound::Role;
+use super::keys::{Key, Standing};
 use super::node::{Due, Node};
 use super::{ExitReason, Lost, Presence};
 use crate::net::{Cut, LinkId};
@@ -28,7 +29,7 @@ impl Node {
                 return false;
             }
             if !proved {
-                dial.failures = self.past.failures(now, address);
+                dial.failures = self.past.failures(now, dial.place(address));
                 pause = (dial.failures > 0).then(|| dial.pause());
             }
         }
@@ -84,22 +85,24 @@ impl Node {
             return;
         };
         let (owner, failures, persistent) = (dial.owner, dial.failures, dial.persistent);
+        let place = dial.place(address);
         if let Owner::Greeted { peer, link } = owner {
             self.greeted.remove(&peer);
             self.close(link);
         }
         if failures > 0 && !persistent {
-            self.past.note_failures(now, address, failures);
+            self.past.note_failures(now, place, failures);
         }
         self.remove_dial(now, address);
     }
 
-    /// Dials what the application asked for.
+    /// Dials what the application asked for, with the key that it gave.
     pub(super) fn dial_for_ever(
         &mut self,
         now: Instant,
         address: SocketAddr,
         target: Option<usize>,
+        key: Option<Key>,
     ) {
         if self.is_own(address) {
             debug!(%address, "not dialling ourselves");
@@ -107,24 +110,46 @@ impl Node {
         }
         if let Some(dial) = self.dials.get_mut(address) {
             dial.target = dial.target.or(target);
-            return self.dials.persist(address);
+            dial.wanted = key;
+            let rumour = dial.owner == Owner::Nobody && dial.up().is_none();
+            let other = dial.key != key;
+            self.dials.persist(address);
+            if rumour && other {
+                // ZRE-121
+                self.rekey(now, address, key);
+            }
+            return;
         }
-        let mut dial = Dial::new(now, address.ip());
+        let mut dial = Dial::new(now, address.ip(), key);
+        dial.wanted = key;
         dial.persistent = true;
         dial.target = target;
         self.add_dial(now, address, dial);
     }
 
-    fn begin_dial(&mut self, now: Instant, address: SocketAddr) {
+    pub(super) fn begin_dial(&mut self, now: Instant, address: SocketAddr) {
         let link = self.new_link();
-        if let Some(dial) = self.dials.get_mut(address) {
-            dial.state = State::Dialling(link);
-            dial.local = None;
-            dial.proved = None;
-            self.links.insert(link, Role::Outbound(address));
-            self.actions.push_back(Action::Dial { link, address });
-            self.timers.set(Due::Dial(address), now + DIAL_DEADLINE);
+        let Some(dial) = self.dials.get_mut(address) else {
+            return;
+        };
+        dial.state = State::Dialling(link);
+        dial.local = None;
+        dial.proved = None;
+        match dial.key {
+            // ZRE-114
+            Some(key) => {
+                self.timers.set(Due::Dial(address), now + DIAL_DEADLINE);
+                self.ask(link, key, address);
+            }
+            None => self.dial(now, link, address),
         }
+    }
+
+    /// Makes a link to an endpoint, to which it may be made.
+    pub(super) fn dial(&mut self, now: Instant, link: LinkId, address: SocketAddr) {
+        self.links.insert(link, Role::Outbound(address));
+        self.actions.push_back(Action::Dial { link, address });
+        self.timers.set(Due::Dial(address), now + DIAL_DEADLINE);
     }
 
     /// Does not wait any longer with the next try.
@@ -142,7 +167,9 @@ impl Node {
         match dial.state {
             State::Waiting if dial.is_forgotten(now) => {
                 debug!(%address, "nobody speaks of it any more");
-                self.give_up_dial(now, address);
+                if !self.next_key(now, address) {
+                    self.give_up_dial(now, address);
+                }
             }
             State::Waiting => self.begin_dial(now, address),
             State::Dialling(link) | State::Up(link) => {
@@ -210,27 +237,25 @@ impl Node {
     /// ZRE-16: a mailbox that states its own identity proves who is there (atonce nodes do). `false` when the link is of no use
     /// then, and gone.
     fn prove(&mut self, now: Instant, link: LinkId, address: SocketAddr, id: PeerId) -> bool {
+        let key = self.dials.get(address).and_then(|dial| dial.key);
+        if let Standing::Refused { holder, bridge } = self.standing(now, id, key) {
+            // ZRE-116
+            self.refuse(now, link, id, holder, bridge);
+            self.past.shun(now, (address, key));
+            self.lose_way(now, address);
+            return false;
+        }
         let elsewhere = self
             .peers
             .get(&id)
             .is_some_and(|peer| peer.address != address)
-            || self.greeted.get(&id).is_some_and(|other| *other != address);
+            || (self.greeted.get(&id).is_some_and(|other| *other != address)
+                && self.greeted_with(id) == Some(key));
         if id == self.id || elsewhere {
             // Ourselves by another way, or one whom we reach already: a second HELLO would look like a restart.
             debug!(%address, %id, "this is somebody we know");
             self.close(link);
-            match self.dials.get(address).map(|dial| dial.owner) {
-                Some(Owner::Peer(old)) => {
-                    self.exit(now, old, ExitReason::Lost(Lost::Displaced));
-                }
-                Some(Owner::Greeted { peer, link }) => {
-                    self.greeted.remove(&peer);
-                    self.dials.own(address, Owner::Nobody);
-                    self.close(link);
-                    self.remove_dial(now, address);
-                }
-                Some(Owner::Nobody) | None => self.remove_dial(now, address),
-            }
+            self.lose_way(now, address);
             return false;
         }
         // Before anybody exits: a HELLO that waited for that is weighed by who is there.
@@ -250,6 +275,28 @@ impl Node {
         }
         self.expect(address, id);
         true
+    }
+
+    /// At this address is nobody whom we have to reach there.
+    fn lose_way(&mut self, now: Instant, address: SocketAddr) {
+        match self.dials.get(address).map(|dial| dial.owner) {
+            Some(Owner::Peer(old)) => {
+                self.exit(now, old, ExitReason::Lost(Lost::Displaced));
+            }
+            Some(Owner::Greeted { peer, link }) => {
+                self.greeted.remove(&peer);
+                self.dials.own(address, Owner::Nobody);
+                self.close(link);
+                self.remove_dial(now, address);
+            }
+            Some(Owner::Nobody) | None => self.remove_dial(now, address),
+        }
+    }
+
+    /// The key with which one greeted us who did not enter yet.
+    pub(super) fn greeted_with(&self, id: PeerId) -> Option<Option<Key>> {
+        let address = *self.greeted.get(&id)?;
+        Some(self.dials.get(address)?.key)
     }
 
     /// ZRE-62: our link to a peer was cut and is up again. When nothing was lost the conversation goes on; else it begins anew, and
@@ -397,13 +444,23 @@ impl Node {
                 dial.cut();
                 dial.greeted_at = None;
                 dial.failures += 1;
-                if dial.failures >= limit && !dial.persistent {
+                let given_up = dial.failures >= limit && !dial.persistent;
+                if given_up {
                     debug!(%address, tries = dial.failures, "given up");
+                    self.past.shun(now, dial.place(address));
                     if let Owner::Greeted { peer, link } = dial.owner {
                         self.greeted.remove(&peer);
+                        self.dials.own(address, Owner::Nobody);
                         self.close(link);
                     }
-                    self.past.shun(now, address);
+                }
+                if self.next_key(now, address) {
+                    return;
+                }
+                let Some(dial) = self.dials.get_mut(address) else {
+                    return;
+                };
+                if given_up {
                     self.remove_dial(now, address);
                 } else if dial.target.is_some() && dial.owner == Owner::Nobody {
                     // The name may lead elsewhere by now.
@@ -430,7 +487,8 @@ impl Node {
         }
         let link = dial.link();
         if dial.persistent && dial.target.is_none() {
-            let mut anew = Dial::new(now, dial.source);
+            let mut anew = Dial::new(now, dial.source, dial.wanted);
+            anew.wanted = dial.wanted;
             anew.persistent = true;
             anew.failures = dial.failures.max(1) + 1;
             let pause = anew.pause();

@@ -235,7 +235,10 @@ mod tests {
         .into();
         let mut dials = Dials::new(Secret::with_seeds(1, 2, 3, 4));
         for address in addresses.iter().rev() {
-            dials.insert(*address, Dial::new(crate::Instant::ZERO, address.ip()));
+            dials.insert(
+                *address,
+                Dial::new(crate::Instant::ZERO, address.ip(), None),
+            );
         }
         assert!(
             dials

@@ -3,8 +3,14 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
+#[cfg(feature = "curve")]
+use core::net::SocketAddr;
 
 use super::Peer;
+#[cfg(feature = "curve")]
+use crate::PeerId;
+#[cfg(feature = "curve")]
+use crate::curve::PublicKey;
 use crate::wire::{Frames, Malformed, Text};
 
 /// What happened. ENTER comes before any other event of a peer, and exactly one EXIT after them.
@@ -84,6 +90,19 @@ pub enum Event {
         peer: Arc<Peer>,
         /// Why.
         reason: ExitReason,
+    },
+    /// Somebody who may come in stated the identity of another: it is with another key. It was not let in, nothing else happened.
+    /// Told once a minute of the same key and identity.
+    #[cfg(feature = "curve")]
+    Impostor {
+        /// The identity that it stated.
+        id: PeerId,
+        /// The key that it proved.
+        key: PublicKey,
+        /// The key that has the identity.
+        holder: PublicKey,
+        /// Where it came from, or where its mailbox is.
+        remote: SocketAddr,
     },
     /// An interface is in use: this node's mailbox can be reached there.
     InterfaceUp {

@@ -3,12 +3,14 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use tracing::{debug, trace};
 
 use super::dial::{Dial, Owner};
 use super::inbound::{Role, Stage};
+use super::keys::{Key, Standing};
 use super::node::{Due, Node};
 use super::record::{Claim, Record};
 use super::sequence::{FIRST, Receiver};
@@ -25,7 +27,23 @@ impl Node {
         let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
-        let remote = inbound.remote;
+        let (remote, key) = (inbound.remote, inbound.key);
+        let standing = self.standing(now, id, key);
+        if let Standing::Refused { holder, bridge } = standing {
+            // ZRE-116
+            return self.refuse(now, link, id, holder, bridge);
+        }
+        if let Command::Hello(hello) = &message.command
+            && let Err(flaw) = Self::check_key(key, hello)
+        {
+            // ZRE-113
+            debug!(%link, %id, %flaw, "no greeting");
+            self.counters.impostors += 1;
+            return self.close(link);
+        }
+        if standing == Standing::Precedes {
+            return self.precede(now, link, id, message);
+        }
         if self.is_of_the_past(link, id) {
             debug!(%link, %id, "it has spoken on a newer link");
             return self.close(link);
@@ -40,7 +58,7 @@ impl Node {
         };
         let closed = record.inbound.is_none();
         if let Command::Hello(hello) = &message.command {
-            let address = match self.mailbox_of(now, remote, message.sequence, hello) {
+            let address = match self.mailbox_of(now, remote, key, message.sequence, hello) {
                 Ok(address) => address,
                 Err(flaw) => {
                     let only = closed && record.remote.ip() == remote.ip();
@@ -88,6 +106,24 @@ impl Node {
             self.close(link);
         } else {
             self.close(link);
+        }
+    }
+
+    /// ZRE-118. A peer speaks with its own key that is here by the word of a bridge: when it greets, that word counts no more.
+    fn precede(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
+        let Some(Role::Inbound(inbound)) = self.links.get(link) else {
+            return;
+        };
+        let (remote, key) = (inbound.remote, inbound.key);
+        // ZRE-15: whatever precedes HELLO has no meaning.
+        if let Command::Hello(hello) = &message.command {
+            match self.mailbox_of(now, remote, key, message.sequence, hello) {
+                Ok(_) => self.replace(now, link, id, message),
+                Err(flaw) => {
+                    debug!(%link, %id, %flaw, "no greeting");
+                    self.close(link);
+                }
+            }
         }
     }
 
@@ -153,11 +189,11 @@ impl Node {
         let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
-        let remote = inbound.remote;
+        let (remote, key) = (inbound.remote, inbound.key);
         let Command::Hello(hello) = &message.command else {
             return;
         };
-        let address = match self.mailbox_of(now, remote, message.sequence, hello) {
+        let address = match self.mailbox_of(now, remote, key, message.sequence, hello) {
             Ok(address) => address,
             Err(flaw) => {
                 debug!(%link, endpoint = %hello.endpoint, %flaw, "no greeting");
@@ -169,7 +205,7 @@ impl Node {
             return self.close(link);
         }
         let proved = address.ip() == remote.ip();
-        let shunned = self.past.is_shunned(now, address);
+        let shunned = self.past.is_shunned(now, (address, key));
         if let Some(before) = self.greeted.remove(&id) {
             // It greets anew before it entered: the newer link counts.
             if let Some(Owner::Greeted { link, .. }) = self.dials.get(before).map(|dial| dial.owner)
@@ -181,7 +217,11 @@ impl Node {
                 self.give_up_dial(now, before);
             }
         }
-        let address = self.known_way(now, id, address, remote);
+        let address = self.known_way(now, id, address, remote, key);
+        if !self.make_way(now, address, key) {
+            debug!(%link, %id, %address, "somebody with another key is there");
+            return self.close(link);
+        }
         match self.dials.get(address).map(|dial| dial.owner) {
             Some(Owner::Peer(holder)) => {
                 self.hold(link, id, message);
@@ -203,7 +243,8 @@ impl Node {
                 }
             }
             None => {
-                let mut dial = Dial::new(now, remote.ip());
+                // ZRE-112
+                let mut dial = Dial::new(now, remote.ip(), key);
                 if shunned {
                     dial.failures = self.config.limits.dial_attempts.saturating_sub(1);
                 }
@@ -240,19 +281,25 @@ impl Node {
         id: PeerId,
         address: SocketAddr,
         remote: SocketAddr,
+        key: Option<Key>,
     ) -> SocketAddr {
         if self.dials.contains(address) {
             return address;
         }
         let mut from = remote;
         from.set_port(address.port());
-        if self.dials.contains(from) {
+        // ZRE-115
+        let has_key = |dial: &Dial| dial.key == key;
+        if self.dials.get(from).is_some_and(has_key) {
             return from;
         }
         let Some(&expected) = self.expected.get(&id) else {
             return address;
         };
         let dial = self.dials.get(expected);
+        if !dial.is_none_or(has_key) {
+            return address;
+        }
         let rumour = address.ip() == remote.ip() && dial.is_none_or(|dial| dial.up().is_none());
         if expected.ip() == remote.ip() && !rumour {
             return expected;
@@ -268,6 +315,7 @@ impl Node {
         &self,
         now: Instant,
         remote: SocketAddr,
+        key: Option<Key>,
         sequence: u16,
         hello: &Hello,
     ) -> Result<SocketAddr, Lost> {
@@ -298,7 +346,7 @@ impl Node {
         }
         // ZRE-11. Whoever greets from the address where it is to be dialled is there, whatever was rumoured before: it is worth
         // a try. Two nodes that shun each other by turns would never meet.
-        if self.past.is_shunned(now, address) && address.ip() != remote.ip() {
+        if self.past.is_shunned(now, (address, key)) && address.ip() != remote.ip() {
             return Err(Lost::Unreachable);
         }
         Ok(address)
@@ -325,7 +373,7 @@ impl Node {
         let Some(inbound) = self.inbound(link) else {
             return;
         };
-        let remote = inbound.remote;
+        let (remote, key) = (inbound.remote, inbound.key);
         let stage = core::mem::replace(&mut inbound.stage, Stage::Current(id));
         let Stage::Held(_, message) = stage else {
             return self.close(link);
@@ -334,9 +382,11 @@ impl Node {
             return self.close(link);
         };
         self.dials.own(address, Owner::Peer(id));
-        self.past.answered(address);
+        self.past.answered((address, key));
         if let Some(target) = self.dials.get_mut(address).and_then(|dial| {
+            debug_assert_eq!(dial.key, key, "ZRE-115");
             dial.failures = 0;
+            dial.rivals = Vec::new();
             if !dial.unsaid.is_empty() {
                 // ZRE-81. The conversation goes on from before, and its queue was full.
                 dial.full = true;
@@ -376,6 +426,7 @@ impl Node {
             farewell: None,
             answer_until: None,
             elects: false,
+            key,
         };
         self.peers.insert(id, record);
         for group in hello.groups {

@@ -88,10 +88,16 @@ impl Node {
     pub(super) fn hear(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
         let Message { sequence, command } = message;
         if let Command::Hello(hello) = &command {
-            let Some(remote) = self.inbound(link).map(|inbound| inbound.remote) else {
+            let Some(inbound) = self.inbound(link) else {
                 return;
             };
-            if let Err(flaw) = self.mailbox_of(now, remote, sequence, hello) {
+            let (remote, key) = (inbound.remote, inbound.key);
+            if let Err(flaw) = Self::check_key(key, hello) {
+                // ZRE-113
+                self.counters.impostors += 1;
+                return self.exit(now, id, ExitReason::Lost(Lost::Malformed(flaw)));
+            }
+            if let Err(flaw) = self.mailbox_of(now, remote, key, sequence, hello) {
                 // ZRE-20, ZRE-26
                 return self.exit(now, id, ExitReason::Lost(flaw));
             }

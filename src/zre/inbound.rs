@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 use tracing::{debug, trace};
 
 use super::dial::Owner;
+use super::keys::{Key, Standing};
 use super::node::{Due, Node};
 use super::{Action, ExitReason, Lost};
 use crate::net::{Cut, InterfaceId, LinkId};
@@ -35,6 +36,8 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Inbound {
     pub(super) remote: SocketAddr,
+    /// The key that whoever dialled proved.
+    pub(super) key: Option<Key>,
     pub(super) stage: Stage,
     /// Octets of messages before HELLO.
     pub(super) unproved_octets: usize,
@@ -70,6 +73,7 @@ impl Node {
         trace!(%now, ?interface, %remote, "accepted");
         let inbound = Inbound {
             remote,
+            key: None,
             stage: Stage::New,
             unproved_octets: 0,
         };
@@ -96,20 +100,32 @@ impl Node {
                 let address = *address;
                 self.dial_ready(now, link, address, identity);
             }
-            Some(Role::Inbound(_)) => self.identify(link, identity),
+            Some(Role::Inbound(_)) => self.identify(now, link, identity),
             None => {}
         }
     }
 
-    fn identify(&mut self, link: LinkId, identity: &[u8]) {
+    fn identify(&mut self, now: Instant, link: LinkId, identity: &[u8]) {
         // ZRE-18
         let Some(id) = PeerId::from_identity(identity).filter(|id| *id != self.id) else {
             debug!(%link, "not the identity of a peer");
             return self.close(link);
         };
+        let key = self.inbound(link).and_then(|inbound| inbound.key);
+        if key.is_some() != self.is_secure() {
+            // ZRE-112
+            debug!(%link, %id, "no key");
+            return self.close(link);
+        }
+        let standing = self.standing(now, id, key);
+        if let Standing::Refused { holder, bridge } = standing {
+            // ZRE-116
+            return self.refuse(now, link, id, holder, bridge);
+        }
         let (mut candidates, mut oldest) = (0, None);
         for &other in &self.unproved {
             if let Some(Role::Inbound(inbound)) = self.links.get(other)
+                && inbound.key == key
                 && matches!(inbound.stage, Stage::Unproved(other) if other == id)
             {
                 candidates += 1;
@@ -121,7 +137,7 @@ impl Node {
         {
             self.close(oldest);
         }
-        if self.peers.contains_key(&id) {
+        if self.peers.contains_key(&id) && standing == Standing::Good {
             // A DEALER that reconnected says nothing until it has something to say.
             self.timers.cancel(Due::Hello(link));
         }

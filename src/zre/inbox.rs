@@ -32,6 +32,8 @@ pub(crate) struct Inbox {
     /// The peer whose share changed last, and it: one that talks is mostly followed by itself.
     recent: (PeerId, Share),
     total: usize,
+    /// How many are about somebody who is no peer.
+    strangers: usize,
     /// How many were taken at once, at the most, in the last some times.
     lately: usize,
 }
@@ -67,6 +69,7 @@ impl Inbox {
             shares: HashMap::with_hasher(secret),
             recent: (PeerId::from_bytes([0; 16]), Share::NONE),
             total: 0,
+            strangers: 0,
             lately: 0,
         }
     }
@@ -79,6 +82,7 @@ impl Inbox {
             share.changes += usize::from(is_change(&event));
             self.total += cost;
         }
+        self.strangers += usize::from(is_stranger(&event));
         self.events.push_back(event);
     }
 
@@ -95,6 +99,7 @@ impl Inbox {
             self.events.clear();
         }
         let peer = peer_of(&event);
+        self.strangers -= usize::from(is_stranger(&event));
         let half = limits.receive_octets_total / 2;
         let above = self.total > half;
         if let Some(id) = peer {
@@ -127,6 +132,13 @@ impl Inbox {
         }
         self.recent.1 = Share::NONE;
         self.total = 0;
+        self.strangers = 0;
+    }
+
+    /// How many events about somebody who is no peer wait.
+    #[cfg(feature = "curve")]
+    pub(crate) const fn strangers(&self) -> usize {
+        self.strangers
     }
 
     /// How many events wait.
@@ -169,6 +181,8 @@ impl Inbox {
     /// Panics when the shares are not those of the events that wait, or more waits than may.
     #[cfg(any(test, feature = "fuzz"))]
     pub(crate) fn check(&self, limits: &Limits) {
+        let strangers = self.events.iter().filter(|event| is_stranger(event));
+        assert_eq!(self.strangers, strangers.count(), "strangers");
         let mut shares = BTreeMap::<_, Share>::new();
         for event in &self.events {
             if let Some(id) = peer_of(event) {
@@ -252,6 +266,17 @@ const fn is_change(event: &Event) -> bool {
     )
 }
 
+/// Whether this is about somebody who is no peer.
+#[cfg(feature = "curve")]
+const fn is_stranger(event: &Event) -> bool {
+    matches!(event, Event::Impostor { .. })
+}
+
+#[cfg(not(feature = "curve"))]
+const fn is_stranger(_event: &Event) -> bool {
+    false
+}
+
 fn peer_of(event: &Event) -> Option<PeerId> {
     match event {
         Event::Enter { peer }
@@ -264,6 +289,9 @@ fn peer_of(event: &Event) -> Option<PeerId> {
         | Event::Shout { peer, .. }
         | Event::Exit { peer, .. } => Some(peer.id),
         Event::InterfaceUp { .. } | Event::InterfaceDown { .. } | Event::Stopped => None,
+        // It is no peer, and how many of these may wait is limited where they are made.
+        #[cfg(feature = "curve")]
+        Event::Impostor { .. } => None,
     }
 }
 

@@ -34,6 +34,8 @@
 //! | `speaking` | what the application says |
 //! | `dialling` | links that we make: hints, tries, cuts |
 //! | `presence` | beacons, silence, doubts, the end of a peer |
+//! | `keys` | who may speak for an identity in a secure network, and who is asked whether they may |
+//! | `rivals` | several keys that are told for one endpoint |
 //! | `dial`, `record`, `past`, `target` | what is known of our link, a peer, a peer that is gone, a host name |
 //! | `sequence`, `inbox` | numbers of messages; events that wait |
 
@@ -47,19 +49,23 @@ mod greeting;
 mod hearing;
 mod inbound;
 mod inbox;
+mod keys;
 mod node;
 mod past;
 mod peer;
 mod presence;
 mod record;
 mod report;
+mod rivals;
 mod sequence;
 mod speaking;
 mod target;
 
+#[cfg(feature = "curve")]
+pub use config::Curve;
 pub use config::{Config, Limits};
 pub use event::{Event, ExitReason, Lost};
 pub use node::{Action, Node, Timer};
 pub use peer::{Peer, PeerView, Presence};
-pub use report::{Counters, SendError, Shouted, Usage};
+pub use report::{ConnectError, Counters, SendError, Shouted, Usage};
 pub(crate) use speaking::spoken;

@@ -16,10 +16,13 @@ use tracing::{debug, trace};
 use super::dials::Dials;
 use super::inbound::{Links, Role};
 use super::inbox::Inbox;
+use super::keys::{Key, Keys};
 use super::past::Past;
 use super::record::Record;
 use super::target::Target;
-use super::{Config, Counters, Event, PeerView, Usage, abilities};
+use super::{Config, ConnectError, Counters, Event, PeerView, Usage, abilities};
+#[cfg(feature = "curve")]
+use crate::curve::PublicKey;
 use crate::endpoint::{Endpoint, HostName};
 use crate::net::{Interface, InterfaceId, LinkId};
 use crate::table::{Secret, Table};
@@ -39,9 +42,9 @@ const LAST_WORDS: Duration = Duration::from_millis(20);
 /// use atonce::Instant;
 ///
 /// let mut node = Node::new(Instant::ZERO, [7; 32], Config::default());
-/// node.connect(Instant::ZERO, &"tcp://192.168.1.7:49152".parse()?);
+/// node.connect(Instant::ZERO, &"tcp://192.168.1.7:49152".parse()?)?;
 /// assert!(matches!(node.poll_action(), Some(Action::Dial { .. })));
-/// # Ok::<(), atonce::endpoint::InvalidEndpoint>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// The [`Stack`](crate::Stack) does it with its connections or passes it on.
@@ -54,7 +57,19 @@ pub enum Action {
         /// What.
         beacon: Beacon,
     },
-    /// Open a connection to a mailbox, as a DEALER whose Identity is [`PeerId::identity`].
+    /// Say whether the owner of a key may be spoken to, by [`Node::handle_verdict`]. Only secure nodes ask, before each
+    /// [`Action::Dial`], and whoever dials them is asked for by the one who makes the connections.
+    #[cfg(feature = "curve")]
+    Authenticate {
+        /// What to answer with: the name of the link, if one is to be made.
+        link: LinkId,
+        /// Whose key. Nothing is proved yet: that comes with the handshake.
+        key: PublicKey,
+        /// Where it is said to be.
+        remote: SocketAddr,
+    },
+    /// Open a connection to a mailbox, as a DEALER whose Identity is [`PeerId::identity`]; in a secure network as a client of
+    /// CURVE, for the server with the key [`Node::key_of`].
     Dial {
         /// Its name from now on.
         link: LinkId,
@@ -207,6 +222,7 @@ pub struct Node {
     pub(super) members: BTreeMap<Text, BTreeSet<PeerId>>,
     pub(super) targets: Vec<Target>,
     pub(super) past: Past,
+    pub(super) keys: Keys,
     pub(super) inbox: Inbox,
     /// Peers of which something is to be told when the application took what waits of them.
     pub(super) untold: BTreeSet<PeerId>,
@@ -265,6 +281,7 @@ impl Node {
             members: BTreeMap::new(),
             targets: Vec::new(),
             past: Past::default(),
+            keys: Keys::default(),
             inbox: Inbox::new(secret.clone()),
             untold: BTreeSet::new(),
             actions: VecDeque::new(),
@@ -298,14 +315,55 @@ impl Node {
 
     /// Contacts a node by its endpoint, beside or instead of beacons, and goes on trying for ever with growing pauses (at
     /// most 30 s). A host name is looked up by the embedder, anew for each try.
-    pub fn connect(&mut self, now: Instant, endpoint: &Endpoint) {
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::NoKey`] when the node is secure: [`connect_with_key`](Node::connect_with_key) is for it. Or
+    /// [`ConnectError::Stopped`].
+    pub fn connect(&mut self, now: Instant, endpoint: &Endpoint) -> Result<(), ConnectError> {
+        // ZRE-121
+        if self.is_secure() {
+            return Err(ConnectError::NoKey);
+        }
+        self.contact(now, endpoint, None)
+    }
+
+    /// The same for a secure node: whoever is there has to have this key.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::NotSecure`], [`ConnectError::UselessKey`] or [`ConnectError::Stopped`].
+    #[cfg(feature = "curve")]
+    pub fn connect_with_key(
+        &mut self,
+        now: Instant,
+        endpoint: &Endpoint,
+        key: PublicKey,
+    ) -> Result<(), ConnectError> {
+        if !self.is_secure() {
+            return Err(ConnectError::NotSecure);
+        }
+        // ZRE-111
+        if !self.is_useful(Some(key)) {
+            return Err(ConnectError::UselessKey);
+        }
+        self.contact(now, endpoint, Some(key))
+    }
+
+    fn contact(
+        &mut self,
+        now: Instant,
+        endpoint: &Endpoint,
+        key: Option<Key>,
+    ) -> Result<(), ConnectError> {
         if self.stopping {
-            return;
+            return Err(ConnectError::Stopped);
         }
         match endpoint.socket_address() {
-            Some(address) => self.dial_for_ever(now, address, None),
-            None => self.add_target(now, endpoint),
+            Some(address) => self.dial_for_ever(now, address, None, key),
+            None => self.add_target(now, endpoint, key),
         }
+        Ok(())
     }
 
     /// Closes every link after what is queued was sent, then says goodbye to all. Nothing is taken in any more. Each
@@ -346,6 +404,8 @@ impl Node {
         self.members.clear();
         self.targets.clear();
         self.untold.clear();
+        #[cfg(feature = "curve")]
+        self.keys.asked.clear();
         trace!(%now, "stopping");
     }
 
@@ -552,6 +612,7 @@ impl Node {
             .or_else(|| self.interfaces.values().next());
         let mut headers = self.config.headers.clone();
         abilities::put(&mut headers);
+        self.put_key(&mut headers);
         Command::Hello(Hello {
             endpoint: interface.map_or_else(Text::default, |interface| self.endpoint_on(interface)),
             groups: self.groups.iter().cloned().collect(),
@@ -603,6 +664,8 @@ impl Node {
         self.unproved.remove(&link);
         self.paused.remove(&link);
         self.timers.cancel(Due::Hello(link));
+        #[cfg(feature = "curve")]
+        self.keys.asked.remove(&link);
     }
 
     pub(super) fn broadcast(&mut self, port: impl Fn(&Interface) -> u16) {
@@ -618,8 +681,8 @@ impl Node {
             let beacon = Beacon {
                 uuid: self.id,
                 port: port(interface),
-                // ZRE-7
-                key: None,
+                // ZRE-7, ZRE-110
+                key: self.own_key(),
             };
             let interface = id;
             self.actions

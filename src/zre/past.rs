@@ -4,8 +4,12 @@ use alloc::collections::BTreeMap;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use super::keys::Key;
 use crate::net::LinkId;
 use crate::{Instant, PeerId};
+
+/// An endpoint with the key that is said to be there: what comes of one key says nothing about another (ZRE-119).
+pub(crate) type Place = (SocketAddr, Option<Key>);
 
 /// The most peers that are remembered: a quarter of a MiB, whatever the network sends.
 const REMEMBERED: usize = 2_048;
@@ -40,9 +44,9 @@ struct Memory {
 pub(crate) struct Past {
     peers: BTreeMap<PeerId, Memory>,
     /// Endpoints that never answered, and until when they are not dialled.
-    shunned: BTreeMap<SocketAddr, Instant>,
+    shunned: BTreeMap<Place, Instant>,
     /// Endpoints that were given up before they answered: how often they were tried, and until when that counts.
-    failures: BTreeMap<SocketAddr, (u32, Instant)>,
+    failures: BTreeMap<Place, (u32, Instant)>,
 }
 
 impl Past {
@@ -99,44 +103,44 @@ impl Past {
     }
 
     /// Remembers that an endpoint never answered.
-    pub(crate) fn shun(&mut self, now: Instant, address: SocketAddr) {
+    pub(crate) fn shun(&mut self, now: Instant, place: Place) {
         self.shunned.retain(|_, until| now < *until);
         if self.shunned.len() < REMEMBERED {
-            self.shunned.insert(address, now + SHUN);
+            self.shunned.insert(place, now + SHUN);
         }
     }
 
     /// An endpoint answered after all.
-    pub(crate) fn answered(&mut self, address: SocketAddr) {
-        self.shunned.remove(&address);
-        self.failures.remove(&address);
+    pub(crate) fn answered(&mut self, place: Place) {
+        self.shunned.remove(&place);
+        self.failures.remove(&place);
     }
 
     /// Whether an endpoint never answered, not long ago.
-    pub(crate) fn is_shunned(&self, now: Instant, address: SocketAddr) -> bool {
-        self.shunned.get(&address).is_some_and(|until| now < *until)
+    pub(crate) fn is_shunned(&self, now: Instant, place: Place) -> bool {
+        self.shunned.get(&place).is_some_and(|until| now < *until)
     }
 
     /// Remembers how often an endpoint was tried in vain, so that who names it again, or another and then it again, does
     /// not begin anew.
-    pub(crate) fn note_failures(&mut self, now: Instant, address: SocketAddr, failures: u32) {
+    pub(crate) fn note_failures(&mut self, now: Instant, place: Place, failures: u32) {
         self.failures.retain(|_, (_, until)| now < *until);
         if self.failures.len() < REMEMBERED {
-            self.failures.insert(address, (failures, now + SHUN));
+            self.failures.insert(place, (failures, now + SHUN));
         }
     }
 
     /// How often an endpoint was tried in vain before it was given up, not long ago.
-    pub(crate) fn failures(&self, now: Instant, address: SocketAddr) -> u32 {
+    pub(crate) fn failures(&self, now: Instant, place: Place) -> u32 {
         self.failures
-            .get(&address)
+            .get(&place)
             .filter(|(_, until)| now < *until)
             .map_or(0, |(failures, _)| *failures)
     }
 
-    /// Whether a hint about the peer at this address is to be followed.
-    pub(crate) fn may_dial(&self, now: Instant, id: PeerId, address: SocketAddr) -> bool {
-        if self.is_shunned(now, address) {
+    /// Whether a hint about the peer at this place is to be followed.
+    pub(crate) fn may_dial(&self, now: Instant, id: PeerId, place: Place) -> bool {
+        if self.is_shunned(now, place) {
             return false;
         }
         let Some(memory) = self.peers.get(&id) else {
@@ -144,7 +148,7 @@ impl Past {
         };
         let buried = memory
             .tombstone
-            .is_some_and(|(grave, until)| grave == address && now < until);
+            .is_some_and(|(grave, until)| grave == place.0 && now < until);
         !buried && now >= memory.exited + pause(memory.exits)
     }
 
@@ -194,15 +198,19 @@ mod tests {
         SocketAddr::from(([10, 0, 0, 1], port))
     }
 
+    fn place(port: u16) -> Place {
+        (address(port), None)
+    }
+
     #[test]
     fn a_late_beacon_does_not_revive_who_said_goodbye() {
         // ZRE-42
         let mut past = Past::default();
         let now = Instant::from_millis(1_000);
         past.bury(now, ID, address(1), Some(Duration::from_secs(3)), false);
-        assert!(!past.may_dial(now + Duration::from_secs(2), ID, address(1)));
-        assert!(past.may_dial(now + Duration::from_secs(2), ID, address(2)));
-        assert!(past.may_dial(now + Duration::from_secs(3), ID, address(1)));
+        assert!(!past.may_dial(now + Duration::from_secs(2), ID, place(1)));
+        assert!(past.may_dial(now + Duration::from_secs(2), ID, place(2)));
+        assert!(past.may_dial(now + Duration::from_secs(3), ID, place(1)));
     }
 
     #[test]
@@ -214,7 +222,7 @@ mod tests {
         for _ in 0..12 {
             past.bury(now, ID, address(1), None, false);
             let start = now;
-            while !past.may_dial(now, ID, address(1)) {
+            while !past.may_dial(now, ID, place(1)) {
                 now += Duration::from_millis(500);
             }
             pauses.push((now - start).as_millis());

@@ -4,6 +4,8 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 
 use crate::PeerId;
+#[cfg(feature = "curve")]
+use crate::curve::PublicKey;
 use crate::wire::{Headers, Text};
 
 /// Who a peer is: what its HELLO said. One value for each time it enters, shared by all its events.
@@ -78,4 +80,7 @@ pub struct PeerView<'a> {
     pub groups: &'a BTreeSet<Text>,
     /// How lively it is.
     pub presence: Presence,
+    /// The key that it proved; `None` when this node is not secure.
+    #[cfg(feature = "curve")]
+    pub key: Option<PublicKey>,
 }

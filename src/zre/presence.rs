@@ -9,6 +9,7 @@ use tracing::{debug, trace};
 use super::dial::{Dial, Owner, State};
 use super::inbound::{Role, Stage};
 use super::inbox::Taken;
+use super::keys::{Key, Standing};
 use super::node::{Due, Node};
 use super::record::{Challenge, Claim};
 use super::{Event, ExitReason, Lost, Presence};
@@ -59,21 +60,24 @@ impl Node {
 
     /// A beacon came from `source`.
     pub fn handle_beacon(&mut self, now: Instant, source: SocketAddr, beacon: &Beacon) {
-        let &Beacon { uuid, port, key } = beacon;
-        if key.is_some() {
-            // ZRE-2
-            // A secure node: it would not talk with us, nor we with it.
-            return;
-        }
+        let &Beacon { uuid, port, .. } = beacon;
         // ZRE-3, ZRE-9
         if uuid == self.id || self.is_stopping() || !self.config.beacons {
             return;
         }
+        let Ok(key) = self.key_in(beacon) else {
+            // A node of another kind: it would not talk with us, nor we with it.
+            return self.refuse_beacon();
+        };
         // ZRE-8
         let mut address = source;
         address.set_port(port);
         if port == 0 {
-            return self.goodbye_beacon(now, uuid, source);
+            return self.goodbye_beacon(now, uuid, source, key);
+        }
+        if self.standing(now, uuid, key) != Standing::Good {
+            // ZRE-120
+            return self.refuse_beacon();
         }
         let mut moved = false;
         if let Some(record) = self.peers.get_mut(&uuid) {
@@ -101,7 +105,8 @@ impl Node {
             // ZRE-31: both links died, and it is heard from elsewhere: its address changed.
             self.exit(now, uuid, ExitReason::Lost(Lost::Unreachable));
         }
-        if self.greeted.contains_key(&uuid) || !self.past.may_dial(now, uuid, address) {
+        let greeted = self.greeted_with(uuid) == Some(key);
+        if greeted || !self.past.may_dial(now, uuid, (address, key)) {
             return;
         }
         if self.inbox.is_full(uuid, &self.config.limits) {
@@ -111,9 +116,11 @@ impl Node {
         }
         if let Some(&other) = self.expected.get(&uuid)
             && other != address
+            // ZRE-119
+            && self.dials.get(other).is_none_or(|dial| dial.key == key)
         {
             // One with two interfaces beacons from both: neither hint gives way before it was tried as often as the other.
-            let failures = self.past.failures(now, address);
+            let failures = self.past.failures(now, (address, key));
             let Some(dial) = self.dials.get_mut(other).filter(|dial| {
                 let waits = dial.state == State::Waiting && dial.owner == Owner::Nobody;
                 waits && failures < dial.failures
@@ -128,9 +135,16 @@ impl Node {
                 self.give_up_dial(now, other);
             }
         }
-        match self.dials.get(address).map(|dial| dial.owner) {
-            Some(Owner::Peer(holder)) => self.challenge_claim(now, holder, Claim::Beacon(uuid)),
+        let there = self.dials.get(address);
+        let other = there.is_some_and(|dial| dial.key != key);
+        match there.map(|dial| dial.owner) {
+            // ZRE-120
+            Some(Owner::Peer(holder)) if other && self.has_link(holder) => self.refuse_beacon(),
+            Some(Owner::Peer(holder)) => {
+                self.challenge_claim(now, holder, Claim::Beacon(uuid, key));
+            }
             Some(Owner::Greeted { .. }) => {}
+            Some(Owner::Nobody) if other => self.note_rival(now, address, uuid, key),
             Some(Owner::Nobody) => {
                 self.expect(address, uuid);
                 if let Some(dial) = self.dials.get_mut(address) {
@@ -138,23 +152,45 @@ impl Node {
                 }
             }
             // ZRE-10
-            None => self.dial_hint(now, address, uuid),
+            None => self.dial_hint(now, address, uuid, key),
         }
     }
 
-    fn dial_hint(&mut self, now: Instant, address: SocketAddr, uuid: PeerId) {
-        let mut dial = Dial::new(now, address.ip());
+    /// A beacon means nothing to this node.
+    pub(super) fn refuse_beacon(&mut self) {
+        // ZRE-2
+        // Those of secure nodes are nothing to be told of in a network that is not.
+        self.counters.beacons_refused += u64::from(self.is_secure());
+    }
+
+    /// Whether a link from or to a peer is up.
+    fn has_link(&self, id: PeerId) -> bool {
+        self.peers
+            .get(&id)
+            .is_some_and(|record| record.inbound.is_some() || record.reached)
+    }
+
+    fn dial_hint(&mut self, now: Instant, address: SocketAddr, uuid: PeerId, key: Option<Key>) {
+        if !self.is_useful(key) {
+            return self.refuse_beacon();
+        }
+        let mut dial = Dial::new(now, address.ip(), key);
         dial.expect = Some(uuid);
         self.add_dial(now, address, dial);
     }
 
-    fn goodbye_beacon(&mut self, now: Instant, uuid: PeerId, source: SocketAddr) {
-        if self.peers.contains_key(&uuid) {
+    fn goodbye_beacon(&mut self, now: Instant, uuid: PeerId, source: SocketAddr, key: Option<Key>) {
+        if let Some(record) = self.peers.get(&uuid) {
+            // ZRE-120
+            if record.key != key {
+                return self.refuse_beacon();
+            }
             return self.challenge_goodbye(now, uuid);
         }
+        let is_it = |dial: &Dial| dial.owner == Owner::Nobody && dial.key == key;
         if let Some(&address) = self.expected.get(&uuid)
             && address.ip() == source.ip()
-            && self.dials.get(address).map(|dial| dial.owner) == Some(Owner::Nobody)
+            && self.dials.get(address).is_some_and(is_it)
         {
             self.give_up_dial(now, address);
             self.past.bury(now, uuid, address, Some(TOMBSTONE), false);
@@ -194,12 +230,12 @@ impl Node {
             .and_then(|record| record.challenge)
             .and_then(|challenge| challenge.claim);
         match (waits, claim) {
-            (None | Some(Claim::Beacon(_)), _) => {
+            (None | Some(Claim::Beacon(..)), _) => {
                 // ZRE-30
                 self.challenge(now, id, |challenge| challenge.claim = Some(claim));
             }
             (Some(Claim::Hello(_)), Claim::Hello(link)) => self.close(link),
-            (Some(Claim::Hello(_)), Claim::Beacon(_)) => {}
+            (Some(Claim::Hello(_)), Claim::Beacon(..)) => {}
         }
     }
 
@@ -358,10 +394,10 @@ impl Node {
         self.exit(now, id, reason);
         match claim {
             Claim::Hello(link) => self.reconsider(now, link),
-            Claim::Beacon(uuid) if !self.dials.contains(address) => {
-                self.dial_hint(now, address, uuid);
+            Claim::Beacon(uuid, key) if !self.dials.contains(address) => {
+                self.dial_hint(now, address, uuid, key);
             }
-            Claim::Beacon(_) => {}
+            Claim::Beacon(..) => {}
         }
     }
 
@@ -614,6 +650,7 @@ impl Node {
         let early = record.receiver.wraps_early();
         self.past.bury(now, id, record.address, tombstone, early);
         self.past.spoke_on(id, record.newest);
+        self.remember_key(now, id, record.key);
         self.dials.disown(record.address);
         if let Some(dial) = self.dials.get_mut(record.address) {
             dial.hinted = now;
@@ -631,7 +668,7 @@ impl Node {
         let takeover = challenge.and_then(|challenge| challenge.takeover);
         let claimant = match challenge.and_then(|challenge| challenge.claim) {
             Some(Claim::Hello(link)) => Some(link),
-            Some(Claim::Beacon(_)) | None => None,
+            Some(Claim::Beacon(..)) | None => None,
         };
         Waiting { takeover, claimant }
     }

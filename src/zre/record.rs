@@ -4,10 +4,12 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 
+use super::keys::Key;
 use super::sequence::Receiver;
 use super::{Peer, PeerView, Presence};
+use crate::net::LinkId;
 use crate::wire::Text;
-use crate::{Instant, net::LinkId};
+use crate::{Instant, PeerId};
 
 /// A doubt about a peer, settled by a PING: if it answers, it stays and the doubt is gone; if its link closes or it is
 /// silent for a second, what was doubted is true.
@@ -28,8 +30,8 @@ pub(super) struct Challenge {
 /// Who says that an endpoint is theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// A beacon: only a hint.
-    Beacon(crate::PeerId),
+    /// A beacon, with the key in it: only a hint.
+    Beacon(PeerId, Option<Key>),
     /// A HELLO that waits on this link.
     Hello(LinkId),
 }
@@ -72,6 +74,8 @@ pub(super) struct Record {
     pub(super) answer_until: Option<Instant>,
     /// It sent one of the commands that only C Zyre and its kin know.
     pub(super) elects: bool,
+    /// The key that it proved on both links.
+    pub(super) key: Option<Key>,
 }
 
 impl Record {
@@ -80,6 +84,8 @@ impl Record {
             peer: &self.card,
             groups: &self.groups,
             presence: self.presence,
+            #[cfg(feature = "curve")]
+            key: self.key,
         }
     }
 }

@@ -37,6 +37,35 @@ pub enum SendError {
     Stopped,
 }
 
+/// Why nobody is contacted. Nothing was changed.
+///
+/// ```
+/// use atonce::zre::ConnectError;
+///
+/// assert_eq!(
+///     ConnectError::NoKey.to_string(),
+///     "this node is secure and needs the public key of whoever is there: tcp://HOST:PORT|KEY"
+/// );
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The node is secure, and would not know whether it is the right one who answers.
+    #[error(
+        "this node is secure and needs the public key of whoever is there: tcp://HOST:PORT|KEY"
+    )]
+    NoKey,
+    /// A key is given, and the node has none of its own.
+    #[error("this node is not secure: it has no keys of its own to speak with the owner of a key")]
+    NotSecure,
+    /// Nobody can own this key, such as one of zeros alone.
+    #[error("nobody can own this key")]
+    UselessKey,
+    /// The node is stopping.
+    #[error("the node is stopped")]
+    Stopped,
+}
+
 /// How far a SHOUT went.
 ///
 /// ```
@@ -91,6 +120,13 @@ pub struct Counters {
     pub changes_merged: u64,
     /// Nodes that were not let in, or not looked for, because the application took nothing.
     pub entries_deferred: u64,
+    /// In a secure network: beacons that were left alone because they have no key, or not the one that they should have.
+    pub beacons_refused: u64,
+    /// In a secure network: keys that were not let in, or not spoken to, because the embedder said so.
+    pub keys_denied: u64,
+    /// In a secure network: links that were closed because what they stated belongs to another key: an identity, or the key in a
+    /// HELLO.
+    pub impostors: u64,
 }
 
 /// What a node holds at the moment. Whatever the network does, each of these stays within the [`Limits`](super::Limits)
@@ -100,10 +136,10 @@ pub struct Counters {
 /// use atonce::{Config, Instant, Stack};
 ///
 /// let mut stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
-/// stack.connect(Instant::ZERO, &"tcp://192.168.1.7:49152".parse()?);
+/// stack.connect(Instant::ZERO, &"tcp://192.168.1.7:49152".parse()?)?;
 /// let usage = stack.usage();
 /// assert_eq!((usage.links, usage.peers, usage.events), (1, 0, 0));
-/// # Ok::<(), atonce::endpoint::InvalidEndpoint>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -6,6 +6,7 @@ use core::time::Duration;
 use tracing::debug;
 
 use super::Action;
+use super::keys::Key;
 use super::node::{Due, Node};
 use crate::Instant;
 use crate::endpoint::{Endpoint, Host, HostName};
@@ -18,6 +19,8 @@ const RESOLVE_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) struct Target {
     host: HostName,
     port: u16,
+    /// The key that whoever is there has to prove, in a secure network.
+    key: Option<Key>,
     /// The look-up that is under way.
     query: Option<u64>,
     /// How many look-ups were begun: part of the name of the next, so that a late answer is known as such.
@@ -27,20 +30,21 @@ pub(super) struct Target {
 }
 
 impl Node {
-    pub(super) fn add_target(&mut self, now: Instant, endpoint: &Endpoint) {
+    pub(super) fn add_target(&mut self, now: Instant, endpoint: &Endpoint, key: Option<Key>) {
         let Host::Name(host) = &endpoint.host else {
             return;
         };
         let known = self
             .targets
             .iter()
-            .any(|target| target.host == *host && target.port == endpoint.port);
+            .any(|target| (&target.host, target.port, target.key) == (host, endpoint.port, key));
         if known {
             return;
         }
         self.targets.push(Target {
             host: host.clone(),
             port: endpoint.port,
+            key,
             query: None,
             queries: 0,
             failures: 0,
@@ -79,11 +83,12 @@ impl Node {
         }
         target.query = None;
         debug!(host = %target.host, ?addresses, "resolved");
+        let key = target.key;
         let own = addresses.iter().any(|address| self.is_own(*address));
         match addresses.first() {
             Some(&address) if !own => {
                 self.timers.cancel(Due::Target(index));
-                self.dial_for_ever(now, address, Some(index));
+                self.dial_for_ever(now, address, Some(index), key);
             }
             _ => self.target_failed(now, index),
         }

@@ -483,6 +483,9 @@ impl World {
                 puppet.heard.push((self.now, message));
             }
             Action::Trust { .. } => {}
+            // Nobody here is secure.
+            #[cfg(feature = "curve")]
+            Action::Authenticate { .. } => panic!("{action:?}"),
             Action::Resume { link } => {
                 if let Some(wire) = self.wires.get_mut(&link) {
                     wire.paused = false;

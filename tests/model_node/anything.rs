@@ -210,7 +210,7 @@ impl Run {
             }
             Op::WeConnect(who) => {
                 let endpoint = format!("tcp://{}", self.world.puppets[who].address);
-                self.world.node.connect(now, &endpoint.parse().unwrap());
+                let _ = self.world.node.connect(now, &endpoint.parse().unwrap());
             }
         }
         self.world.settle();

@@ -17,7 +17,7 @@ fn a_peer_is_contacted_by_its_endpoint_until_it_answers() {
     let mut lan = Lan::new();
     let alice = lan.node_with(quiet("alice"));
     let there = "tcp://10.0.0.2:49152".parse().unwrap();
-    lan.with(alice, |stack, now| stack.connect(now, &there));
+    lan.with(alice, |stack, now| stack.connect(now, &there).unwrap());
     lan.run_for(ms(120_000));
     let bob = lan.node_with(quiet("bob"));
     let took = lan.run_until(|lan| lan.stack(alice).peers().count() == 1);
@@ -40,7 +40,7 @@ fn a_peer_is_contacted_by_its_endpoint_until_it_answers() {
 fn a_host_name_is_looked_up_by_the_embedder_and_again_when_it_fails() {
     let mut stack = Stack::new(Instant::ZERO, [1; 32], Config::default());
     let endpoint = "tcp://hub.example:5000".parse().unwrap();
-    stack.connect(Instant::ZERO, &endpoint);
+    stack.connect(Instant::ZERO, &endpoint).unwrap();
     let ask = |stack: &mut Stack| {
         let mut asked = None;
         while let Some(action) = stack.poll_action() {

@@ -149,7 +149,7 @@ fn a_dial_that_failed_is_over_before_the_next_begins() {
     };
     let mut stack = Stack::new(Instant::ZERO, [7; 32], config);
     let there = "tcp://10.0.0.9:80".parse().unwrap();
-    stack.connect(Instant::ZERO, &there);
+    stack.connect(Instant::ZERO, &there).unwrap();
     let (mut now, mut open, mut dials) = (Instant::ZERO, BTreeSet::new(), 0);
     while now < Instant::from_millis(10_000) {
         while let Some(action) = stack.poll_action() {

@@ -191,7 +191,7 @@ fn one_that_was_contacted_by_its_endpoint_is_met_where_it_moved() {
     let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
     let endpoint = format!("tcp://{}", lan.address_of(puppet));
     let endpoint = endpoint.parse().unwrap();
-    lan.with(alice, |stack, now| stack.connect(now, &endpoint));
+    lan.with(alice, |stack, now| stack.connect(now, &endpoint).unwrap());
     let (id, port) = (lan.id(puppet), lan.address_of(puppet).port());
     lan.puppet_beacons(puppet, id, port);
     lan.run_for(ms(20));

@@ -5,9 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+#[cfg(feature = "curve")]
+use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "curve")]
+use atonce::curve::{KeyPair, PublicKey, Seed};
 use atonce::wire::Beacon;
+#[cfg(feature = "curve")]
+use atonce::wire::LongText;
 use atonce::wire::zmtp::{Identity, SocketType};
 use atonce::wire::zre::{Command, Hello, Limits, Message};
 use atonce::zmtp::{self, Connection};
@@ -59,6 +65,29 @@ pub(crate) struct Puppet {
     pub(crate) answers_pings: bool,
     /// The link on which it speaks to each node, and its next sequence.
     speaking: BTreeMap<usize, (u64, u16)>,
+    /// It is secure, and has these keys.
+    #[cfg(feature = "curve")]
+    keys: Option<Arc<KeyPair>>,
+}
+
+/// Who is let in and spoken to by a secure node.
+#[cfg(feature = "curve")]
+#[derive(Clone, Debug)]
+pub(crate) enum Guard {
+    /// These.
+    Listed(BTreeSet<PublicKey>),
+    /// Nobody answers: the questions are kept in [`Lan::asked`].
+    Away,
+}
+
+/// What a secure node asked.
+#[cfg(feature = "curve")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question {
+    pub(crate) host: usize,
+    pub(crate) link: LinkId,
+    pub(crate) key: PublicKey,
+    pub(crate) remote: SocketAddr,
 }
 
 enum Machine {
@@ -86,6 +115,11 @@ pub(crate) struct Host {
     pub(crate) stalled: bool,
     /// The process is stopped: it is not called, and what comes waits.
     frozen: bool,
+    #[cfg(feature = "curve")]
+    pub(crate) guard: Guard,
+    /// The key of a secure host.
+    #[cfg(feature = "curve")]
+    pub(crate) key: Option<PublicKey>,
 }
 
 #[derive(Default)]
@@ -103,6 +137,13 @@ pub(crate) struct Lan {
     frozen: Vec<Delivery>,
     /// Pairs of hosts between which nothing gets through.
     pub(crate) cut: BTreeSet<(usize, usize)>,
+    /// All that went over connections, for those who read along.
+    pub(crate) tapped: Option<Vec<u8>>,
+    #[cfg(feature = "curve")]
+    pub(crate) asked: Vec<Question>,
+    /// Connections that puppets made or took.
+    #[cfg(feature = "curve")]
+    seeds: u8,
 }
 
 pub(crate) fn text(text: &str) -> Text {
@@ -173,6 +214,10 @@ impl Lan {
             unheard: BTreeMap::new(),
             stalled: false,
             frozen: false,
+            #[cfg(feature = "curve")]
+            guard: Guard::Listed(BTreeSet::new()),
+            #[cfg(feature = "curve")]
+            key: None,
         });
         self.hosts.len() - 1
     }
@@ -191,6 +236,8 @@ impl Lan {
 
     pub(crate) fn node_at(&mut self, config: Config, address: SocketAddr) -> usize {
         let seed = [u8::try_from(self.hosts.len() + 1).unwrap(); 32];
+        #[cfg(feature = "curve")]
+        let key = config.curve.as_ref().map(|curve| *curve.keys.public());
         let mut stack = Box::new(Stack::new(self.now, seed, config));
         let interface = Interface {
             name: "eth0".into(),
@@ -199,6 +246,10 @@ impl Lan {
         };
         let interface = stack.handle_interface_up(self.now, interface);
         let host = self.add(Machine::Node(stack, interface), address);
+        #[cfg(feature = "curve")]
+        {
+            self.hosts[host].key = key;
+        }
         self.drain(host);
         host
     }
@@ -218,8 +269,46 @@ impl Lan {
             closed: BTreeSet::new(),
             answers_pings: true,
             speaking: BTreeMap::new(),
+            #[cfg(feature = "curve")]
+            keys: None,
         };
         self.add(Machine::Puppet(puppet), address)
+    }
+
+    /// A peer by hand that has keys.
+    #[cfg(feature = "curve")]
+    pub(crate) fn secure_puppet(&mut self, octet: u8, keys: &Arc<KeyPair>) -> usize {
+        let puppet = self.puppet(octet);
+        self.give_keys(puppet, keys);
+        puppet
+    }
+
+    #[cfg(feature = "curve")]
+    pub(crate) fn give_keys(&mut self, puppet: usize, keys: &Arc<KeyPair>) {
+        self.the_puppet(puppet).keys = Some(keys.clone());
+        self.hosts[puppet].key = Some(*keys.public());
+    }
+
+    /// How a connection of a puppet is to be secured: as the client of the server with this key, or as a server.
+    #[cfg(feature = "curve")]
+    fn security_of(&mut self, puppet: usize, server: Option<PublicKey>) -> zmtp::Security {
+        let Some(keys) = self.the_puppet(puppet).keys.clone() else {
+            return zmtp::Security::Null;
+        };
+        self.seeds = self.seeds.wrapping_add(1);
+        let seed = Seed::from_bytes([self.seeds; 32]);
+        match server {
+            Some(server) => zmtp::Security::CurveClient { keys, server, seed },
+            None => zmtp::Security::CurveServer { keys, seed },
+        }
+    }
+
+    /// Answers a question that a node asked.
+    #[cfg(feature = "curve")]
+    pub(crate) fn answer_question(&mut self, question: Question, verdict: zmtp::Verdict) {
+        self.with(question.host, |stack, now| {
+            stack.handle_verdict(now, question.link, verdict);
+        });
     }
 
     pub(crate) fn stack(&mut self, host: usize) -> &mut Stack {
@@ -273,6 +362,10 @@ impl Lan {
     pub(crate) fn puppet_dials_as(&mut self, puppet: usize, node: usize, identity: &[u8]) -> u64 {
         let mut config = zmtp::Config::new(SocketType::Dealer);
         config.identity = Identity::try_from(identity).unwrap();
+        #[cfg(feature = "curve")]
+        {
+            config.security = self.security_of(puppet, self.hosts[node].key);
+        }
         let now = self.now;
         let address = self.hosts[node].address;
         let puppet_ = self.the_puppet(puppet);
@@ -329,11 +422,18 @@ impl Lan {
     }
 
     pub(crate) fn hello_of(&mut self, puppet: usize, name: &str) -> Hello {
-        Hello {
+        #[allow(unused_mut)]
+        let mut hello = Hello {
             endpoint: text(&format!("tcp://{}", self.hosts[puppet].address)),
             name: text(name),
             ..Hello::default()
+        };
+        #[cfg(feature = "curve")]
+        if let Some(key) = self.hosts[puppet].key {
+            let key = LongText::try_from(key.to_string()).unwrap();
+            hello.headers.insert(text("X-PUBLICKEY"), key);
         }
+        hello
     }
 
     /// The puppet greets a node as a well-behaved peer does, and returns its link.
@@ -345,10 +445,14 @@ impl Lan {
     }
 
     pub(crate) fn puppet_beacons(&mut self, puppet: usize, id: PeerId, port: u16) {
+        #[cfg(feature = "curve")]
+        let key = self.hosts[puppet].key.map(|key| *key.as_bytes());
+        #[cfg(not(feature = "curve"))]
+        let key = None;
         let beacon = Beacon {
             uuid: id,
             port,
-            key: None,
+            key,
         };
         let source = self.hosts[puppet].address;
         self.broadcast(puppet, source, &beacon.encode());
@@ -451,6 +555,9 @@ impl Lan {
 
     /// Octets of TCP are not lost: what cannot get through now gets through later.
     fn transfer(&mut self, from: usize, to: usize, delivery: Delivery) {
+        if let (Some(tapped), Delivery::Octets { octets, .. }) = (&mut self.tapped, &delivery) {
+            tapped.extend_from_slice(octets);
+        }
         if self.is_cut(from, to) {
             self.held.push(((from, to), delivery));
         } else {
@@ -620,8 +727,14 @@ impl Lan {
             Machine::Puppet(puppet) => {
                 let key = puppet.next;
                 puppet.next += 1;
-                let config = zmtp::Config::new(SocketType::Router);
-                puppet.links.insert(key, Connection::new(now, config));
+                #[allow(unused_mut)]
+                let mut config = zmtp::Config::new(SocketType::Router);
+                #[cfg(feature = "curve")]
+                {
+                    config.security = self.security_of(to, None);
+                }
+                let links = &mut self.the_puppet(to).links;
+                links.insert(key, Connection::new(now, config));
                 Some((key, None))
             }
             Machine::Dead => None,
@@ -669,13 +782,29 @@ impl Lan {
                 };
                 connection.handle_input(now, &octets);
                 let mut pings = 0;
+                #[cfg(feature = "curve")]
+                let mut failed = false;
                 while let Some(event) = connection.poll_event() {
+                    #[cfg(feature = "curve")]
+                    if puppet.keys.is_some() && matches!(event, zmtp::Event::Closed(_)) {
+                        failed = true;
+                    }
+                    #[cfg(feature = "curve")]
+                    if let zmtp::Event::Authenticate(_) = event {
+                        connection.handle_verdict(now, zmtp::Verdict::Allow);
+                    }
                     if let zmtp::Event::Message(message) = event {
                         let message = Message::decode(message, &Limits::default()).unwrap();
                         pings += usize::from(message.command == Command::Ping);
                         puppet.heard.push((to.key, message));
                     }
                 }
+                #[cfg(feature = "curve")]
+                if failed {
+                    self.drain(to.host);
+                    return self.puppet_closes(to.host, to.key);
+                }
+                let puppet = self.the_puppet(to.host);
                 if puppet.answers_pings {
                     let from = self.wires.get(&to).map(|end| end.host);
                     for _ in 0..pings {
@@ -835,6 +964,22 @@ impl Lan {
                 }
             }
             Action::Resolve { .. } => {}
+            #[cfg(feature = "curve")]
+            Action::Authenticate { link, key, remote } => {
+                let verdict = match &self.hosts[host].guard {
+                    Guard::Listed(keys) if keys.contains(&key) => zmtp::Verdict::Allow,
+                    Guard::Listed(_) => zmtp::Verdict::Deny(zmtp::Denial::Refused),
+                    Guard::Away => {
+                        return self.asked.push(Question {
+                            host,
+                            link,
+                            key,
+                            remote,
+                        });
+                    }
+                };
+                self.stack(host).handle_verdict(now, link, verdict);
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -477,7 +477,10 @@ fn events() -> Vec<(&'static str, Happens)> {
         }),
         ("we connect to it", |world| {
             let endpoint = format!("tcp://{}", world.puppets[ANN].address);
-            world.node.connect(world.now, &endpoint.parse().unwrap());
+            world
+                .node
+                .connect(world.now, &endpoint.parse().unwrap())
+                .unwrap();
             world.settle();
         }),
         ("we stop", |world| {

@@ -14,7 +14,7 @@ use crate::wire::zmtp::{Identity, SocketType};
 use crate::wire::zre::{Command, Hello, Message};
 use crate::wire::{Beacon, Frames, Text};
 use crate::zmtp::{self, Connection};
-use crate::{Cut, Instant, PeerId, Stack};
+use crate::{Cut, PeerId, Stack};
 
 /// Where the middle itself can be dialled, and where it dials from.
 pub(super) fn address(port: u16) -> SocketAddr {
@@ -23,13 +23,27 @@ pub(super) fn address(port: u16) -> SocketAddr {
 
 const MALLORY: PeerId = PeerId::from_bytes([0x66; 16]);
 
-/// The middle as a mailbox that does not say whose it is.
-pub(super) fn mailbox(now: Instant) -> End {
-    let config = zmtp::Config::new(SocketType::Router);
-    End::Puppet(Box::new(Connection::new(now, config)))
-}
-
 impl World {
+    /// The middle as a mailbox that does not say whose it is.
+    pub(super) fn mailbox(&mut self) -> End {
+        let mut config = zmtp::Config::new(SocketType::Router);
+        config.security = self.security_of_the_middle(None);
+        End::Puppet(Box::new(Connection::new(self.now, config)))
+    }
+
+    /// How the middle secures a connection that it makes to a node, or one that a node makes to it.
+    #[cfg(feature = "curve")]
+    fn security_of_the_middle(&mut self, to: Option<usize>) -> zmtp::Security {
+        let security = self.security.as_mut();
+        security.map_or(zmtp::Security::Null, |security| security.of_the_middle(to))
+    }
+
+    #[cfg(not(feature = "curve"))]
+    #[allow(clippy::unused_self)]
+    fn security_of_the_middle(&mut self, _to: Option<usize>) -> zmtp::Security {
+        zmtp::Security::Null
+    }
+
     pub(super) fn lie(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         self.lied = true;
         match u.int_in_range(0..=9_u8)? {
@@ -65,13 +79,27 @@ impl World {
         })
     }
 
+    #[cfg(feature = "curve")]
+    fn some_key(&self, u: &mut Unstructured<'_>) -> Result<Option<[u8; 32]>> {
+        match &self.security {
+            Some(security) => security.some_key(u),
+            None => Ok(None),
+        }
+    }
+
+    #[cfg(not(feature = "curve"))]
+    #[allow(clippy::unused_self)]
+    fn some_key(&self, _u: &mut Unstructured<'_>) -> Result<Option<[u8; 32]>> {
+        Ok(None)
+    }
+
     fn forge_datagram(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let to = u.choose_index(2)?;
         let from = self.some_mailbox(u)?;
         let beacon = Beacon {
             uuid: self.some_identity(u)?,
             port: *u.choose(&[from.port(), 0, 1])?,
-            key: None,
+            key: self.some_key(u)?,
         };
         self.note(format_args!("to {to} from {from}: {beacon:?}"));
         let mut octets = Vec::from(beacon.encode());
@@ -91,6 +119,7 @@ impl World {
         let identity = self.some_identity(u)?.identity();
         let mut config = zmtp::Config::new(SocketType::Dealer);
         config.identity = Identity::try_from(identity.as_slice()).unwrap_or_default();
+        config.security = self.security_of_the_middle(Some(to));
         let connection = Box::new(Connection::new(self.now, config));
         let mailbox = self.address_of(to, 0);
         let id = self.new_wire(End::Puppet(connection), mailbox);
@@ -114,6 +143,10 @@ impl World {
         }
         if u.arbitrary()? {
             hello.groups.insert(group(u)?);
+        }
+        #[cfg(feature = "curve")]
+        if let Some(security) = &self.security {
+            security.put_key(u, &mut hello)?;
         }
         Ok(Command::Hello(hello))
     }

@@ -7,8 +7,8 @@ use bytes::BufMut;
 
 use super::wire::{End, Wire};
 use super::{Answer, Datagram, World, lies};
-use crate::Cut;
 use crate::net::{InterfaceId, LinkId};
+use crate::{Cut, zmtp};
 
 /// In which of the networks an address is.
 fn network_of(address: &SocketAddr) -> u8 {
@@ -92,7 +92,10 @@ impl World {
             wire.ends[1] = End::Node(who, link);
             self.sides[who].links.insert(link, id);
         } else if answer == Answer::Made && self.liar && to == lies::address(49152) {
-            wire.ends[1] = lies::mailbox(self.now);
+            let mailbox = self.mailbox();
+            if let Some(wire) = self.wires.get_mut(&id) {
+                wire.ends[1] = mailbox;
+            }
         } else {
             self.wires.remove(&id);
             if let Some((who, link)) = dialler {
@@ -103,7 +106,9 @@ impl World {
             }
             return;
         }
-        wire.made = true;
+        if let Some(wire) = self.wires.get_mut(&id) {
+            wire.made = true;
+        }
         if let Some((who, link)) = dialler
             && let Some(stack) = &mut self.sides[who].stack
         {
@@ -129,6 +134,7 @@ impl World {
 
     /// Takes what a node has to send over a wire, as far as there is room; says whether there was anything.
     pub(super) fn collect(&mut self, id: u32, end: usize) -> bool {
+        let secret = self.is_secret();
         let Some(wire) = self.wires.get_mut(&id) else {
             return false;
         };
@@ -151,7 +157,7 @@ impl World {
             pipe.wanted = false;
             return false;
         }
-        if end == 0 {
+        if end == 0 && !secret {
             let before = side.last.entry(wire.to).or_default();
             wire.overheard.hear(self.now, &octets, before);
         }
@@ -215,7 +221,11 @@ impl World {
             End::Puppet(connection) if octets > 0 => {
                 let octets: Vec<u8> = pipe.octets.drain(..octets).collect();
                 connection.handle_input(self.now, &octets);
-                while connection.poll_event().is_some() {}
+                while let Some(event) = connection.poll_event() {
+                    if let zmtp::Event::Authenticate(_) = event {
+                        connection.handle_verdict(self.now, zmtp::Verdict::Allow);
+                    }
+                }
                 self.collect_puppet(id, 1 - end);
                 true
             }

@@ -61,6 +61,8 @@ impl World {
             26 => {
                 let who = u.choose_index(2)?;
                 self.connect(who);
+                #[cfg(feature = "curve")]
+                self.change_guard(u)?;
             }
             _ => {
                 if self.liar {

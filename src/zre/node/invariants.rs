@@ -2,6 +2,7 @@
 #![allow(clippy::panic)] // that is how they are told
 
 use alloc::collections::BTreeSet;
+use core::net::SocketAddr;
 
 use super::super::dial::{Dial, Owner, State};
 use super::super::inbound::{Role, Stage};
@@ -50,7 +51,8 @@ impl Node {
         for (address, dial) in self.dials.iter() {
             if let Some(link) = dial.link() {
                 assert!(
-                    matches!(self.links.get(link), Some(Role::Outbound(to)) if *to == address),
+                    self.is_asked(link, address)
+                        || matches!(self.links.get(link), Some(Role::Outbound(to)) if *to == address),
                     "{link} of the dial to {address} leads elsewhere"
                 );
             }
@@ -58,6 +60,8 @@ impl Node {
                 dial.up().is_none() || dial.held.is_empty(),
                 "what is held for {address} is never said"
             );
+            assert_eq!(dial.key.is_some(), self.is_secure(), "key for {address}");
+            assert!(dial.rivals.len() <= 4, "rivals at {address}");
             match dial.owner {
                 Owner::Nobody => {}
                 Owner::Greeted { peer, link } => {
@@ -91,7 +95,24 @@ impl Node {
         }
     }
 
+    /// Whether it is asked if the link may be made.
+    #[cfg(feature = "curve")]
+    fn is_asked(&self, link: LinkId, address: SocketAddr) -> bool {
+        self.keys.asked.get(&link) == Some(&address)
+    }
+
+    #[cfg(not(feature = "curve"))]
+    #[allow(clippy::unused_self)]
+    fn is_asked(&self, _link: LinkId, _address: SocketAddr) -> bool {
+        false
+    }
+
     fn check_links(&self) {
+        #[cfg(feature = "curve")]
+        for (link, address) in &self.keys.asked {
+            let asked = self.dials.get(*address).and_then(Dial::link);
+            assert_eq!(asked, Some(*link), "nobody waits for the answer");
+        }
         for (link, role) in self.links.iter() {
             match role {
                 Role::Outbound(address) => {
@@ -150,12 +171,15 @@ impl Node {
             assert_eq!(owner, Some(Owner::Peer(id)), "the way to {id}");
             let up = self.dials.get(record.address).and_then(Dial::up);
             assert_eq!(record.reached, up.is_some(), "whether {id} is reached");
+            let proved = self.dials.get(record.address).and_then(|dial| dial.key);
+            assert_eq!(record.key, proved, "the key of {id}");
             if let Some(link) = record.inbound {
                 assert!(
                     matches!(
                         self.links.get(link),
                         Some(Role::Inbound(inbound))
-                            if matches!(inbound.stage, Stage::Current(peer) if peer == id)
+                            if inbound.key == record.key
+                                && matches!(inbound.stage, Stage::Current(peer) if peer == id)
                     ),
                     "{id} does not speak on {link}"
                 );
@@ -271,5 +295,6 @@ impl Node {
             );
         }
         assert!(self.past.is_bounded(), "memory of the past");
+        assert!(self.keys.is_bounded(), "memory of keys");
     }
 }

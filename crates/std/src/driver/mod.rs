@@ -195,7 +195,9 @@ impl Driver {
             driver.stack.join(now, group);
         }
         for endpoint in &options.peers {
-            driver.stack.connect(now, endpoint);
+            if let Err(error) = driver.stack.connect(now, endpoint) {
+                tracing::warn!(%endpoint, %error, "not contacted");
+            }
         }
         tracing::debug!(node = %driver.stack.id(), name = %driver.stack.name(), "started");
         Ok((driver, poller))
@@ -390,7 +392,9 @@ impl Driver {
     /// Contacts the node at this endpoint, until it answers.
     pub fn connect(&mut self, endpoint: &Endpoint) {
         let now = self.clock.now();
-        self.stack.connect(now, endpoint);
+        if let Err(error) = self.stack.connect(now, endpoint) {
+            tracing::warn!(%endpoint, %error, "not contacted");
+        }
         self.sent(now, 0);
     }
 

@@ -1,0 +1,209 @@
+//! Several keys that are told for one endpoint (ZRE-119 of `spec/zre.md`): all but one lie, or are of the past.
+//!
+//! Without keys there are none.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use tracing::debug;
+
+use super::dial::{Dial, HINT, Owner, State};
+use super::keys::Key;
+use super::node::{Due, Node};
+use crate::{Instant, PeerId};
+
+/// The most other keys that wait for their turn at one endpoint.
+const RIVALS: usize = 4;
+
+/// The least pause before another key is tried at an endpoint, so that who tells of ever new keys makes nobody a nuisance to
+/// whoever is there: 100 ms.
+const TURN: Duration = Duration::from_millis(100);
+
+/// A key that is told for an endpoint which is dialled with another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rival {
+    key: Option<Key>,
+    /// Who should be there.
+    expect: Option<PeerId>,
+    /// How often it was tried in vain, in a row.
+    failures: u32,
+    /// When somebody last said so.
+    hinted: Instant,
+}
+
+impl Rival {
+    /// What is told of the key with which a dial is made now.
+    const fn of(dial: &Dial) -> Self {
+        Self {
+            key: dial.key,
+            expect: dial.expect,
+            failures: dial.failures,
+            hinted: dial.hinted,
+        }
+    }
+}
+
+impl Node {
+    /// A beacon leads to an endpoint that is dialled with another key than the one in it. Who is there is found out by trying
+    /// both in turn.
+    pub(super) fn note_rival(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        uuid: PeerId,
+        key: Option<Key>,
+    ) {
+        let failures = self.past.failures(now, (address, key));
+        let Some(dial) = self.dials.get_mut(address) else {
+            return;
+        };
+        if dial.up().is_some() || dial.persistent {
+            // The other key is there, or the application says so.
+            return self.refuse_beacon();
+        }
+        let mut known = dial.rivals.iter_mut();
+        if let Some(rival) = known.find(|rival| rival.key == key) {
+            rival.hinted = now;
+            rival.expect = Some(uuid);
+            return;
+        }
+        let mut full = None;
+        if dial.rivals.len() >= RIVALS {
+            // One that had its try gives way to one that may have had none.
+            let worst = dial.rivals.iter().enumerate();
+            let worst = worst.max_by_key(|(_, rival)| rival.failures);
+            full = worst.map(|(at, rival)| (at, rival.failures));
+            if full.is_some_and(|(_, most)| most <= failures) {
+                self.counters.hints_refused += 1;
+                return;
+            }
+        }
+        if !self.is_useful(key) {
+            return self.refuse_beacon();
+        }
+        let Some(dial) = self.dials.get_mut(address) else {
+            return;
+        };
+        if let Some((at, _)) = full {
+            dial.rivals.remove(at);
+        }
+        dial.rivals.push(Rival {
+            key,
+            expect: Some(uuid),
+            failures,
+            hinted: now,
+        });
+        let tried = dial.state == State::Waiting && dial.failures > 0;
+        if tried {
+            self.next_key(now, address);
+        }
+    }
+
+    /// The try of an endpoint with one key failed: gives the next key its turn. `false` when there is no other.
+    pub(super) fn next_key(&mut self, now: Instant, address: SocketAddr) -> bool {
+        let limit = self.config.limits.dial_attempts;
+        let Some(dial) = self.dials.get_mut(address) else {
+            return false;
+        };
+        if dial.persistent && dial.owner == Owner::Nobody && dial.key != dial.wanted {
+            // Who greeted with another key is not there, or gone.
+            dial.key = dial.wanted;
+        }
+        dial.rivals.retain(|rival| now - rival.hinted <= HINT);
+        if dial.persistent || dial.owner != Owner::Nobody || dial.rivals.is_empty() {
+            return false;
+        }
+        // ZRE-119
+        let before = Rival::of(dial);
+        let place = dial.place(address);
+        let forgotten = dial.is_forgotten(now);
+        let mut rivals = core::mem::take(&mut dial.rivals);
+        let next = rivals.remove(0);
+        if before.failures < limit && !forgotten {
+            rivals.push(before);
+        } else if before.failures > 0 {
+            self.past.note_failures(now, place, before.failures);
+        }
+        debug!(%address, key = ?next.key, "another key has its turn");
+        let mut anew = Dial::new(now, dial.source, next.key);
+        anew.failures = next.failures;
+        anew.hinted = next.hinted;
+        anew.rivals = rivals;
+        let pause = if next.failures > 0 {
+            anew.pause()
+        } else {
+            TURN
+        };
+        let link = dial.link();
+        self.dials.insert(address, anew);
+        if let Some(id) = before.expect
+            && self.expected.get(&id) == Some(&address)
+        {
+            self.expected.remove(&id);
+        }
+        if let Some(id) = next.expect {
+            self.expect(address, id);
+        }
+        if let Some(link) = link {
+            self.close(link);
+        }
+        let pause = self.jitter(pause);
+        self.timers.set(Due::Dial(address), now + pause);
+        true
+    }
+
+    /// One who greets with a key names an endpoint that may be dialled with another: what was proved counts more than a rumour,
+    /// which has its turn later. `false` when it is known that another is there.
+    pub(super) fn make_way(&mut self, now: Instant, address: SocketAddr, key: Option<Key>) -> bool {
+        let Some(dial) = self.dials.get(address).filter(|dial| dial.key != key) else {
+            return true;
+        };
+        match dial.owner {
+            // That is a doubt about a peer.
+            Owner::Peer(_) => return true,
+            Owner::Greeted { peer, link } if dial.state == State::Waiting => {
+                // It did not get there.
+                debug!(%address, %peer, "somebody else greets from there");
+                self.greeted.remove(&peer);
+                self.dials.own(address, Owner::Nobody);
+                self.close(link);
+            }
+            Owner::Greeted { .. } => return true,
+            Owner::Nobody if dial.up().is_some() => return false,
+            Owner::Nobody => {}
+        }
+        // ZRE-119
+        self.rekey(now, address, key);
+        true
+    }
+
+    /// Dials an endpoint with another key from now on, at once.
+    pub(super) fn rekey(&mut self, now: Instant, address: SocketAddr, key: Option<Key>) {
+        let limit = self.config.limits.dial_attempts;
+        let Some(dial) = self.dials.get_mut(address) else {
+            return;
+        };
+        let before = Rival::of(dial);
+        dial.rivals.retain(|rival| rival.key != key);
+        let waits = before.failures < limit && dial.rivals.len() < RIVALS;
+        if waits && !dial.persistent {
+            dial.rivals.push(before);
+        }
+        let link = dial.link();
+        dial.cut();
+        dial.greeted_at = None;
+        dial.key = key;
+        dial.failures = 0;
+        dial.refusals = 0;
+        dial.hinted = now;
+        if let Some(id) = dial.expect.take()
+            && self.expected.get(&id) == Some(&address)
+        {
+            self.expected.remove(&id);
+        }
+        if let Some(link) = link {
+            self.close(link);
+        }
+        self.begin_dial(now, address);
+    }
+}
