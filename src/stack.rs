@@ -6,6 +6,8 @@ mod invariants;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+#[cfg(feature = "curve")]
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -296,6 +298,22 @@ impl Stack {
         let contacted = self.node.connect_with_key(now, endpoint, key);
         self.settle(now);
         contacted
+    }
+
+    /// See [`Node::bind`].
+    #[cfg(feature = "curve")]
+    pub fn bind(&mut self, id: PeerId, key: PublicKey) {
+        self.node.bind(id, key);
+    }
+
+    /// See [`Node::set_bindings`].
+    #[cfg(feature = "curve")]
+    pub fn set_bindings(
+        &mut self,
+        bindings: BTreeMap<PeerId, PublicKey>,
+        bridges: BTreeSet<PublicKey>,
+    ) {
+        self.node.set_bindings(bindings, bridges);
     }
 
     /// Says goodbye, sends what is queued (for at most [`Limits::linger`](zre::Limits::linger)) and closes everything.

@@ -4,6 +4,8 @@
 //! Without the feature `curve`, and in a node that is not secure, nobody has a key, and all of this says yes.
 
 use alloc::collections::BTreeMap;
+#[cfg(feature = "curve")]
+use alloc::collections::BTreeSet;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -327,6 +329,26 @@ impl Node {
 
 #[cfg(feature = "curve")]
 impl Node {
+    /// From now on an identity stays with a key for good, as those in [`Curve::bindings`](super::Curve::bindings) do. Who is here
+    /// under it with another key stays. Does nothing when the node is not secure.
+    pub fn bind(&mut self, id: PeerId, key: PublicKey) {
+        if let Some(curve) = &mut self.config.curve {
+            curve.bindings.insert(id, key);
+        }
+    }
+
+    /// The same for all of them, and for the keys of bridges, in place of those that there were.
+    pub fn set_bindings(
+        &mut self,
+        bindings: BTreeMap<PeerId, PublicKey>,
+        bridges: BTreeSet<PublicKey>,
+    ) {
+        if let Some(curve) = &mut self.config.curve {
+            curve.bindings = bindings;
+            curve.bridges = bridges;
+        }
+    }
+
     /// The other side of a link proved that it has this key; comes before [`handle_ready`](Node::handle_ready).
     pub fn handle_key(&mut self, link: LinkId, key: PublicKey) {
         if let Some(inbound) = self.inbound(link) {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::content;
 use crate::stats::Summary;
+use crate::words;
 
 /// One line. Its `event` says which.
 #[derive(Debug, Serialize)]
@@ -196,6 +197,9 @@ pub(crate) struct PeerLine<'a> {
     groups: Vec<Cow<'a, str>>,
     /// How lively it is.
     state: &'static str,
+    /// The public key that it proved, in a secure network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 impl<'a> From<&'a PeerInfo> for PeerLine<'a> {
@@ -206,6 +210,7 @@ impl<'a> From<&'a PeerInfo> for PeerLine<'a> {
             headers: &info.peer.headers,
             groups: info.groups.iter().map(Text::to_str_lossy).collect(),
             state: info.presence.as_str(),
+            key: info.key.map(|key| key.to_string()),
         }
     }
 }
@@ -290,6 +295,12 @@ impl<'a> Line<'a> {
             Event::InterfaceDown { interface, detail } => {
                 Self::error(format!("the interface {interface} went away: {detail}"))
             }
+            Event::Impostor {
+                id,
+                key,
+                holder,
+                remote,
+            } => Self::error(words::impostor(*id, key, holder, *remote)),
             Event::Stopped => Self::Stop,
             _ => return None,
         })
@@ -504,6 +515,7 @@ mod tests {
             peer: peer(),
             groups: vec![Text::try_from("CHAT").unwrap()],
             presence: Presence::Evasive,
+            key: None,
         };
         let id = json!(1);
         let peers = Line::Peers {

@@ -13,7 +13,6 @@ mod options;
 mod output;
 mod paint;
 mod request;
-#[cfg_attr(not(test), expect(dead_code, reason = "until nodes have security"))]
 mod security;
 mod session;
 mod stats;

@@ -7,10 +7,11 @@ use atonce::PeerId;
 use atonce::endpoint::Endpoint;
 use atonce::wire::{LongText, Text};
 use atonce::zre::Config;
-use atonce_std::{Builder, Node};
+use atonce_std::{Builder, Contact, Node};
 use clap::Args;
 
 use crate::failure::Failure;
+use crate::security::SecurityOptions;
 use crate::value;
 
 /// The UDP port that IANA assigned to ZRE discovery.
@@ -65,9 +66,12 @@ pub(crate) struct NodeOptions {
     #[arg(long, value_parser = value::text)]
     pub(crate) group: Vec<Text>,
 
-    /// Contact this node directly, until it answers; repeatable.
-    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = value::endpoint)]
-    peer: Vec<Endpoint>,
+    /// Contact this node directly, until it answers; in a secure network with its public key; repeatable.
+    #[arg(long, value_name = "tcp://HOST:PORT[|KEY]", value_parser = value::contact)]
+    peer: Vec<Contact>,
+
+    #[command(flatten)]
+    security: SecurityOptions,
 
     /// Write one JSON object a line.
     #[arg(long)]
@@ -109,8 +113,11 @@ impl NodeOptions {
         for group in &self.group {
             builder = builder.group(group.to_string());
         }
-        for endpoint in &self.peer {
-            builder = builder.peer(endpoint.to_string());
+        for contact in &self.peer {
+            builder = builder.peer(contact.to_string());
+        }
+        if let Some((certificate, trust)) = self.security.security() {
+            builder = builder.curve(certificate, trust);
         }
         Ok(builder)
     }

@@ -1,8 +1,8 @@
 //! The lines of JSON that drive `run`.
 
 use atonce::Frames;
-use atonce::endpoint::{Endpoint, InvalidEndpoint};
 use atonce::wire::Text;
+use atonce_std::{ConnectError, Contact};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ pub(crate) enum Request {
     /// Which groups is this node in?
     Groups,
     /// Contact a node directly.
-    Connect(Endpoint),
+    Connect(Contact),
     /// Leave the network.
     Stop,
 }
@@ -95,7 +95,7 @@ impl Request {
                 Fields::Connect { endpoint } => Self::Connect(
                     endpoint
                         .parse()
-                        .map_err(|error: InvalidEndpoint| format!("`endpoint`: {error}"))?,
+                        .map_err(|error: ConnectError| format!("`endpoint`: {error}"))?,
                 ),
                 Fields::Stop {} => Self::Stop,
             },

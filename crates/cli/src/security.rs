@@ -1,8 +1,5 @@
 //! The options of security, for commands that start a node.
 
-use std::sync::Arc;
-
-use atonce::curve::KeyPair;
 use atonce_std::{Certificate, Trust};
 use clap::Args;
 
@@ -21,10 +18,9 @@ pub(crate) struct SecurityOptions {
 }
 
 impl SecurityOptions {
-    /// The keys of the node and whom it trusts; `None` without security.
-    pub(crate) fn security(&self) -> Option<(Arc<KeyPair>, Trust)> {
-        let keys = self.cert.as_ref()?.key_pair()?;
-        Some((keys.clone(), self.trust.clone()?))
+    /// The certificate of the node and whom it trusts; `None` without security.
+    pub(crate) fn security(&self) -> Option<(Certificate, Trust)> {
+        Some((self.cert.clone()?, self.trust.clone()?))
     }
 }
 
@@ -108,8 +104,8 @@ mod tests {
             ("any".to_owned(), true),
         ] {
             let options = parse(&["--cert", &path("alice"), "--trust", &trusted]).unwrap();
-            let (keys, mut trust) = options.security().unwrap();
-            assert_eq!(keys.public(), alice.public_key());
+            let (certificate, mut trust) = options.security().unwrap();
+            assert_eq!(certificate.public_key(), alice.public_key());
             assert!(trust.allows(bob.public_key()).unwrap(), "{trusted}");
             assert_eq!(
                 trust.allows(alice.public_key()).unwrap(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use atonce::endpoint::{Endpoint, InvalidEndpoint};
 use atonce::wire::{LongText, Text};
+use atonce_std::{ConnectError, Contact};
 
 /// The longest time in seconds that an option takes: 31 years.
 const LONGEST: Duration = Duration::from_secs(1_000_000_000);
@@ -81,6 +82,13 @@ pub(crate) fn endpoint(given: &str) -> Result<Endpoint, String> {
     given
         .parse()
         .map_err(|error: InvalidEndpoint| error.to_string())
+}
+
+/// A node to contact.
+pub(crate) fn contact(given: &str) -> Result<Contact, String> {
+    given
+        .parse()
+        .map_err(|error: ConnectError| error.to_string())
 }
 
 /// An endpoint that others can be told: an address, since they look no names up.

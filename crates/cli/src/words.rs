@@ -1,6 +1,9 @@
 //! Events in plain words, for people.
 
+use std::net::SocketAddr;
+
 use atonce::PeerId;
+use atonce::curve::PublicKey;
 use atonce::wire::Text;
 use atonce::zre::{Event, Peer};
 use atonce_std::PeerInfo;
@@ -114,9 +117,27 @@ pub(crate) fn event(event: &Event) -> Option<String> {
                 escaped(detail)
             ),
         ),
+        Event::Impostor {
+            id,
+            key,
+            holder,
+            remote,
+        } => painted(paint::WARN, &impostor(*id, key, holder, *remote)),
         Event::Stopped => painted(paint::FAINT, "left the network"),
         _ => return None,
     })
+}
+
+/// Somebody stated the identity of another.
+pub(crate) fn impostor(
+    id: PeerId,
+    key: &PublicKey,
+    holder: &PublicKey,
+    remote: SocketAddr,
+) -> String {
+    format!(
+        "refused {remote}, which came as {id} with the key {key}: that one has the key {holder}"
+    )
 }
 
 /// All headers of a peer, `K=V, K=V`.

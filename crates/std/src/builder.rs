@@ -8,9 +8,9 @@ use std::time::Duration;
 use atonce::PeerId;
 use atonce::endpoint::Endpoint;
 use atonce::wire::{Headers, LongText, Text};
-use atonce::zre::{Config, Limits};
+use atonce::zre::{Config, Curve, Limits};
 
-use crate::{Node, StartError};
+use crate::{Certificate, ConnectError, Contact, Node, StartError, Trust};
 
 /// The UDP port that IANA assigned to ZRE discovery.
 const BEACON_PORT: u16 = 5670;
@@ -45,6 +45,7 @@ pub struct Builder<N = Node> {
     groups: Vec<String>,
     peers: Vec<String>,
     seed: Option<[u8; 32]>,
+    security: Option<(Certificate, Trust)>,
     node: PhantomData<fn() -> N>,
 }
 
@@ -62,8 +63,9 @@ pub struct Options {
     pub(crate) port: u16,
     pub(crate) tcp_ports: RangeInclusive<u16>,
     pub(crate) groups: Vec<Text>,
-    pub(crate) peers: Vec<Endpoint>,
+    pub(crate) peers: Vec<Contact>,
     pub(crate) seed: Option<[u8; 32]>,
+    pub(crate) trust: Option<Trust>,
 }
 
 impl Options {
@@ -86,6 +88,7 @@ impl<N> Default for Builder<N> {
             groups: Vec::new(),
             peers: Vec::new(),
             seed: None,
+            security: None,
             node: PhantomData,
         }
     }
@@ -167,7 +170,23 @@ impl<N> Builder<N> {
         self
     }
 
-    /// A peer to contact without a beacon: `tcp://HOST:PORT`.
+    /// Makes the node secure: everything that it says is encrypted, it is known by the key of its certificate, and it speaks only to
+    /// those whose keys are trusted. Nodes without CURVE, and those whose keys are not trusted, are not there for it.
+    ///
+    /// ```no_run
+    /// use atonce_std::{Certificate, Node, Trust};
+    ///
+    /// let node = Node::builder()
+    ///     .curve(Certificate::load("alice.cert")?, Trust::open("friends")?)
+    ///     .start()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn curve(mut self, certificate: Certificate, trust: Trust) -> Self {
+        self.security = Some((certificate, trust));
+        self
+    }
+
+    /// A peer to contact without a beacon: `tcp://HOST:PORT`, in a secure network `tcp://HOST:PORT|KEY`.
     pub fn peer(mut self, endpoint: impl Into<String>) -> Self {
         self.peers.push(endpoint.into());
         self
@@ -202,13 +221,23 @@ impl<N> Builder<N> {
             Text::try_from(&group).map_err(|source| StartError::Group { group, source })
         });
         let groups = groups.collect::<Result<_, _>>()?;
-        let peers = self.peers.iter().map(|endpoint| parse_endpoint(endpoint));
+        let peers = self.peers.iter().map(|endpoint| parse_peer(endpoint));
         let peers = peers.collect::<Result<_, _>>()?;
         let mut config = self.config;
         config.beacons = self.port != 0;
         config.headers = headers;
         if let Some(name) = self.name {
             config.name = Some(Text::try_from(name).map_err(StartError::Name)?);
+        }
+        let mut trust = None;
+        if let Some((certificate, trusted)) = self.security {
+            let keys = certificate.key_pair().ok_or(StartError::NoSecretKey)?;
+            config.curve = Some(Curve {
+                bindings: trusted.bindings(),
+                bridges: trusted.bridges(),
+                ..Curve::new(keys.clone())
+            });
+            trust = Some(trusted);
         }
         if let Some(endpoint) = self.advertise {
             config.advertise = Some(parse_advertised(&endpoint)?);
@@ -221,6 +250,7 @@ impl<N> Builder<N> {
             groups,
             peers,
             seed: self.seed,
+            trust,
         })
     }
 }
@@ -239,6 +269,19 @@ fn parse_endpoint(endpoint: &str) -> Result<Endpoint, StartError> {
     endpoint.parse().map_err(|source| StartError::Endpoint {
         endpoint: endpoint.to_owned(),
         source,
+    })
+}
+
+fn parse_peer(contact: &str) -> Result<Contact, StartError> {
+    contact.parse().map_err(|source| match source {
+        ConnectError::Endpoint(source) => StartError::Endpoint {
+            endpoint: contact.to_owned(),
+            source,
+        },
+        source => StartError::Contact {
+            endpoint: contact.to_owned(),
+            source,
+        },
     })
 }
 
@@ -266,6 +309,7 @@ impl<N> Clone for Builder<N> {
             groups: self.groups.clone(),
             peers: self.peers.clone(),
             seed: self.seed,
+            security: self.security.clone(),
             node: PhantomData,
         }
     }

@@ -4,8 +4,25 @@ use std::io;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use atonce::curve::InvalidKey;
 use atonce::endpoint::InvalidEndpoint;
 use atonce::wire::TooLong;
+use atonce::zre;
+
+/// Why nobody is contacted. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// It is not of the form `tcp://HOST:PORT`, or in a secure network `tcp://HOST:PORT|KEY`.
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
+    /// What stands behind `|` is no public key.
+    #[error("behind |: {0}")]
+    Key(#[from] InvalidKey),
+    /// The node does not contact it.
+    #[error(transparent)]
+    Node(#[from] zre::ConnectError),
+}
 
 /// Why a node was not started. No socket of it is left.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +55,19 @@ pub enum StartError {
         /// What is wrong with it.
         source: InvalidEndpoint,
     },
+    /// A peer cannot be contacted.
+    #[error("{endpoint:?} cannot be contacted: {source}")]
+    Contact {
+        /// What was given.
+        endpoint: String,
+        /// Why not.
+        source: ConnectError,
+    },
+    /// The certificate of the node has no secret key.
+    #[error(
+        "the certificate has the public key only: a secure node needs the secret one, which `Certificate::load` finds in FILE_secret"
+    )]
+    NoSecretKey,
     /// The endpoint to advertise has a host name, which peers do not look up.
     #[error("{endpoint} cannot be advertised: peers do not look names up, give an address")]
     AdvertisedName {

@@ -106,6 +106,7 @@ pub mod driver;
 
 mod builder;
 mod cert;
+mod contact;
 mod error;
 mod file;
 mod node;
@@ -121,7 +122,8 @@ pub use atonce::{Bytes, Frames, PeerId};
 
 pub use crate::builder::{Builder, Options, Start};
 pub use crate::cert::{Certificate, CertificateError, InvalidMetadata};
-pub use crate::error::StartError;
+pub use crate::contact::Contact;
+pub use crate::error::{ConnectError, StartError};
 pub use crate::node::{Events, Node};
 pub use crate::trust::{Trust, TrustError};
 pub use crate::view::PeerInfo;

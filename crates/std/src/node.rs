@@ -6,13 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use atonce::PeerId;
-use atonce::endpoint::{Endpoint, InvalidEndpoint};
 use atonce::wire::{Frames, Text, TooLong};
 use atonce::zre::{Counters, Event, PeerView, SendError, Shouted, Usage};
 
 use crate::driver::Driver;
 use crate::shared::{Core, Shared};
-use crate::{Builder, Options, PeerInfo, Start, StartError};
+use crate::{Builder, ConnectError, Options, PeerInfo, Start, StartError};
 
 /// How much longer than [`Limits::linger`](atonce::zre::Limits::linger) a stop may take. The core keeps to its linger; this
 /// is for a machine so busy that the node's thread has no turn.
@@ -131,11 +130,10 @@ impl Node {
         self.command(|driver| driver.shout(&group, &content))
     }
 
-    /// Contacts the node at `tcp://HOST:PORT`, again and again until it answers. A name is looked up.
-    pub fn connect(&self, endpoint: impl AsRef<str>) -> Result<(), InvalidEndpoint> {
-        let endpoint: Endpoint = endpoint.as_ref().parse()?;
-        self.command(|driver| driver.connect(&endpoint));
-        Ok(())
+    /// Contacts the node at `tcp://HOST:PORT`, in a secure network at `tcp://HOST:PORT|KEY`, again and again until it answers. A name is looked up.
+    pub fn connect(&self, endpoint: impl AsRef<str>) -> Result<(), ConnectError> {
+        let contact = endpoint.as_ref().parse()?;
+        self.command(|driver| driver.connect(&contact))
     }
 
     /// What happened next; waits for it. `None` when the node is stopped and everything was told.

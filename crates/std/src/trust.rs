@@ -266,6 +266,18 @@ impl Trust {
         }
     }
 
+    /// The UUIDs that belong to keys, and the keys of bridges, if the trust file says something else than at the last call, or
+    /// than at first.
+    pub(crate) fn take_changes(
+        &mut self,
+    ) -> Option<(BTreeMap<PeerId, PublicKey>, BTreeSet<PublicKey>)> {
+        let has_changed = match &mut self.0 {
+            Source::List(list) => list.take_changed(),
+            _ => false,
+        };
+        has_changed.then(|| (self.bindings(), self.bridges()))
+    }
+
     /// A peer that proved this key came under this UUID. A trust file with the line `first-use` remembers it; whether it was
     /// written down now. It reads and writes the file. What a bridge says of others is not written down.
     ///

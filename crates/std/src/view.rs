@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atonce::curve::PublicKey;
 use atonce::wire::Text;
 use atonce::zre::{Peer, PeerView, Presence};
 
@@ -14,6 +15,8 @@ pub struct PeerInfo {
     pub groups: Vec<Text>,
     /// How lively it is.
     pub presence: Presence,
+    /// The key that it proved; `None` when this node is not secure.
+    pub key: Option<PublicKey>,
 }
 
 impl From<PeerView<'_>> for PeerInfo {
@@ -22,6 +25,7 @@ impl From<PeerView<'_>> for PeerInfo {
             peer: Arc::clone(view.peer),
             groups: view.groups.iter().cloned().collect(),
             presence: view.presence,
+            key: view.key,
         }
     }
 }

@@ -64,7 +64,9 @@ impl Node {
 fn pair() -> (Node, Node, PeerId) {
     let (mut one, mut other) = (Node::start(), Node::start());
     let endpoint = other.driver.stack().endpoints().next().unwrap();
-    one.driver.connect(&endpoint.to_string().parse().unwrap());
+    one.driver
+        .connect(&endpoint.to_string().parse().unwrap())
+        .unwrap();
     let begun = Instant::now();
     let met = |node: &Node| node.driver.stack().peers().count() == 1;
     while !(met(&one) && met(&other)) {

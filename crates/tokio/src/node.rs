@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use atonce::PeerId;
-use atonce::endpoint::{Endpoint, InvalidEndpoint};
 use atonce::wire::{Frames, Text, TooLong};
 use atonce::zre::{Counters, Event, PeerView, SendError, Shouted, Usage};
 use atonce_std::driver::{Driver, Inbox};
-use atonce_std::{Builder, Options, PeerInfo, Start, StartError};
+use atonce_std::{Builder, ConnectError, Options, PeerInfo, Start, StartError};
 use futures_core::Stream;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::coop;
@@ -118,11 +117,10 @@ impl Node {
         self.command(|driver| driver.shout(&group, &content))
     }
 
-    /// Contacts the node at `tcp://HOST:PORT`, again and again until it answers. A name is looked up.
-    pub fn connect(&self, endpoint: impl AsRef<str>) -> Result<(), InvalidEndpoint> {
-        let endpoint: Endpoint = endpoint.as_ref().parse()?;
-        self.command(|driver| driver.connect(&endpoint));
-        Ok(())
+    /// Contacts the node at `tcp://HOST:PORT`, in a secure network at `tcp://HOST:PORT|KEY`, again and again until it answers. A name is looked up.
+    pub fn connect(&self, endpoint: impl AsRef<str>) -> Result<(), ConnectError> {
+        let contact = endpoint.as_ref().parse()?;
+        self.command(|driver| driver.connect(&contact))
     }
 
     /// What happened next. `None` when the node is stopped and everything was told. Dropped before it is done, it has

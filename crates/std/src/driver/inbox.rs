@@ -35,7 +35,9 @@ impl Inbox {
             return;
         }
         let now = driver.clock.now();
+        let before = self.events.len();
         driver.stack.poll_events(now, OCTETS, &mut self.events);
+        driver.note_entered(self.events.range(before..));
         driver.act(); // links that waited for the application may be read again
     }
 

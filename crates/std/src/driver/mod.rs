@@ -41,6 +41,7 @@ mod datagrams;
 mod fill;
 mod inbox;
 mod interfaces;
+mod keys;
 mod links;
 mod lull;
 mod network;
@@ -55,7 +56,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atonce::endpoint::Endpoint;
 use atonce::wire::{Frames, Text};
 use atonce::zre::{Event, Limits, SendError, Shouted};
 use atonce::{Action, Instant, LinkId, PeerId, Stack};
@@ -69,7 +69,7 @@ use self::links::Link;
 use self::network::Network;
 use self::pace::Pace;
 use self::resolver::Resolver;
-use crate::{Options, StartError};
+use crate::{ConnectError, Contact, Options, StartError, Trust};
 
 pub use self::inbox::Inbox;
 pub use self::poller::Poller;
@@ -93,6 +93,8 @@ pub struct Driver {
     /// Links that have something to send and are not known to be blocked. Each stands here at most once.
     unsent: VecDeque<usize>,
     pace: Pace,
+    /// Whose keys may come in; `None` in a node that is not secure.
+    trust: Option<Trust>,
     /// How long what is held back, to be written together with more, may wait at most.
     hold: Duration,
     /// How many links could not take all that was written.
@@ -183,6 +185,7 @@ impl Driver {
             read_at: Instant::ZERO,
             unsent: VecDeque::new(),
             pace: Pace::default(),
+            trust: options.trust,
             hold: Duration::ZERO,
             blocked: 0,
             calls: Calls::default(),
@@ -194,10 +197,12 @@ impl Driver {
         for group in &options.groups {
             driver.stack.join(now, group);
         }
-        for endpoint in &options.peers {
-            if let Err(error) = driver.stack.connect(now, endpoint) {
-                tracing::warn!(%endpoint, %error, "not contacted");
-            }
+        for contact in &options.peers {
+            let contacted = driver.contact(now, contact);
+            contacted.map_err(|source| StartError::Contact {
+                endpoint: contact.to_string(),
+                source,
+            })?;
         }
         tracing::debug!(node = %driver.stack.id(), name = %driver.stack.name(), "started");
         Ok((driver, poller))
@@ -342,6 +347,7 @@ impl Driver {
     pub fn poll_event(&mut self) -> Option<Event> {
         let now = self.clock.now();
         let event = self.stack.poll_event(now)?;
+        self.note_entered([&event]);
         self.act(); // a link that waited for the application may be read again
         Some(event)
     }
@@ -389,13 +395,21 @@ impl Driver {
         result
     }
 
-    /// Contacts the node at this endpoint, until it answers.
-    pub fn connect(&mut self, endpoint: &Endpoint) {
+    /// Contacts a node, until it answers.
+    pub fn connect(&mut self, contact: &Contact) -> Result<(), ConnectError> {
         let now = self.clock.now();
-        if let Err(error) = self.stack.connect(now, endpoint) {
-            tracing::warn!(%endpoint, %error, "not contacted");
-        }
+        let contacted = self.contact(now, contact);
         self.sent(now, 0);
+        contacted
+    }
+
+    fn contact(&mut self, now: Instant, contact: &Contact) -> Result<(), ConnectError> {
+        let Contact { endpoint, key } = contact;
+        match key {
+            Some(key) => self.stack.connect_with_key(now, endpoint, *key)?,
+            None => self.stack.connect(now, endpoint)?,
+        }
+        Ok(())
     }
 
     /// Says goodbye to all. [`is_ended`](Driver::is_ended) after some more turns.
@@ -460,6 +474,7 @@ impl Driver {
                     datagram,
                 } => self.broadcast(interface, &datagram),
                 Action::Dial { link, address } => self.dial(link, address),
+                Action::Authenticate { link, key, remote } => self.authenticate(link, &key, remote),
                 Action::Pause { link } => self.pause(link),
                 Action::Resume { link } => self.resume(link),
                 Action::Close { link } => self.close(link),

@@ -40,6 +40,8 @@ pub(super) struct List {
     is_settled: bool,
     /// Whether the file said at the last look what `content` holds.
     is_readable: bool,
+    /// It said something else than before when it was read.
+    has_changed: bool,
     looked: Looked,
 }
 
@@ -63,9 +65,11 @@ impl List {
             stamp: None,
             is_settled: false,
             is_readable: false,
+            has_changed: false,
             looked: Looked(Some(Instant::now())),
         };
         list.look()?;
+        list.has_changed = false;
         Ok(list)
     }
 
@@ -78,6 +82,11 @@ impl List {
 
     pub(super) fn bindings(&self) -> &BTreeMap<PeerId, PublicKey> {
         &self.content.bindings
+    }
+
+    /// Whether it said something else than before when it was read since the last call.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.has_changed)
     }
 
     pub(super) fn bridges(&self) -> impl Iterator<Item = PublicKey> {
@@ -172,11 +181,13 @@ impl List {
             });
         }
         let text = file::read_open(file, MAX_OCTETS).map_err(|error| self.lost(error))?;
-        self.content = Content::parse(&text).map_err(|(line, what)| TrustError::Line {
+        let content = Content::parse(&text).map_err(|(line, what)| TrustError::Line {
             path: self.path.clone(),
             line,
             what,
         })?;
+        self.has_changed |= content != self.content;
+        self.content = content;
         let stamp = Stamp::of(&metadata);
         self.is_readable = true;
         self.is_settled = stamp.is_settled(now);

@@ -1,0 +1,65 @@
+//! Whose keys may come in, and which UUIDs stay with them.
+
+use std::net::SocketAddr;
+
+use atonce::curve::PublicKey;
+use atonce::zmtp::{Denial, Verdict};
+use atonce::zre::Event;
+use atonce::{LinkId, PeerId};
+
+use super::Driver;
+
+impl Driver {
+    /// Answers the stack, which asks whether the owner of a key may be spoken to.
+    pub(super) fn authenticate(&mut self, link: LinkId, key: &PublicKey, remote: SocketAddr) {
+        let Some(trust) = &mut self.trust else {
+            return; // only a secure node asks, and that has one
+        };
+        let verdict = match trust.allows(key) {
+            Ok(true) => Verdict::Allow,
+            Ok(false) => {
+                tracing::debug!(%key, %remote, "not trusted");
+                Verdict::Deny(Denial::Refused)
+            }
+            Err(error) => {
+                tracing::error!(%error, "nobody new is let in");
+                // It may come again when this is mended.
+                Verdict::Deny(Denial::Temporary)
+            }
+        };
+        if let Some((bindings, bridges)) = trust.take_changes() {
+            self.stack.set_bindings(bindings, bridges);
+        }
+        let now = self.clock.recent();
+        self.stack.handle_verdict(now, link, verdict);
+    }
+
+    /// Has the keys remembered of those who entered, where that was asked for.
+    pub(super) fn note_entered<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) {
+        if self.trust.is_none() {
+            return;
+        }
+        for event in events {
+            // One that left meanwhile is met the next time.
+            if let Event::Enter { peer } = event
+                && let Some(key) = self.stack.peer(peer.id).and_then(|peer| peer.key)
+            {
+                self.remember(peer.id, key);
+            }
+        }
+    }
+
+    fn remember(&mut self, id: PeerId, key: PublicKey) {
+        let Some(trust) = &mut self.trust else {
+            return;
+        };
+        match trust.met(id, &key) {
+            Ok(true) => {
+                tracing::info!(%id, %key, "met for the first time");
+                self.stack.bind(id, key);
+            }
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "what was met is not remembered"),
+        }
+    }
+}
