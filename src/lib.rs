@@ -120,8 +120,8 @@
 //!
 //! # Features
 //!
-//! There is nothing to switch on. The crate is `no_std` with `alloc` and forbids `unsafe`. (`fuzz` is for the project's own
-//! fuzz targets and no part of the interface.)
+//! `curve`, which is on: keys, CURVE and secure nodes, and the crates that they need. The crate is `no_std` with `alloc` and forbids
+//! `unsafe`, with it and without. (`fuzz` is for the project's own fuzz targets and no part of the interface.)
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
