@@ -9,7 +9,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use atonce_tokio::{
-    Builder, Event, ExitReason, Frames, Limits, Node, PeerId, SendError, StartError,
+    Builder, Certificate, Event, ExitReason, Frames, Limits, Node, PeerId, SendError, StartError,
+    Trust,
 };
 use futures_core::Stream;
 use tokio::time::{sleep, timeout};
@@ -342,4 +343,21 @@ async fn several_receivers_share_the_events() {
         heard += timeout(PATIENCE, receiver).await.unwrap().unwrap();
     }
     assert_eq!(heard, MESSAGES);
+}
+
+#[tokio::test]
+async fn secure_nodes_meet_and_speak() {
+    let port = free_port();
+    let [alice, bob] = [(); 2].map(|()| Certificate::generate().unwrap());
+    let keys = [*alice.public_key(), *bob.public_key()];
+    let start = |name, certificate: Certificate| {
+        let builder = node(name, port).curve(certificate, Trust::keys(keys));
+        builder.start().unwrap()
+    };
+    let (one, other) = (start("alice", alice), start("bob", bob));
+    wait_enter(&one, other.id()).await;
+    wait_enter(&other, one.id()).await;
+    assert_eq!(one.peer(other.id()).unwrap().key, Some(keys[1]));
+    one.whisper(other.id(), "secret").unwrap();
+    assert_eq!(wait_whisper(&other).await, Frames::from("secret"));
 }
