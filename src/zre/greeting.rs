@@ -213,12 +213,14 @@ impl Node {
                 self.close(link);
             }
             self.dials.own(before, Owner::Nobody);
-            if before != address {
+            // What was said with another key is none of its business (ZRE-119).
+            let ours = self.dials.get(before).is_some_and(|dial| dial.key == key);
+            if before != address && ours {
                 self.give_up_dial(now, before);
             }
         }
         let address = self.known_way(now, id, address, remote, key);
-        if !self.make_way(now, address, key) {
+        if !self.make_way(now, address, remote, key) {
             debug!(%link, %id, %address, "somebody with another key is there");
             return self.close(link);
         }
