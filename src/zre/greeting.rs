@@ -372,10 +372,21 @@ impl Node {
             self.remove_dial(now, address);
             return self.close(link);
         }
+        let ours = self.dials.get(address).and_then(|dial| dial.key);
         let Some(inbound) = self.inbound(link) else {
             return;
         };
         let (remote, key) = (inbound.remote, inbound.key);
+        if ours != key {
+            // ZRE-115. No way leads here, and none is to.
+            debug_assert!(false, "{id} has two keys");
+            self.dials.own(address, Owner::Nobody);
+            self.remove_dial(now, address);
+            return self.close(link);
+        }
+        let Some(inbound) = self.inbound(link) else {
+            return;
+        };
         let stage = core::mem::replace(&mut inbound.stage, Stage::Current(id));
         let Stage::Held(_, message) = stage else {
             return self.close(link);
@@ -386,7 +397,6 @@ impl Node {
         self.dials.own(address, Owner::Peer(id));
         self.past.answered((address, key));
         if let Some(target) = self.dials.get_mut(address).and_then(|dial| {
-            debug_assert_eq!(dial.key, key, "ZRE-115");
             dial.failures = 0;
             dial.rivals = Vec::new();
             if !dial.unsaid.is_empty() {
