@@ -143,6 +143,7 @@ impl Mechanism {
     }
 
     /// The client may come in; `None` when nobody was asked about.
+    #[cfg_attr(not(feature = "curve"), allow(unused_variables))]
     pub(super) fn allow(&mut self, ours: &Metadata) -> Option<Step> {
         match self.0.as_deref_mut()? {
             Secured::Plain(plain) => plain.allow(),
@@ -179,6 +180,7 @@ impl Mechanism {
 
     /// `None`: as it is.
     #[inline]
+    #[cfg_attr(not(feature = "curve"), allow(unused_variables))]
     pub(super) fn seal(&mut self, kind: FrameKind, body: &[u8]) -> Option<(FrameKind, Bytes)> {
         match self.0.as_deref_mut()? {
             Secured::Plain(_) => None,
