@@ -178,7 +178,7 @@ impl Mechanism {
 
     /// Appends the body of a sealed frame, [`overhead`](Self::overhead) octets more than `body`. It goes as the last frame of a
     /// message, whatever is in it. `false`: nothing is sealed here, and nothing was appended.
-    #[cfg_attr(not(feature = "curve"), allow(unused_variables))]
+    #[cfg_attr(not(feature = "curve"), allow(unused_variables, clippy::ptr_arg))]
     pub(super) fn seal(&mut self, kind: FrameKind, body: &[u8], out: &mut Vec<u8>) -> bool {
         match self.0.as_deref_mut() {
             None | Some(Secured::Plain(_)) => false,
