@@ -117,9 +117,6 @@ struct Link {
     trusted: bool,
     /// It ended, as the embedder knows: it is not named in an action any more.
     gone: bool,
-    /// The embedder is asked whether the other side may come in.
-    #[cfg(feature = "curve")]
-    asked: bool,
     /// When the connection wants to be called, as far as `timers` know.
     deadline: Option<Instant>,
     /// Octets that came behind a message of a stranger which is still weighed. At most what one read brought.
@@ -127,6 +124,9 @@ struct Link {
     connection: Connection,
     /// The connection ended while messages waited to be taken.
     ended: Option<Cut>,
+    /// The embedder is asked whether the other side may come in.
+    #[cfg(feature = "curve")]
+    asked: bool,
 }
 
 impl Link {

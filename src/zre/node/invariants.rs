@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use super::super::dial::{Dial, Owner, State};
 use super::super::inbound::{Role, Stage};
-use super::super::record::Claim;
+use super::super::record::{Claim, Record};
 use super::{Due, Node};
 use crate::net::LinkId;
 
@@ -158,7 +158,7 @@ impl Node {
             || self
                 .peers
                 .values()
-                .filter_map(|record| record.challenge)
+                .filter_map(Record::doubt)
                 .any(|challenge| {
                     challenge.takeover == Some(link) || challenge.claim == Some(Claim::Hello(link))
                 })
@@ -171,10 +171,7 @@ impl Node {
             assert_eq!(owner, Some(Owner::Peer(id)), "the way to {id}");
             let up = self.dials.get(record.address).and_then(Dial::up);
             assert_eq!(record.reached, up.is_some(), "whether {id} is reached");
-            let proved = self
-                .dials
-                .get(record.address)
-                .and_then(super::super::dial::Dial::key);
+            let proved = self.dials.get(record.address).and_then(Dial::key);
             assert_eq!(record.key(), proved, "the key of {id}");
             if let Some(link) = record.inbound {
                 assert!(
