@@ -115,6 +115,7 @@ mod trust;
 mod view;
 
 pub use atonce::wire::{LongText, Text, TooLong};
+pub use atonce::zmtp::{Denial, Verdict};
 pub use atonce::zre::{
     Counters, Event, ExitReason, Limits, Lost, Peer, Presence, SendError, Shouted, Usage,
 };
