@@ -160,10 +160,10 @@ pub enum TrustError {
         /// What was given.
         endpoint: String,
     },
-    /// The authentication handler is on another machine.
+    /// The authentication handler is on another machine; [`Trust::zap_anywhere`] takes it all the same.
     #[error(
         "{endpoint} is not on the loopback of this machine, and whoever is on the way there could let anybody in: give the \
-         handler, or a tunnel to it, an endpoint such as tcp://127.0.0.1:9000, or use Trust::zap_anywhere"
+         handler, or a tunnel to it, an endpoint such as tcp://127.0.0.1:9000"
     )]
     NotLoopback {
         /// What was given.

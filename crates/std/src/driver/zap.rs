@@ -196,7 +196,8 @@ impl Worker {
         let id = self.next_id;
         self.next_id += 1;
         let request = Request {
-            request_id: id.to_be_bytes().to_vec().into(),
+            // ZAP-26
+            request_id: id.to_string().into(),
             domain: self.domain.clone(),
             // ZAP-3
             address: question.remote.ip().to_canonical(),
@@ -299,8 +300,9 @@ impl Worker {
                 return;
             }
         };
-        let id = reply.request_id[..].try_into().map(u64::from_be_bytes);
-        let Some(asked) = id.ok().and_then(|id| self.under_way.remove(&id)) else {
+        let id = str::from_utf8(&reply.request_id).ok();
+        let id = id.and_then(|id| id.parse().ok());
+        let Some(asked) = id.and_then(|id| self.under_way.remove(&id)) else {
             tracing::debug!(handler = %self.address, ?reply, "a late reply, or one to nothing that was asked");
             return;
         };

@@ -110,6 +110,8 @@ fn the_handler_decides() {
     assert_eq!(asked.domain.as_str(), "global");
     assert!(asked.identity.is_empty());
     assert_eq!(asked.credentials, Credentials::Curve([1; 32]));
+    // ZAP-26
+    assert!(asked.request_id.iter().all(u8::is_ascii_digit));
     // All over one connection, which ends with the node.
     assert!(handler.ended.try_recv().is_err());
     drop(bench);
