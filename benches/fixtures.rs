@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use atonce::curve::{KeyPair, Seed};
 use atonce::wire::Beacon;
 use atonce::wire::zmtp::SocketType;
 use atonce::wire::zre::{Command, Hello, Message};
 use atonce::wire::{Headers, LongText};
-use atonce::zmtp::{self, Connection};
+use atonce::zmtp::{self, Connection, Event, Security, Verdict};
 use atonce::{
     Action, Config, Frames, Instant, Interface, InterfaceId, LinkId, PeerId, Stack, Text,
 };
@@ -111,12 +113,55 @@ pub fn messages() -> Vec<(&'static str, Message)> {
 /// They do not become ready: our own bug.
 #[must_use]
 pub fn pair() -> (Connection, Connection) {
+    handshake([Security::Null, Security::Null])
+}
+
+/// The same with CURVE; the handshake is made anew.
+///
+/// # Panics
+///
+/// They do not become ready: our own bug.
+#[must_use]
+pub fn sealed_pair(keys: &[Arc<KeyPair>; 2]) -> (Connection, Connection) {
+    let [client, server] = keys.clone();
+    handshake([
+        Security::CurveClient {
+            keys: client,
+            server: *server.public(),
+            seed: Seed::from_bytes([3; 32]),
+        },
+        Security::CurveServer {
+            keys: server,
+            seed: Seed::from_bytes([4; 32]),
+        },
+    ])
+}
+
+/// The permanent keys of a client and a server.
+#[must_use]
+pub fn keys() -> [Arc<KeyPair>; 2] {
+    [1, 2].map(|seed| Arc::new(KeyPair::generate([seed; 32])))
+}
+
+fn handshake([dealer, router]: [Security; 2]) -> (Connection, Connection) {
     let now = Instant::ZERO;
-    let mut dealer = Connection::new(now, zmtp::Config::new(SocketType::Dealer));
-    let mut router = Connection::new(now, zmtp::Config::new(SocketType::Router));
-    for _ in 0..3 {
+    let connection = |security, of| {
+        let config = zmtp::Config {
+            security,
+            ..zmtp::Config::new(of)
+        };
+        Connection::new(now, config)
+    };
+    let mut dealer = connection(dealer, SocketType::Dealer);
+    let mut router = connection(router, SocketType::Router);
+    for _ in 0..4 {
         let octets = transmit(&mut dealer);
         router.handle_input(now, &octets);
+        while let Some(event) = router.poll_event() {
+            if matches!(event, Event::Authenticate(_)) {
+                router.handle_verdict(now, Verdict::Allow);
+            }
+        }
         let octets = transmit(&mut router);
         dealer.handle_input(now, &octets);
     }

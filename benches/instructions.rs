@@ -3,13 +3,17 @@
 #![allow(missing_docs, unused_qualifications)] // what gungraun makes
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
+use atonce::curve::KeyPair;
 use atonce::wire::Beacon;
 use atonce::wire::zre::{Limits, Message};
 use atonce::zmtp::Connection;
 use atonce::{Bytes, Frames, Instant, LinkId, PeerId};
-use atonce_benches::{Swarm, beacon, content, mesh, messages, pair, send, stream};
+use atonce_benches::{
+    Swarm, beacon, content, keys, mesh, messages, pair, sealed_pair, send, stream, transmit,
+};
 use gungraun::prelude::*;
 use gungraun::{Callgrind, Dhat};
 
@@ -121,6 +125,54 @@ fn receive((mut router, stream, chunk): (Connection, Vec<u8>, usize)) -> (Connec
     (router, stream)
 }
 
+// ---- a connection with CURVE; what seals depends on the processor, which valgrind shows without AVX-512
+
+fn sealed_dealer(octets: usize) -> (Connection, Frames) {
+    let (mut dealer, _) = sealed_pair(&keys());
+    let content = content(octets);
+    send(&mut dealer, &content, TIMES);
+    (dealer, content)
+}
+
+#[library_benchmark(setup = sealed_dealer)]
+#[bench::octets_64(64)]
+#[bench::octets_4k(4 << 10)]
+fn send_sealed((mut dealer, content): (Connection, Frames)) -> (Connection, Frames) {
+    for _ in 0..TIMES {
+        send(&mut dealer, &content, 1);
+    }
+    (dealer, content)
+}
+
+fn sealed_router(octets: usize) -> (Connection, Vec<u8>) {
+    let (mut dealer, router) = sealed_pair(&keys());
+    let mut stream = Vec::new();
+    for _ in 0..TIMES {
+        dealer.send(content(octets)).expect("it is ready");
+        stream.extend(transmit(&mut dealer));
+    }
+    (router, stream)
+}
+
+#[library_benchmark(setup = sealed_router)]
+#[bench::octets_64(64)]
+#[bench::octets_4k(4 << 10)]
+fn receive_sealed((mut router, stream): (Connection, Vec<u8>)) -> (Connection, Vec<u8>) {
+    for chunk in stream.chunks(64 << 10) {
+        router.handle_input(Instant::ZERO, chunk);
+        while let Some(event) = router.poll_event() {
+            black_box(event);
+        }
+    }
+    (router, stream)
+}
+
+#[library_benchmark(setup = keys)]
+#[bench::both_sides()]
+fn handshake(keys: [Arc<KeyPair>; 2]) -> (Connection, Connection) {
+    sealed_pair(black_box(&keys))
+}
+
 // ---- a node
 
 type Swarmed = (Swarm, Vec<PeerId>, Frames);
@@ -207,6 +259,10 @@ library_benchmark_group!(
     benchmarks = [send_each, send_together, receive]
 );
 library_benchmark_group!(
+    name = sealed,
+    benchmarks = [send_sealed, receive_sealed, handshake]
+);
+library_benchmark_group!(
     name = node,
     benchmarks = [
         whisper_to_each,
@@ -222,5 +278,5 @@ main!(
     config = LibraryBenchmarkConfig::default()
         .tool(Callgrind::with_args(["--cache-sim=no"]))
         .tool(Dhat::default()),
-    library_benchmark_groups = [codecs, connection, node, sim]
+    library_benchmark_groups = [codecs, connection, sealed, node, sim]
 );

@@ -120,8 +120,9 @@
 //!
 //! # Features
 //!
-//! There is nothing to switch on. The crate is `no_std` with `alloc` and forbids `unsafe`. (`fuzz` is for the project's own
-//! fuzz targets and no part of the interface.)
+//! `curve`, which is on: keys, CURVE and secure nodes, and the crates that they need. `simd`, which the adapters switch on: seals
+//! several times as fast with the vector instructions that the processor turns out to have; it needs std. Without it the crate is
+//! `no_std` with `alloc`; it forbids `unsafe`. (`fuzz` is for the project's own fuzz targets and no part of the interface.)
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -149,7 +150,7 @@ pub mod zre;
 
 pub use bytes::Bytes;
 pub use id::{InvalidPeerId, PeerId};
-pub use net::{Cut, Interface, InterfaceId, LinkId};
+pub use net::{Cut, Denial, Interface, InterfaceId, LinkId, Verdict};
 pub use stack::{Action, Stack, Timer};
 pub use time::Instant;
 pub use wire::{Frames, Text};

@@ -306,14 +306,23 @@ impl Stack {
         self.node.bind(id, key);
     }
 
-    /// See [`Node::set_bindings`].
+    /// See [`Node::revoke`]. For a list of keys that changed.
+    #[cfg(feature = "curve")]
+    pub fn revoke(&mut self, now: Instant, key: PublicKey) {
+        self.node.revoke(now, key);
+        self.settle(now);
+    }
+
+    /// See [`Node::set_bindings`]. For a list of bindings that changed.
     #[cfg(feature = "curve")]
     pub fn set_bindings(
         &mut self,
+        now: Instant,
         bindings: BTreeMap<PeerId, PublicKey>,
         bridges: BTreeSet<PublicKey>,
     ) {
-        self.node.set_bindings(bindings, bridges);
+        self.node.set_bindings(now, bindings, bridges);
+        self.settle(now);
     }
 
     /// Says goodbye, sends what is queued (for at most [`Limits::linger`](zre::Limits::linger)) and closes everything.

@@ -380,6 +380,61 @@ fn a_peer_that_may_not_be_dialled_any_more_exits() {
     assert_eq!(told[1..], ["enter puppet"]);
 }
 
+#[test]
+fn a_key_that_is_taken_back_is_gone_at_once() {
+    // ZRE-114
+    let (mut lan, alice, bob) = two();
+    // A peer, a link that says nothing, one whose mailbox does not answer, and a hint that waits for the embedder.
+    let puppet = lan.secure_puppet(9, &keys(9));
+    let current = enter(&mut lan, puppet, alice);
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+    let silent = lan.puppet_dials(puppet, alice);
+    let unreached = lan.secure_puppet(10, &keys(9));
+    lan.host(unreached).refuses = true;
+    let greeting = lan.puppet_greets(unreached, alice);
+    lan.run_for(ms(50));
+    let (id, port) = (PeerId::from_bytes([11; 16]), 50_000);
+    lan.host(alice).guard = Guard::Away;
+    lan.puppet_beacons(puppet, id, port);
+    lan.run_for(ms(50));
+    assert!(!lan.asked.is_empty());
+    lan.host(alice).guard = Guard::Listed([public(2)].into());
+    lan.with(alice, |stack, now| stack.revoke(now, public(9)));
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), ["exit puppet refused"]);
+    for (who, link) in [(puppet, current), (puppet, silent), (unreached, greeting)] {
+        assert!(lan.the_puppet(who).closed.contains(&link));
+    }
+    assert_eq!(lan.open_links(alice), 2);
+    lan.run_for(ms(5_000));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    still_talk(&mut lan, alice, bob);
+}
+
+#[test]
+fn bindings_may_change() {
+    // ZRE-116
+    let (mut lan, alice, puppet, _) = alice_and_puppet(secure("alice", 1));
+    let id = lan.id(puppet);
+    let bind = |lan: &mut Lan, key| {
+        lan.with(alice, |stack, now| {
+            stack.set_bindings(now, BTreeMap::from([(id, key)]), BTreeSet::new());
+        });
+        lan.run_for(ms(50));
+        names(&lan.events(alice))
+    };
+    assert_eq!(bind(&mut lan, public(9)), NOTHING);
+    assert_eq!(bind(&mut lan, public(66)), ["exit puppet refused"]);
+    // What the embedder says counts more than who was here within the hour.
+    let mallory = lan.secure_puppet(66, &keys(66));
+    say_hello_as(&mut lan, mallory, alice, id);
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), ["enter mallory"]);
+    say_hello_as(&mut lan, puppet, alice, id);
+    lan.run_for(ms(50));
+    assert_eq!(impostors(&mut lan, alice), [(id, public(9), public(66))]);
+}
+
 // ---- HELLO
 
 #[test]
@@ -802,6 +857,52 @@ fn another_key_on_the_port_of_one_who_died_takes_its_place() {
     let told = names(&lan.events(alice));
     assert!(told[0].starts_with("exit bob lost"), "{told:?}");
     assert_eq!(told[1..], ["enter carol"]);
+}
+
+#[test]
+fn an_insider_that_greets_again_and_again_shuts_nobody_out() {
+    // ZRE-119, ZRE-121. Neither from an endpoint that the application gave, nor from its identity.
+    let mut lan = Lan::new();
+    let (alice, mallory) = (alice(&mut lan), lan.secure_puppet(66, &keys(66)));
+    let puppet = lan.secure_puppet(9, &keys(9));
+    let (id, address) = (lan.id(puppet), lan.address_of(puppet));
+    lan.host(puppet).refuses = true;
+    let endpoint = format!("tcp://{address}").parse().unwrap();
+    lan.with(alice, |stack, now| {
+        stack.connect_with_key(now, &endpoint, public(9)).unwrap();
+    });
+    for second in 0..90 {
+        lan.host(puppet).refuses = second < 20;
+        for uuid in [id, PeerId::from_bytes([66; 16])] {
+            let link = lan.puppet_dials_as(mallory, alice, &uuid.identity());
+            let mut hello = lan.hello_of(mallory, "mallory");
+            hello.endpoint = text(&format!("tcp://{address}"));
+            lan.puppet_says(mallory, link, 1, Command::Hello(hello));
+        }
+        lan.run_for(ms(1_000));
+    }
+    assert!(!lan.the_puppet(puppet).heard.is_empty());
+    enter(&mut lan, puppet, alice);
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+}
+
+#[test]
+fn an_insider_cuts_no_link_to_one_who_did_not_enter_yet() {
+    // ZRE-119. It is reached and did not greet, and another says that it is it.
+    let mut lan = Lan::new();
+    let (alice, mallory) = (alice(&mut lan), lan.secure_puppet(66, &keys(66)));
+    let puppet = lan.secure_puppet(9, &keys(9));
+    let (id, port) = (lan.id(puppet), lan.address_of(puppet).port());
+    lan.puppet_beacons(puppet, id, port);
+    lan.run_for(ms(50));
+    let (ours, _) = lan.the_puppet(puppet).heard[0];
+    lan.host(mallory).refuses = true;
+    say_hello_as(&mut lan, mallory, alice, id);
+    lan.run_for(ms(50));
+    assert!(!lan.the_puppet(puppet).closed.contains(&ours));
+    enter(&mut lan, puppet, alice);
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+    assert!(!lan.the_puppet(puppet).closed.contains(&ours));
 }
 
 // ---- by endpoint

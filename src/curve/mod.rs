@@ -6,6 +6,8 @@
 
 mod key;
 pub(crate) mod sealing;
+#[cfg(test)]
+mod vectors;
 mod z85;
 
 pub use key::{InvalidKey, KeyPair, PublicKey, SecretKey, Seed};

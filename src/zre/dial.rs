@@ -47,6 +47,9 @@ const GREETINGS_WINDOW: Duration = Duration::from_secs(10);
 /// A hint that is not repeated is not tried anew after this: 15 s, for beacons that come seldom or are lost. (ZRE-11)
 pub(super) const HINT: Duration = Duration::from_secs(15);
 
+/// How often an endpoint is tried with the key of one who greets, when another key is told for it as well.
+const DISPUTED: u32 = 3;
+
 /// PINGs under way of which is remembered what their answers confirm.
 const PINGS: usize = 16;
 
@@ -219,6 +222,20 @@ impl Dial {
     /// Whether only a rumour leads there, and nobody goes on telling it.
     pub(super) fn is_forgotten(&self, now: Instant) -> bool {
         self.owner == Owner::Nobody && !self.persistent && now - self.hinted > HINT
+    }
+
+    /// How often it may fail in a row until it is given up, when those that nobody else wants may so often.
+    pub(super) fn patience(&self, limit: u32) -> u32 {
+        let other = self.persistent && self.key != self.wanted;
+        let disputed = !self.rivals.is_empty() && matches!(self.owner, Owner::Greeted { .. });
+        if other || disputed {
+            // ZRE-119
+            limit.min(DISPUTED)
+        } else if self.persistent {
+            u32::MAX
+        } else {
+            limit
+        }
     }
 
     /// Whether nobody listens there any more, as far as trying can tell.

@@ -34,6 +34,11 @@ impl Node {
             }
         }
         if let Some(id) = dial.expect {
+            // ZRE-111. Only now, since it takes its time; what was proved is good.
+            if !self.is_useful(dial.key) {
+                self.refuse_beacon();
+                return false;
+            }
             self.expected.insert(id, address);
         }
         self.dials.insert(address, dial);
@@ -116,7 +121,7 @@ impl Node {
             self.dials.persist(address);
             if rumour && other {
                 // ZRE-121
-                self.rekey(now, address, key);
+                self.rekey(now, address, key, 0);
             }
             return;
         }
@@ -444,7 +449,7 @@ impl Node {
                 dial.cut();
                 dial.greeted_at = None;
                 dial.failures += 1;
-                let given_up = dial.failures >= limit && !dial.persistent;
+                let given_up = dial.failures >= dial.patience(limit);
                 if given_up {
                     debug!(%address, tries = dial.failures, "given up");
                     self.past.shun(now, dial.place(address));

@@ -201,7 +201,7 @@ impl Dials {
             *hints.entry(source).or_default() += 1;
         }
         assert_eq!(self.hints, hints, "hints by source");
-        assert_eq!(self.all_hints, hints.values().sum(), "hints");
+        assert_eq!(self.all_hints, hints.values().sum::<usize>(), "hints");
     }
 }
 

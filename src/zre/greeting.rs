@@ -213,12 +213,14 @@ impl Node {
                 self.close(link);
             }
             self.dials.own(before, Owner::Nobody);
-            if before != address {
+            // What was said with another key is none of its business (ZRE-119).
+            let ours = self.dials.get(before).is_some_and(|dial| dial.key == key);
+            if before != address && ours {
                 self.give_up_dial(now, before);
             }
         }
         let address = self.known_way(now, id, address, remote, key);
-        if !self.make_way(now, address, key) {
+        if !self.make_way(now, address, remote, key) {
             debug!(%link, %id, %address, "somebody with another key is there");
             return self.close(link);
         }
@@ -370,10 +372,21 @@ impl Node {
             self.remove_dial(now, address);
             return self.close(link);
         }
+        let ours = self.dials.get(address).and_then(|dial| dial.key);
         let Some(inbound) = self.inbound(link) else {
             return;
         };
         let (remote, key) = (inbound.remote, inbound.key);
+        if ours != key {
+            // ZRE-115. No way leads here, and none is to.
+            debug_assert!(false, "{id} has two keys");
+            self.dials.own(address, Owner::Nobody);
+            self.remove_dial(now, address);
+            return self.close(link);
+        }
+        let Some(inbound) = self.inbound(link) else {
+            return;
+        };
         let stage = core::mem::replace(&mut inbound.stage, Stage::Current(id));
         let Stage::Held(_, message) = stage else {
             return self.close(link);
@@ -384,7 +397,6 @@ impl Node {
         self.dials.own(address, Owner::Peer(id));
         self.past.answered((address, key));
         if let Some(target) = self.dials.get_mut(address).and_then(|dial| {
-            debug_assert_eq!(dial.key, key, "ZRE-115");
             dial.failures = 0;
             dial.rivals = Vec::new();
             if !dial.unsaid.is_empty() {

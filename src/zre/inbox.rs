@@ -202,7 +202,7 @@ impl Inbox {
             counted.insert(recent, share);
         }
         assert_eq!(counted, shares, "shares");
-        let total = shares.values().map(|share| share.octets).sum();
+        let total = shares.values().map(|share| share.octets).sum::<usize>();
         assert_eq!(self.total, total, "total");
         for (id, share) in &shares {
             assert!(

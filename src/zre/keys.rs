@@ -6,6 +6,8 @@
 use alloc::collections::BTreeMap;
 #[cfg(feature = "curve")]
 use alloc::collections::BTreeSet;
+#[cfg(feature = "curve")]
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -23,15 +25,17 @@ use super::dial::State;
 #[cfg(feature = "curve")]
 use super::inbound::Role;
 #[cfg(feature = "curve")]
+use super::record::Claim;
+#[cfg(feature = "curve")]
 use super::{Action, Event, ExitReason};
 #[cfg(feature = "curve")]
 use crate::curve::{PublicKey, sealing::SharedKey};
 #[cfg(feature = "curve")]
 use crate::net::Cut;
 #[cfg(feature = "curve")]
-use crate::wire::{Expected, Found, LongText, Text};
+use crate::net::{Denial, Verdict};
 #[cfg(feature = "curve")]
-use crate::zmtp::{Denial, Verdict};
+use crate::wire::{Expected, Found, LongText, Text};
 
 /// The public key of somebody.
 #[cfg(feature = "curve")]
@@ -337,18 +341,6 @@ impl Node {
         }
     }
 
-    /// The same for all of them, and for the keys of bridges, in place of those that there were.
-    pub fn set_bindings(
-        &mut self,
-        bindings: BTreeMap<PeerId, PublicKey>,
-        bridges: BTreeSet<PublicKey>,
-    ) {
-        if let Some(curve) = &mut self.config.curve {
-            curve.bindings = bindings;
-            curve.bridges = bridges;
-        }
-    }
-
     /// The other side of a link proved that it has this key; comes before [`handle_ready`](Node::handle_ready).
     pub fn handle_key(&mut self, link: LinkId, key: PublicKey) {
         if let Some(inbound) = self.inbound(link) {
@@ -393,6 +385,72 @@ impl Node {
             // ZRE-114
             Some(id) if denial != Denial::Temporary => self.exit(now, id, ExitReason::Refused),
             _ => self.dial_ended(now, address, Cut::Unreachable),
+        }
+    }
+
+    /// The owner of a key may not come in any more: its peers exit as [`ExitReason::Refused`], all else that was begun with it is
+    /// given up. When it comes again, it is asked about again.
+    pub fn revoke(&mut self, now: Instant, key: PublicKey) {
+        // ZRE-114
+        let peers = self.peers.iter();
+        let peers: Vec<_> = peers
+            .filter(|(_, record)| record.key == Some(key))
+            .map(|(id, _)| id)
+            .collect();
+        for id in peers {
+            self.exit(now, id, ExitReason::Refused);
+        }
+        let dials = self.dials.iter();
+        let dials: Vec<_> = dials
+            .filter(|(_, dial)| dial.key == Some(key))
+            .map(|(address, _)| address)
+            .collect();
+        for address in dials {
+            self.give_up_dial(now, address);
+        }
+        // Who waits for the end of a peer, and who did not say anything that counts.
+        let doubts = self.peers.values().filter_map(|record| record.challenge);
+        let waiting = doubts.flat_map(|challenge| {
+            let claimant = match challenge.claim {
+                Some(Claim::Hello(link)) => Some(link),
+                Some(Claim::Beacon(..)) | None => None,
+            };
+            [challenge.takeover, claimant].into_iter().flatten()
+        });
+        let links: Vec<_> = waiting.chain(self.unproved.iter().copied()).collect();
+        for link in links {
+            if self.key_of(link) == Some(key) {
+                self.close(link);
+            }
+        }
+    }
+
+    /// What the embedder knows of keys from now on, instead of [`Curve::bindings`](super::Curve::bindings) and
+    /// [`Curve::bridges`](super::Curve::bridges). A peer that is here with a key that its identity is not with now exits as
+    /// [`ExitReason::Refused`]. Nothing happens when the node is not secure.
+    pub fn set_bindings(
+        &mut self,
+        now: Instant,
+        bindings: BTreeMap<PeerId, PublicKey>,
+        bridges: BTreeSet<PublicKey>,
+    ) {
+        let Some(curve) = &mut self.config.curve else {
+            return;
+        };
+        curve.bindings = bindings;
+        curve.bridges = bridges;
+        // ZRE-116
+        let strangers: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(id, record)| {
+                let bridge = record.key.is_some_and(|key| self.is_bridge(key));
+                !bridge && self.bound(*id).is_some_and(|key| record.key != Some(key))
+            })
+            .map(|(id, _)| id)
+            .collect();
+        for id in strangers {
+            self.exit(now, id, ExitReason::Refused);
         }
     }
 

@@ -171,9 +171,6 @@ impl Node {
     }
 
     fn dial_hint(&mut self, now: Instant, address: SocketAddr, uuid: PeerId, key: Option<Key>) {
-        if !self.is_useful(key) {
-            return self.refuse_beacon();
-        }
         let mut dial = Dial::new(now, address.ip(), key);
         dial.expect = Some(uuid);
         self.add_dial(now, address, dial);

@@ -107,7 +107,11 @@ impl Node {
         };
         if dial.persistent && dial.owner == Owner::Nobody && dial.key != dial.wanted {
             // Who greeted with another key is not there, or gone.
+            let (place, failures) = (dial.place(address), dial.failures);
             dial.key = dial.wanted;
+            dial.failures = 1;
+            self.past.note_failures(now, place, failures);
+            return false;
         }
         dial.rivals.retain(|rival| now - rival.hinted <= HINT);
         if dial.persistent || dial.owner != Owner::Nobody || dial.rivals.is_empty() {
@@ -154,7 +158,13 @@ impl Node {
 
     /// One who greets with a key names an endpoint that may be dialled with another: what was proved counts more than a rumour,
     /// which has its turn later. `false` when it is known that another is there.
-    pub(super) fn make_way(&mut self, now: Instant, address: SocketAddr, key: Option<Key>) -> bool {
+    pub(super) fn make_way(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        remote: SocketAddr,
+        key: Option<Key>,
+    ) -> bool {
         let Some(dial) = self.dials.get(address).filter(|dial| dial.key != key) else {
             return true;
         };
@@ -173,17 +183,32 @@ impl Node {
             Owner::Nobody => {}
         }
         // ZRE-119
-        self.rekey(now, address, key);
+        // From another machine it is one more rumour, which is not tried more often than others.
+        let place = (address, key);
+        let last = self.config.limits.dial_attempts.saturating_sub(1);
+        let failures = match address.ip() == remote.ip() {
+            true if self.past.is_shunned(now, place) => last,
+            true => 0,
+            false => self.past.failures(now, place).min(last),
+        };
+        self.rekey(now, address, key, failures);
         true
     }
 
-    /// Dials an endpoint with another key from now on, at once.
-    pub(super) fn rekey(&mut self, now: Instant, address: SocketAddr, key: Option<Key>) {
+    /// Dials an endpoint at once with another key from now on, which was tried so often.
+    pub(super) fn rekey(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        key: Option<Key>,
+        failures: u32,
+    ) {
         let limit = self.config.limits.dial_attempts;
         let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
         let before = Rival::of(dial);
+        let place = dial.place(address);
         dial.rivals.retain(|rival| rival.key != key);
         let waits = before.failures < limit && dial.rivals.len() < RIVALS;
         if waits && !dial.persistent {
@@ -193,13 +218,16 @@ impl Node {
         dial.cut();
         dial.greeted_at = None;
         dial.key = key;
-        dial.failures = 0;
+        dial.failures = failures;
         dial.refusals = 0;
         dial.hinted = now;
         if let Some(id) = dial.expect.take()
             && self.expected.get(&id) == Some(&address)
         {
             self.expected.remove(&id);
+        }
+        if before.failures > 0 {
+            self.past.note_failures(now, place, before.failures);
         }
         if let Some(link) = link {
             self.close(link);

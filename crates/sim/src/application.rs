@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use atonce::curve::PublicKey;
 use atonce::endpoint::Endpoint;
+use atonce::zmtp::Verdict;
 use atonce::zre::{SendError, Shouted};
 use atonce::{Event, Frames, Instant, PeerId, Stack, Text};
 
@@ -74,6 +76,12 @@ pub trait Application {
     /// Something happened.
     fn on_event(&mut self, context: &mut Context<'_>, event: Event);
 
+    /// A secure node asks whether the owner of this key may come in, or be spoken to. Unless said otherwise everybody may.
+    fn on_question(&mut self, context: &mut Context<'_>, key: &PublicKey) -> Verdict {
+        let _ = (context, key);
+        Verdict::Allow
+    }
+
     /// Time that [`Context::set_timer`] was asked for has passed.
     fn on_timer(&mut self, context: &mut Context<'_>, token: u64) {
         let _ = (context, token);
@@ -100,6 +108,10 @@ impl<A: Application + ?Sized> Application for Box<A> {
 
     fn on_event(&mut self, context: &mut Context<'_>, event: Event) {
         (**self).on_event(context, event);
+    }
+
+    fn on_question(&mut self, context: &mut Context<'_>, key: &PublicKey) -> Verdict {
+        (**self).on_question(context, key)
     }
 
     fn on_timer(&mut self, context: &mut Context<'_>, token: u64) {

@@ -98,6 +98,8 @@ pub(crate) enum Kind {
     Program,
     /// Words of an address that belongs to the line before.
     Address,
+    /// Link, whether the owner of the key may come in.
+    Asked,
 }
 
 /// The running trace.
@@ -424,6 +426,8 @@ impl fmt::Display for Shown<'_> {
                 let how = usize::try_from(b).ok().and_then(|b| CUTS.get(b));
                 write!(f, "link {a} ended: {}", how.unwrap_or(&"?"))
             }
+            Kind::Asked if b == 1 => write!(f, "lets the owner of a key in, link {a}"),
+            Kind::Asked => write!(f, "does not let the owner of a key in, link {a}"),
             Kind::Pause => write!(f, "pauses link {a}"),
             Kind::Resume => write!(f, "resumes link {a}"),
             Kind::Resolve => write!(f, "looks up a name, query {a}"),

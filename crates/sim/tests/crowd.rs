@@ -101,6 +101,21 @@ fn a_crowd_on_a_bad_network() {
 }
 
 #[test]
+fn a_secure_crowd_on_a_bad_network_with_every_fault() {
+    for seed in 1..=2 {
+        let options = Options {
+            quality: bad_network(),
+            faults: Faults::all(),
+            curve: true,
+            ..options(seed)
+        };
+        let report = run(options.clone());
+        assert!(report.enters > 0 && report.heard > 0, "{report}");
+        assert_eq!(run(options), report);
+    }
+}
+
+#[test]
 fn a_crowd_that_stays_meets_and_holds() {
     let report = run(Options {
         nodes: 20,

@@ -311,13 +311,11 @@ impl Trust {
     ///
     /// ```c
     /// zactor_t *auth = zactor_new (zauth, NULL);
-    /// zstr_sendx (auth, "CURVE", "/etc/friends", NULL);          // certificates of those who may come in
+    /// zstr_sendx (auth, "CURVE", "/etc/friends", NULL);                // certificates of those who may come in
     /// zsock_wait (auth);
-    /// zactor_t *proxy = zactor_new (zproxy, NULL);
-    /// zstr_sendx (proxy, "FRONTEND", "ROUTER", "tcp://127.0.0.1:9000", NULL);
-    /// zsock_wait (proxy);
-    /// zstr_sendx (proxy, "BACKEND", "DEALER", ">inproc://zeromq.zap.01", NULL);
-    /// zsock_wait (proxy);
+    /// zsock_t *front = zsock_new_router ("@tcp://127.0.0.1:9000");
+    /// zsock_t *back = zsock_new_dealer (">inproc://zeromq.zap.01");
+    /// zmq_proxy (zsock_resolve (front), zsock_resolve (back), NULL);   // as long as the process lives
     /// ```
     ///
     /// and with pyzmq:

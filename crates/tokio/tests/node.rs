@@ -404,3 +404,20 @@ async fn an_application_decides_about_the_peers_of_a_task() {
     wait_enter(&home, alice.id()).await;
     wait_enter(&alice, home.id()).await;
 }
+
+#[tokio::test]
+async fn secure_nodes_meet_and_speak() {
+    let port = free_port();
+    let [alice, bob] = [(); 2].map(|()| Certificate::generate().unwrap());
+    let keys = [*alice.public_key(), *bob.public_key()];
+    let start = |name, certificate: Certificate| {
+        let builder = node(name, port).curve(certificate, Trust::keys(keys));
+        builder.start().unwrap()
+    };
+    let (one, other) = (start("alice", alice), start("bob", bob));
+    wait_enter(&one, other.id()).await;
+    wait_enter(&other, one.id()).await;
+    assert_eq!(one.peer(other.id()).unwrap().key, Some(keys[1]));
+    one.whisper(other.id(), "secret").unwrap();
+    assert_eq!(wait_whisper(&other).await, Frames::from("secret"));
+}

@@ -31,6 +31,7 @@ Examples:
   atonce sim --nodes 100 --for 1h --seed 1
   atonce sim --nodes 12 --for 90s --seeds 1000 --loss 5 --duplicate 5 --reorder 5 --partitions --faults reset,kill,port-reuse
   atonce sim --nodes 1000 --for 5m --mesh
+  atonce sim --nodes 20 --for 10m --curve --faults kill,reset,same-identity
   atonce sim --seed 42 --faults all --trace trace.txt
 
 Exit codes: 0 everything held, 1 something did not, 2 a bad option.";
@@ -79,6 +80,9 @@ pub(crate) struct Sim {
     /// chance, mostly the third, so that there are fewer answers than shouts.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
     shouts: Option<u8>,
+    /// All nodes are secure, and let in whoever has keys; what is said between them is sealed.
+    #[arg(long)]
+    curve: bool,
     /// Write a line for everything that happens to this file; with one seed only.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -162,6 +166,7 @@ impl Sim {
             toggle: !self.mesh,
             chatter: !self.mesh,
             shouts: self.shouts,
+            curve: self.curve,
             quality: Quality {
                 loss: self.loss,
                 duplicate: self.duplicate,

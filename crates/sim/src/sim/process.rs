@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use atonce::zmtp::Verdict;
 use atonce::{Action, Event, Instant, LinkId, Stack};
 use bytes::Bytes;
 
@@ -272,6 +273,17 @@ impl<A: Application, O: Observer> Sim<A, O> {
                     .and_then(|running| running.links.remove(link));
                 if let Some((key, side)) = gone {
                     self.world.close(key, side);
+                }
+            }
+            Action::Authenticate { link, key, .. } => {
+                let verdict = self.call(node, |application, context| {
+                    application.on_question(context, &key)
+                });
+                if let Some(verdict) = verdict {
+                    let allowed = u64::from(verdict == Verdict::Allow);
+                    self.world
+                        .say(node, Kind::Asked, [link.as_u64(), allowed, 0]);
+                    self.input(node, |stack, now| stack.handle_verdict(now, link, verdict));
                 }
             }
             Action::Resolve { query, host, port } => {

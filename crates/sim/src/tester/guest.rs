@@ -125,6 +125,19 @@ impl Content {
     }
 }
 
+/// What the keys of a node are made of in a run with this seed.
+pub(super) fn seed(run: u64, serial: Serial) -> [u8; 32] {
+    let mut seed = [0; 32];
+    let words = [run, serial.into()];
+    for (octet, given) in seed
+        .iter_mut()
+        .zip(words.iter().flat_map(|word| word.to_be_bytes()))
+    {
+        *octet = given;
+    }
+    seed
+}
+
 /// The identity that carries a serial.
 pub(super) fn identity(serial: Serial, random: [u8; 12]) -> PeerId {
     let mut octets = [0; 16];

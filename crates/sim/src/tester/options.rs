@@ -28,6 +28,9 @@ pub struct Options {
     /// to a group of n is of the second generation once in n times and of the first once in n² times: so all answers together
     /// are about half as many as what is answered, in a crowd of any size.
     pub shouts: Option<u8>,
+    /// Whether the network is secure: each node has keys, and lets in whoever has some. Nothing can be
+    /// [swallowed](Fault::Swallow) then, since nobody on the way can tell where a message begins.
+    pub curve: bool,
     /// How good the network is.
     pub quality: Quality,
     /// How the hosts' TCP behaves.
@@ -47,6 +50,7 @@ impl Default for Options {
             toggle: true,
             chatter: true,
             shouts: None,
+            curve: false,
             quality: Quality::default(),
             tcp: Tcp::default(),
             faults: Faults::default(),

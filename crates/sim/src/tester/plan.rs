@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atonce::zre::Limits;
+use atonce::curve::KeyPair;
+use atonce::zre::{Curve, Limits};
 use atonce::{Instant, PeerId, Stack, Text};
 
 use super::findings::{Findings, How, Serial, Shared};
@@ -105,7 +106,8 @@ impl Tester {
     /// A crowd of which nobody is there yet.
     pub fn new(mut options: Options) -> Self {
         let findings: Shared = Rc::new(RefCell::new(Findings::default()));
-        let mut sim = Sim::observed(options.seed, Tap::new(Rc::clone(&findings)));
+        let tap = Tap::new(Rc::clone(&findings), options.curve);
+        let mut sim = Sim::observed(options.seed, tap);
         let faults = &options.faults;
         if faults.has(Fault::ShortIo) {
             options.tcp.short_writes = Odds::percent(10);
@@ -386,6 +388,11 @@ impl Tester {
         let mut config = self.options.config.clone();
         config.uuid = Some(id);
         config.name = guest::name(serial, self.incarnations).try_into().ok();
+        if self.options.curve {
+            // Whoever comes back with its identity has its key.
+            let keys = KeyPair::generate(guest::seed(self.options.seed, serial));
+            config.curve = Some(Curve::new(Arc::new(keys)));
+        }
         let guest = Guest::new(
             serial,
             self.incarnations,

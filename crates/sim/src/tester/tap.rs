@@ -1,4 +1,4 @@
-//! Listens on the wires: HELLO comes first, and sequences have no holes.
+//! Listens on the wires: HELLO comes first, and sequences have no holes. In a secure network: nothing is said but what is sealed.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,15 @@ const MORE: u8 = 0x01;
 const LONG: u8 = 0x02;
 const COMMAND: u8 = 0x04;
 const HELLO: u8 = 1;
+/// What stands in a sealed frame, whose first octets are `07 "MESSAGE"`, where a message has its command and sequence.
+const SEALED: [u8; 3] = *b"ESA";
 
 /// Reads along on every connection, from the one who dialled to the one who accepted.
 #[derive(Debug)]
 pub(super) struct Tap {
     findings: Shared,
+    /// All that is said is to be sealed.
+    secure: bool,
     wires: Vec<State>,
     /// Where the last sequence from one process to another stands.
     last: BTreeMap<(NodeId, NodeId), Last>,
@@ -159,9 +163,10 @@ impl State {
 }
 
 impl Tap {
-    pub(super) fn new(findings: Shared) -> Self {
+    pub(super) fn new(findings: Shared, secure: bool) -> Self {
         Self {
             findings,
+            secure,
             wires: Vec::new(),
             last: BTreeMap::new(),
         }
@@ -193,6 +198,15 @@ impl Tap {
         match *self.last.get(&pair)? {
             Last::Known(sequence) => Some(sequence),
             Last::Wire(place) => self.wires.get(place as usize)?.last,
+        }
+    }
+
+    /// A frame begins on a wire of a secure network.
+    fn hold_sealed(&self, wire: Wire, head: [u8; 3]) {
+        if head != SEALED {
+            let nodes: Vec<_> = [Some(wire.from), wire.to].into_iter().flatten().collect();
+            let what = format!("octets on a wire are not sealed: {head:x?}");
+            self.findings.borrow_mut().fail(what, &nodes);
         }
     }
 
@@ -240,7 +254,12 @@ impl Observer for Tap {
         let mut messages = 0_u64;
         state.read(octets, |state, command, sequence| {
             messages += 1;
-            self.hold_against(wire, state, command, sequence);
+            if self.secure {
+                let [high, low] = sequence.to_be_bytes();
+                self.hold_sealed(wire, [command, high, low]);
+            } else {
+                self.hold_against(wire, state, command, sequence);
+            }
         });
         if let Some(place) = self.wires.get_mut(place) {
             *place = state;

@@ -32,10 +32,10 @@ impl Driver {
                 Verdict::Deny(Denial::Temporary)
             }
         };
-        if let Some((bindings, bridges)) = trust.take_changes() {
-            self.stack.set_bindings(bindings, bridges);
-        }
         let now = self.clock.recent();
+        if let Some((bindings, bridges)) = trust.take_changes() {
+            self.stack.set_bindings(now, bindings, bridges);
+        }
         self.stack.handle_verdict(now, link, verdict);
     }
 

@@ -303,7 +303,7 @@ impl Worker {
         let id = str::from_utf8(&reply.request_id).ok();
         let id = id.and_then(|id| id.parse().ok());
         let Some(asked) = id.and_then(|id| self.under_way.remove(&id)) else {
-            tracing::debug!(handler = %self.address, ?reply, "a late reply, or one to nothing that was asked");
+            tracing::debug!(handler = %self.address, id = ?reply.request_id, "a late reply, or one to nothing that was asked");
             return;
         };
         if self.is_down {
