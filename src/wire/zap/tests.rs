@@ -3,6 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use proptest::prelude::{any, prop_assert_eq, proptest};
+use proptest::{collection, sample};
+
 use super::*;
 
 fn frames(fields: &[&'static [u8]]) -> Vec<Bytes> {
@@ -178,4 +181,34 @@ fn a_password_is_not_shown() {
         shown.contains("admin") && !shown.contains("hunter2"),
         "{shown}"
     );
+}
+
+proptest! {
+    /// Whatever is sent: it is taken or refused, and what is taken is written so that it means the same.
+    ///
+    /// ZAP-1
+    #[test]
+    fn what_is_read_means_the_same_when_it_is_written(
+        begin in sample::select(vec![
+            frames(&[b"", b"1.0", b"1", b"d", b"::ffff:0:1", b"x", b"NULL"]),
+            frames(&[b"", b"1.0", b"", b"d", b"10.0.0.7", b"", b"PLAIN", b"u", b"p"]),
+            frames(&[b"", b"1.0", b"\xff", b"d", b"2001:0db8::7", b"", b"CURVE", &[9; 32]]),
+            frames(&[b"", b"1.0", b"1", b"200", b"OK", b"joe", b"\x01a\0\0\0\x01b"]),
+            frames(&[b"", b"1.0", b"1", b"500", b"", b"", b""]),
+        ]),
+        changes in collection::vec((any::<sample::Index>(), collection::vec(any::<u8>(), 0..40)), 0..3),
+        more in collection::vec(collection::vec(any::<u8>(), 0..3), 0..2),
+    ) {
+        let mut message = begin;
+        for (at, frame) in changes {
+            *at.get_mut(&mut message) = frame.into();
+        }
+        message.extend(more.into_iter().map(Bytes::from));
+        if let Ok(request) = Request::decode(&message) {
+            prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
+        }
+        if let Ok(reply) = Reply::decode(&message) {
+            prop_assert_eq!(Reply::decode(&reply.encode()), Ok(reply));
+        }
+    }
 }
