@@ -92,9 +92,10 @@
 //! # Limits
 //!
 //! [`Limits`] names what the network and the application may cost a node, in octets, messages, peers and time. This crate
-//! adds few: at most 4 names are looked up at once, descriptors that run out stop the accepting of connections for a
-//! tenth of a second, strangers and hints take a quarter each of the descriptors that the process may have, and the list of
-//! interfaces is read every two seconds.
+//! adds few: at most 4 names are looked up at once, at most 256 keys wait for whoever else decides about them
+//! ([`Trust::ask`], [`Trust::zap`]), descriptors that run out stop the accepting of connections for a tenth of a second,
+//! strangers and hints take a quarter each of the descriptors that the process may have, and the list of interfaces is read
+//! every two seconds.
 //!
 //! It is for Unix (Linux and the BSDs, macOS among them), and tested on Linux. IPv4 only for now.
 //!

@@ -282,7 +282,7 @@ impl Trust {
     /// one after the other, on a thread of its own that begins with the first one. A question that waited for 5 s for its turn is
     /// answered with [`Denial::Temporary`](atonce::zmtp::Denial::Temporary) by itself, and so are those beyond 256 that wait. After
     /// [`Limits::hello_deadline`](crate::Limits::hello_deadline), 10 s, nobody waits for the answer any more; the peer comes
-    /// again. An answer that panics is [`Denial::Internal`](atonce::zmtp::Denial::Internal).
+    /// again. An answer that panics is [`Denial::Internal`](atonce::zmtp::Denial::Internal). A node that ends waits for none.
     ///
     /// ```
     /// use atonce_std::{Certificate, Denial, Trust, Verdict};
