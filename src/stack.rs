@@ -795,8 +795,8 @@ impl Stack {
                     self.node.handle_message(now, link, message);
                 }
                 #[cfg(feature = "curve")]
-                Some(zmtp::Event::Ready { identity, key, .. }) => {
-                    if let Some(key) = key {
+                Some(zmtp::Event::Ready { identity, .. }) => {
+                    if let Some(key) = entry.connection.key() {
                         self.node.handle_key(link, key);
                     }
                     self.node.handle_ready(now, link, identity.as_bytes());

@@ -19,6 +19,8 @@ use super::{
     Config, Denial, Error, Event, Heartbeat, Incompatible, Limits, SendError, Timer, Verdict,
 };
 use crate::Instant;
+#[cfg(feature = "curve")]
+use crate::curve::PublicKey;
 use crate::wire::zmtp::{
     Command, FrameHeader, FrameKind, Greeting, Identity, PingContext, SocketType, Version,
 };
@@ -498,6 +500,12 @@ impl Connection {
     /// Whether the connection failed or was refused.
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed { .. })
+    }
+
+    /// The permanent key that the peer proved to have; `None` before the handshake is over, and without CURVE.
+    #[cfg(feature = "curve")]
+    pub fn key(&self) -> Option<PublicKey> {
+        self.mechanism.key()
     }
 
     /// Why the connection failed; `None` while it did not, and when this side refused.

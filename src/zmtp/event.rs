@@ -35,9 +35,6 @@ pub enum Event {
         identity: Identity,
         /// All that it tells about itself, these two among it.
         metadata: Metadata,
-        /// The permanent key that it proved to have; `None` without CURVE.
-        #[cfg(feature = "curve")]
-        key: Option<PublicKey>,
     },
     /// A client of this server wants to come in: answer with [`Connection::handle_verdict`](super::Connection::handle_verdict), now
     /// or later. The deadline of the handshake is not put off by that.

@@ -58,20 +58,12 @@ pub(super) struct Done {
     pub(super) metadata: Metadata,
     /// The last command, when it is this side that has the last word.
     pub(super) say: Option<Vec<u8>>,
-    /// The permanent key that the peer proved to have.
-    #[cfg(feature = "curve")]
-    pub(super) key: Option<PublicKey>,
 }
 
 impl Done {
     /// Of a mechanism without keys.
     fn keyless(metadata: Metadata, say: Option<Vec<u8>>) -> Self {
-        Self {
-            metadata,
-            say,
-            #[cfg(feature = "curve")]
-            key: None,
-        }
+        Self { metadata, say }
     }
 }
 
@@ -147,6 +139,15 @@ impl Mechanism {
             Secured::Plain(plain) => plain.allow(),
             #[cfg(feature = "curve")]
             Secured::Curve(curve) => curve.allow(ours),
+        }
+    }
+
+    /// The permanent key that the peer proved to have, once the handshake is over.
+    #[cfg(feature = "curve")]
+    pub(super) fn key(&self) -> Option<PublicKey> {
+        match self.0.as_deref()? {
+            Secured::Plain(_) => None,
+            Secured::Curve(curve) => curve.key(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! One link that this node makes: to a mailbox it was told of.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -132,20 +133,30 @@ pub(super) struct Dial {
     pub(super) failures: u32,
     /// Of these, how many were refusals of a link that had been up.
     pub(super) refusals: u32,
-    /// In a secure network, the key that whoever is there has to prove.
+    /// In a secure network, the keys that are told for the endpoint. Boxed: elsewhere there are none.
+    pub(super) keyring: Option<Box<Keyring>>,
+}
+
+/// Keys that are told for an endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Keyring {
+    /// The one that whoever is there has to prove.
     pub(super) key: Option<Key>,
-    /// The key that the application gave with the endpoint.
+    /// The one that the application gave with the endpoint.
     pub(super) wanted: Option<Key>,
-    /// Other keys that are told for the endpoint, in the order of their turns.
+    /// Others, in the order of their turns.
     pub(super) rivals: Vec<Rival>,
 }
 
 impl Dial {
     pub(super) fn new(now: Instant, source: IpAddr, key: Option<Key>) -> Self {
         Self {
-            key,
-            wanted: None,
-            rivals: Vec::new(),
+            keyring: key.map(|key| {
+                Box::new(Keyring {
+                    key: Some(key),
+                    ..Keyring::default()
+                })
+            }),
             state: State::Waiting,
             owner: Owner::Nobody,
             expect: None,
@@ -191,9 +202,36 @@ impl Dial {
         }
     }
 
+    /// The key that whoever is there has to prove.
+    pub(super) fn key(&self) -> Option<Key> {
+        self.keyring.as_ref()?.key
+    }
+
+    /// The key that the application gave with the endpoint.
+    pub(super) fn wanted(&self) -> Option<Key> {
+        self.keyring.as_ref()?.wanted
+    }
+
+    /// Other keys that are told for the endpoint.
+    pub(super) fn rivals(&self) -> &[Rival] {
+        self.keyring.as_ref().map_or(&[], |keyring| &keyring.rivals)
+    }
+
+    /// The keys, to change them.
+    pub(super) fn keyring(&mut self) -> &mut Keyring {
+        self.keyring.get_or_insert_default()
+    }
+
+    /// Remembers the key that the application gave.
+    pub(super) fn want(&mut self, key: Option<Key>) {
+        if key != self.wanted() {
+            self.keyring().wanted = key;
+        }
+    }
+
     /// The endpoint, when it is this one, with its key.
-    pub(super) const fn place(&self, address: SocketAddr) -> Place {
-        (address, self.key)
+    pub(super) fn place(&self, address: SocketAddr) -> Place {
+        (address, self.key())
     }
 
     /// The peer that is here or about to be, when there is one.
@@ -226,8 +264,8 @@ impl Dial {
 
     /// How often it may fail in a row until it is given up, when those that nobody else wants may so often.
     pub(super) fn patience(&self, limit: u32) -> u32 {
-        let other = self.persistent && self.key != self.wanted;
-        let disputed = !self.rivals.is_empty() && matches!(self.owner, Owner::Greeted { .. });
+        let other = self.persistent && self.key() != self.wanted();
+        let disputed = !self.rivals().is_empty() && matches!(self.owner, Owner::Greeted { .. });
         if other || disputed {
             // ZRE-119
             limit.min(DISPUTED)

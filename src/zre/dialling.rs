@@ -35,7 +35,7 @@ impl Node {
         }
         if let Some(id) = dial.expect {
             // ZRE-111. Only now, since it takes its time; what was proved is good.
-            if !self.is_useful(dial.key) {
+            if !self.is_useful(dial.key()) {
                 self.refuse_beacon();
                 return false;
             }
@@ -115,9 +115,9 @@ impl Node {
         }
         if let Some(dial) = self.dials.get_mut(address) {
             dial.target = dial.target.or(target);
-            dial.wanted = key;
+            dial.want(key);
             let rumour = dial.owner == Owner::Nobody && dial.up().is_none();
-            let other = dial.key != key;
+            let other = dial.key() != key;
             self.dials.persist(address);
             if rumour && other {
                 // ZRE-121
@@ -126,7 +126,7 @@ impl Node {
             return;
         }
         let mut dial = Dial::new(now, address.ip(), key);
-        dial.wanted = key;
+        dial.want(key);
         dial.persistent = true;
         dial.target = target;
         self.add_dial(now, address, dial);
@@ -140,7 +140,7 @@ impl Node {
         dial.state = State::Dialling(link);
         dial.local = None;
         dial.proved = None;
-        match dial.key {
+        match dial.key() {
             // ZRE-114
             Some(key) => {
                 self.timers.set(Due::Dial(address), now + DIAL_DEADLINE);
@@ -242,7 +242,7 @@ impl Node {
     /// ZRE-16: a mailbox that states its own identity proves who is there (atonce nodes do). `false` when the link is of no use
     /// then, and gone.
     fn prove(&mut self, now: Instant, link: LinkId, address: SocketAddr, id: PeerId) -> bool {
-        let key = self.dials.get(address).and_then(|dial| dial.key);
+        let key = self.dials.get(address).and_then(Dial::key);
         if let Standing::Refused { holder, bridge } = self.standing(now, id, key) {
             // ZRE-116
             self.refuse(now, link, id, holder, bridge);
@@ -301,7 +301,7 @@ impl Node {
     /// The key with which one greeted us who did not enter yet.
     pub(super) fn greeted_with(&self, id: PeerId) -> Option<Option<Key>> {
         let address = *self.greeted.get(&id)?;
-        Some(self.dials.get(address)?.key)
+        Some(self.dials.get(address)?.key())
     }
 
     /// ZRE-62: our link to a peer was cut and is up again. When nothing was lost the conversation goes on; else it begins anew, and
@@ -492,8 +492,8 @@ impl Node {
         }
         let link = dial.link();
         if dial.persistent && dial.target.is_none() {
-            let mut anew = Dial::new(now, dial.source, dial.wanted);
-            anew.wanted = dial.wanted;
+            let mut anew = Dial::new(now, dial.source, dial.wanted());
+            anew.want(dial.wanted());
             anew.persistent = true;
             anew.failures = dial.failures.max(1) + 1;
             let pause = anew.pause();

@@ -27,7 +27,7 @@ impl Node {
         let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
-        let (remote, key) = (inbound.remote, inbound.key);
+        let (remote, key) = (inbound.remote, inbound.key());
         let standing = self.standing(now, id, key);
         if let Standing::Refused { holder, bridge } = standing {
             // ZRE-116
@@ -114,7 +114,7 @@ impl Node {
         let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
-        let (remote, key) = (inbound.remote, inbound.key);
+        let (remote, key) = (inbound.remote, inbound.key());
         // ZRE-15: whatever precedes HELLO has no meaning.
         if let Command::Hello(hello) = &message.command {
             match self.mailbox_of(now, remote, key, message.sequence, hello) {
@@ -189,7 +189,7 @@ impl Node {
         let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
-        let (remote, key) = (inbound.remote, inbound.key);
+        let (remote, key) = (inbound.remote, inbound.key());
         let Command::Hello(hello) = &message.command else {
             return;
         };
@@ -214,7 +214,7 @@ impl Node {
             }
             self.dials.own(before, Owner::Nobody);
             // What was said with another key is none of its business (ZRE-119).
-            let ours = self.dials.get(before).is_some_and(|dial| dial.key == key);
+            let ours = self.dials.get(before).is_some_and(|dial| dial.key() == key);
             if before != address && ours {
                 self.give_up_dial(now, before);
             }
@@ -291,7 +291,7 @@ impl Node {
         let mut from = remote;
         from.set_port(address.port());
         // ZRE-115
-        let has_key = |dial: &Dial| dial.key == key;
+        let has_key = |dial: &Dial| dial.key() == key;
         if self.dials.get(from).is_some_and(has_key) {
             return from;
         }
@@ -372,11 +372,11 @@ impl Node {
             self.remove_dial(now, address);
             return self.close(link);
         }
-        let ours = self.dials.get(address).and_then(|dial| dial.key);
+        let ours = self.dials.get(address).and_then(Dial::key);
         let Some(inbound) = self.inbound(link) else {
             return;
         };
-        let (remote, key) = (inbound.remote, inbound.key);
+        let (remote, key) = (inbound.remote, inbound.key());
         if ours != key {
             // ZRE-115. No way leads here, and none is to.
             debug_assert!(false, "{id} has two keys");
@@ -398,7 +398,9 @@ impl Node {
         self.past.answered((address, key));
         if let Some(target) = self.dials.get_mut(address).and_then(|dial| {
             dial.failures = 0;
-            dial.rivals = Vec::new();
+            if let Some(keyring) = &mut dial.keyring {
+                keyring.rivals = Vec::new();
+            }
             if !dial.unsaid.is_empty() {
                 // ZRE-81. The conversation goes on from before, and its queue was full.
                 dial.full = true;
@@ -438,7 +440,7 @@ impl Node {
             farewell: None,
             answer_until: None,
             elects: false,
-            key,
+            key: key.map(Box::new),
         };
         self.peers.insert(id, record);
         for group in hello.groups {

@@ -91,7 +91,7 @@ impl Node {
             let Some(inbound) = self.inbound(link) else {
                 return;
             };
-            let (remote, key) = (inbound.remote, inbound.key);
+            let (remote, key) = (inbound.remote, inbound.key());
             if let Err(flaw) = Self::check_key(key, hello) {
                 // ZRE-113
                 self.counters.impostors += 1;

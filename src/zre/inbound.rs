@@ -37,7 +37,8 @@ pub(super) enum Stage {
 pub(super) struct Inbound {
     pub(super) remote: SocketAddr,
     /// The key that whoever dialled proved.
-    pub(super) key: Option<Key>,
+    // Boxed: most have none.
+    pub(super) key: Option<Box<Key>>,
     pub(super) stage: Stage,
     /// Octets of messages before HELLO.
     pub(super) unproved_octets: usize,
@@ -54,6 +55,13 @@ pub(super) enum Role {
 
 /// The links of a node, by name.
 pub(super) type Links = crate::by_link::ByLink<Role>;
+
+impl Inbound {
+    /// The key that whoever dialled proved.
+    pub(super) fn key(&self) -> Option<Key> {
+        self.key.as_deref().copied()
+    }
+}
 
 impl Node {
     /// Somebody connected to the mailbox. `None` when the link is refused; the embedder closes it.
@@ -111,7 +119,7 @@ impl Node {
             debug!(%link, "not the identity of a peer");
             return self.close(link);
         };
-        let key = self.inbound(link).and_then(|inbound| inbound.key);
+        let key = self.inbound(link).and_then(|inbound| inbound.key());
         if key.is_some() != self.is_secure() {
             // ZRE-112
             debug!(%link, %id, "no key");
@@ -125,7 +133,7 @@ impl Node {
         let (mut candidates, mut oldest) = (0, None);
         for &other in &self.unproved {
             if let Some(Role::Inbound(inbound)) = self.links.get(other)
-                && inbound.key == key
+                && inbound.key() == key
                 && matches!(inbound.stage, Stage::Unproved(other) if other == id)
             {
                 candidates += 1;

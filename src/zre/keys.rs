@@ -3,6 +3,8 @@
 //!
 //! Without the feature `curve`, and in a node that is not secure, nobody has a key, and all of this says yes.
 
+#[cfg(feature = "curve")]
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 #[cfg(feature = "curve")]
 use alloc::collections::BTreeSet;
@@ -12,6 +14,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::node::Node;
+use super::record::Record;
 use crate::net::LinkId;
 use crate::wire::zre::Hello;
 use crate::wire::{Beacon, Headers, Malformed};
@@ -283,7 +286,7 @@ impl Node {
         };
         let refused = |holder, bridge| Standing::Refused { holder, bridge };
         let bridge = self.is_bridge(key);
-        let present = self.peers.get(&id).and_then(|record| record.key);
+        let present = self.peers.get(&id).and_then(Record::key);
         match present {
             // ZRE-115
             Some(present) if present == key => return Standing::Good,
@@ -344,15 +347,15 @@ impl Node {
     /// The other side of a link proved that it has this key; comes before [`handle_ready`](Node::handle_ready).
     pub fn handle_key(&mut self, link: LinkId, key: PublicKey) {
         if let Some(inbound) = self.inbound(link) {
-            inbound.key = Some(key);
+            inbound.key = Some(Box::new(key));
         }
     }
 
     /// The key of the mailbox to which a link leads that is dialled, as far as it was told: the server key of CURVE.
     pub fn key_of(&self, link: LinkId) -> Option<PublicKey> {
         match self.links.get(link) {
-            Some(Role::Outbound(address)) => self.dials.get(*address)?.key,
-            Some(Role::Inbound(inbound)) => inbound.key,
+            Some(Role::Outbound(address)) => self.dials.get(*address)?.key(),
+            Some(Role::Inbound(inbound)) => inbound.key(),
             None => None,
         }
     }
@@ -394,7 +397,7 @@ impl Node {
         // ZRE-114
         let peers = self.peers.iter();
         let peers: Vec<_> = peers
-            .filter(|(_, record)| record.key == Some(key))
+            .filter(|(_, record)| record.key() == Some(key))
             .map(|(id, _)| id)
             .collect();
         for id in peers {
@@ -402,7 +405,7 @@ impl Node {
         }
         let dials = self.dials.iter();
         let dials: Vec<_> = dials
-            .filter(|(_, dial)| dial.key == Some(key))
+            .filter(|(_, dial)| dial.key() == Some(key))
             .map(|(address, _)| address)
             .collect();
         for address in dials {
@@ -444,8 +447,8 @@ impl Node {
             .peers
             .iter()
             .filter(|(id, record)| {
-                let bridge = record.key.is_some_and(|key| self.is_bridge(key));
-                !bridge && self.bound(*id).is_some_and(|key| record.key != Some(key))
+                let bridge = record.key().is_some_and(|key| self.is_bridge(key));
+                !bridge && self.bound(*id).is_some_and(|key| record.key() != Some(key))
             })
             .map(|(id, _)| id)
             .collect();

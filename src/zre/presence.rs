@@ -117,7 +117,7 @@ impl Node {
         if let Some(&other) = self.expected.get(&uuid)
             && other != address
             // ZRE-119
-            && self.dials.get(other).is_none_or(|dial| dial.key == key)
+            && self.dials.get(other).is_none_or(|dial| dial.key() == key)
         {
             // One with two interfaces beacons from both: neither hint gives way before it was tried as often as the other.
             let failures = self.past.failures(now, (address, key));
@@ -136,7 +136,7 @@ impl Node {
             }
         }
         let there = self.dials.get(address);
-        let other = there.is_some_and(|dial| dial.key != key);
+        let other = there.is_some_and(|dial| dial.key() != key);
         match there.map(|dial| dial.owner) {
             // ZRE-120
             Some(Owner::Peer(holder)) if other && self.has_link(holder) => self.refuse_beacon(),
@@ -179,12 +179,12 @@ impl Node {
     fn goodbye_beacon(&mut self, now: Instant, uuid: PeerId, source: SocketAddr, key: Option<Key>) {
         if let Some(record) = self.peers.get(&uuid) {
             // ZRE-120
-            if record.key != key {
+            if record.key() != key {
                 return self.refuse_beacon();
             }
             return self.challenge_goodbye(now, uuid);
         }
-        let is_it = |dial: &Dial| dial.owner == Owner::Nobody && dial.key == key;
+        let is_it = |dial: &Dial| dial.owner == Owner::Nobody && dial.key() == key;
         if let Some(&address) = self.expected.get(&uuid)
             && address.ip() == source.ip()
             && self.dials.get(address).is_some_and(is_it)
@@ -647,7 +647,7 @@ impl Node {
         let early = record.receiver.wraps_early();
         self.past.bury(now, id, record.address, tombstone, early);
         self.past.spoke_on(id, record.newest);
-        self.remember_key(now, id, record.key);
+        self.remember_key(now, id, record.key());
         self.dials.disown(record.address);
         if let Some(dial) = self.dials.get_mut(record.address) {
             dial.hinted = now;

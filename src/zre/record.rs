@@ -1,5 +1,6 @@
 //! What the node knows of a peer that is here.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
@@ -74,18 +75,23 @@ pub(super) struct Record {
     pub(super) answer_until: Option<Instant>,
     /// It sent one of the commands that only C Zyre and its kin know.
     pub(super) elects: bool,
-    /// The key that it proved on both links.
-    pub(super) key: Option<Key>,
+    /// The key that it proved on both links. Boxed: in most networks there is none.
+    pub(super) key: Option<Box<Key>>,
 }
 
 impl Record {
+    /// The key that it proved.
+    pub(super) fn key(&self) -> Option<Key> {
+        self.key.as_deref().copied()
+    }
+
     pub(super) fn view(&self) -> PeerView<'_> {
         PeerView {
             peer: &self.card,
             groups: &self.groups,
             presence: self.presence,
             #[cfg(feature = "curve")]
-            key: self.key,
+            key: self.key(),
         }
     }
 }

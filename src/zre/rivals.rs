@@ -33,9 +33,9 @@ pub(super) struct Rival {
 
 impl Rival {
     /// What is told of the key with which a dial is made now.
-    const fn of(dial: &Dial) -> Self {
+    fn of(dial: &Dial) -> Self {
         Self {
-            key: dial.key,
+            key: dial.key(),
             expect: dial.expect,
             failures: dial.failures,
             hinted: dial.hinted,
@@ -61,16 +61,17 @@ impl Node {
             // The other key is there, or the application says so.
             return self.refuse_beacon();
         }
-        let mut known = dial.rivals.iter_mut();
+        let rivals = &mut dial.keyring().rivals;
+        let mut known = rivals.iter_mut();
         if let Some(rival) = known.find(|rival| rival.key == key) {
             rival.hinted = now;
             rival.expect = Some(uuid);
             return;
         }
         let mut full = None;
-        if dial.rivals.len() >= RIVALS {
+        if rivals.len() >= RIVALS {
             // One that had its try gives way to one that may have had none.
-            let worst = dial.rivals.iter().enumerate();
+            let worst = rivals.iter().enumerate();
             let worst = worst.max_by_key(|(_, rival)| rival.failures);
             full = worst.map(|(at, rival)| (at, rival.failures));
             if full.is_some_and(|(_, most)| most <= failures) {
@@ -84,10 +85,11 @@ impl Node {
         let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
+        let rivals = &mut dial.keyring().rivals;
         if let Some((at, _)) = full {
-            dial.rivals.remove(at);
+            rivals.remove(at);
         }
-        dial.rivals.push(Rival {
+        rivals.push(Rival {
             key,
             expect: Some(uuid),
             failures,
@@ -105,23 +107,26 @@ impl Node {
         let Some(dial) = self.dials.get_mut(address) else {
             return false;
         };
-        if dial.persistent && dial.owner == Owner::Nobody && dial.key != dial.wanted {
+        if dial.persistent && dial.owner == Owner::Nobody && dial.key() != dial.wanted() {
             // Who greeted with another key is not there, or gone.
             let (place, failures) = (dial.place(address), dial.failures);
-            dial.key = dial.wanted;
+            dial.keyring().key = dial.wanted();
             dial.failures = 1;
             self.past.note_failures(now, place, failures);
             return false;
         }
-        dial.rivals.retain(|rival| now - rival.hinted <= HINT);
-        if dial.persistent || dial.owner != Owner::Nobody || dial.rivals.is_empty() {
+        let Some(keyring) = &mut dial.keyring else {
+            return false;
+        };
+        keyring.rivals.retain(|rival| now - rival.hinted <= HINT);
+        if dial.persistent || dial.owner != Owner::Nobody || dial.rivals().is_empty() {
             return false;
         }
         // ZRE-119
         let before = Rival::of(dial);
         let place = dial.place(address);
         let forgotten = dial.is_forgotten(now);
-        let mut rivals = core::mem::take(&mut dial.rivals);
+        let mut rivals = core::mem::take(&mut dial.keyring().rivals);
         let next = rivals.remove(0);
         if before.failures < limit && !forgotten {
             rivals.push(before);
@@ -132,7 +137,7 @@ impl Node {
         let mut anew = Dial::new(now, dial.source, next.key);
         anew.failures = next.failures;
         anew.hinted = next.hinted;
-        anew.rivals = rivals;
+        anew.keyring().rivals = rivals;
         let pause = if next.failures > 0 {
             anew.pause()
         } else {
@@ -165,7 +170,7 @@ impl Node {
         remote: SocketAddr,
         key: Option<Key>,
     ) -> bool {
-        let Some(dial) = self.dials.get(address).filter(|dial| dial.key != key) else {
+        let Some(dial) = self.dials.get(address).filter(|dial| dial.key() != key) else {
             return true;
         };
         match dial.owner {
@@ -209,15 +214,17 @@ impl Node {
         };
         let before = Rival::of(dial);
         let place = dial.place(address);
-        dial.rivals.retain(|rival| rival.key != key);
-        let waits = before.failures < limit && dial.rivals.len() < RIVALS;
-        if waits && !dial.persistent {
-            dial.rivals.push(before);
+        let persistent = dial.persistent;
+        let keyring = dial.keyring();
+        keyring.rivals.retain(|rival| rival.key != key);
+        let waits = before.failures < limit && keyring.rivals.len() < RIVALS;
+        if waits && !persistent {
+            keyring.rivals.push(before);
         }
+        keyring.key = key;
         let link = dial.link();
         dial.cut();
         dial.greeted_at = None;
-        dial.key = key;
         dial.failures = failures;
         dial.refusals = 0;
         dial.hinted = now;

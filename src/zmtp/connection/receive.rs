@@ -217,8 +217,6 @@ impl Connection {
             socket_type,
             identity,
             metadata,
-            #[cfg(feature = "curve")]
-            key: done.key,
         });
         // ZMTP-37
         for message in waiting {

@@ -54,10 +54,7 @@ enum State {
         /// Between C' and S.
         hello: SharedKey,
     },
-    AwaitsReady {
-        server: PublicKey,
-        traffic: Traffic,
-    },
+    AwaitsReady(Traffic),
     // The server's side.
     AwaitsHello {
         keys: Arc<KeyPair>,
@@ -71,7 +68,6 @@ enum State {
         nonce: u64,
     },
     Asks {
-        client: PublicKey,
         theirs: Metadata,
         traffic: Traffic,
     },
@@ -85,6 +81,8 @@ enum State {
 struct Traffic {
     /// Between C' and S'.
     key: SharedKey,
+    /// The permanent key of the peer.
+    peer: PublicKey,
     side: Side,
     /// The short nonce of what this side sealed last.
     sealed: u64,
@@ -137,10 +135,18 @@ impl Curve {
 
     pub(super) fn is_server(&self) -> bool {
         match &self.0 {
-            State::Start { .. } | State::AwaitsWelcome { .. } | State::AwaitsReady { .. } => false,
+            State::Start { .. } | State::AwaitsWelcome { .. } | State::AwaitsReady(_) => false,
             State::AwaitsHello { .. } | State::AwaitsInitiate { .. } | State::Asks { .. } => true,
             State::Traffic(traffic) => traffic.side == Side::Server,
             State::Spent => false,
+        }
+    }
+
+    /// The permanent key that the peer proved to have, once the handshake is over.
+    pub(super) fn key(&self) -> Option<PublicKey> {
+        match &self.0 {
+            State::Traffic(traffic) => Some(traffic.peer),
+            _ => None,
         }
     }
 
@@ -192,7 +198,7 @@ impl Curve {
                 ours: transient,
                 hello,
             } => self.welcome(&keys, server, random, &transient, &hello, body, ours),
-            State::AwaitsReady { server, traffic } => self.ready(server, traffic, body),
+            State::AwaitsReady(traffic) => self.ready(traffic, body),
             State::AwaitsHello { keys, random } => self.hello(keys, random, body),
             State::AwaitsInitiate {
                 keys,
@@ -209,7 +215,6 @@ impl Curve {
     pub(super) fn allow(&mut self, ours: &Metadata) -> Option<Step> {
         match mem::replace(&mut self.0, State::Spent) {
             State::Asks {
-                client,
                 theirs,
                 mut traffic,
             } => {
@@ -225,7 +230,6 @@ impl Curve {
                 Some(Step::Done(Done {
                     metadata: theirs,
                     say: Some(say),
-                    key: Some(client),
                 }))
             }
             other => {
@@ -322,9 +326,8 @@ impl Curve {
         }
         let theirs = Metadata::decode(metadata)?;
         self.0 = State::Asks {
-            client,
             theirs,
-            traffic: Traffic::new(key, Side::Server, 0, command.nonce),
+            traffic: Traffic::new(key, client, Side::Server, 0, command.nonce),
         };
         // ZMTP-85
         Ok(Step::Ask(Credentials::Curve(client)))
@@ -377,20 +380,12 @@ impl Curve {
             sealed: &sealed(&key, &short(INITIATE, nonce), &content),
         }
         .encode();
-        self.0 = State::AwaitsReady {
-            server,
-            traffic: Traffic::new(key, Side::Client, nonce, 0),
-        };
+        self.0 = State::AwaitsReady(Traffic::new(key, server, Side::Client, nonce, 0));
         Ok(Step::Say(initiate))
     }
 
     /// READY came: we are in.
-    fn ready(
-        &mut self,
-        server: PublicKey,
-        mut traffic: Traffic,
-        body: &[u8],
-    ) -> Result<Step, Error> {
+    fn ready(&mut self, mut traffic: Traffic, body: &[u8]) -> Result<Step, Error> {
         let command = Ready::decode(body)?;
         above(traffic.opened, command.nonce)?;
         let metadata = opened(&traffic.key, &short(READY, command.nonce), command.sealed)
@@ -401,7 +396,6 @@ impl Curve {
         Ok(Step::Done(Done {
             metadata,
             say: None,
-            key: Some(server),
         }))
     }
 
@@ -426,9 +420,10 @@ impl Curve {
 }
 
 impl Traffic {
-    fn new(key: SharedKey, side: Side, sealed: u64, opened: u64) -> Self {
+    fn new(key: SharedKey, peer: PublicKey, side: Side, sealed: u64, opened: u64) -> Self {
         Self {
             key,
+            peer,
             side,
             sealed,
             opened,
@@ -613,7 +608,7 @@ impl fmt::Debug for State {
         f.write_str(match self {
             Self::Start { .. } => "Start",
             Self::AwaitsWelcome { .. } => "AwaitsWelcome",
-            Self::AwaitsReady { .. } => "AwaitsReady",
+            Self::AwaitsReady(_) => "AwaitsReady",
             Self::AwaitsHello { .. } => "AwaitsHello",
             Self::AwaitsInitiate { .. } => "AwaitsInitiate",
             Self::Asks { .. } => "Asks",

@@ -60,8 +60,8 @@ impl Node {
                 dial.up().is_none() || dial.held.is_empty(),
                 "what is held for {address} is never said"
             );
-            assert_eq!(dial.key.is_some(), self.is_secure(), "key for {address}");
-            assert!(dial.rivals.len() <= 4, "rivals at {address}");
+            assert_eq!(dial.key().is_some(), self.is_secure(), "key for {address}");
+            assert!(dial.rivals().len() <= 4, "rivals at {address}");
             match dial.owner {
                 Owner::Nobody => {}
                 Owner::Greeted { peer, link } => {
@@ -171,14 +171,17 @@ impl Node {
             assert_eq!(owner, Some(Owner::Peer(id)), "the way to {id}");
             let up = self.dials.get(record.address).and_then(Dial::up);
             assert_eq!(record.reached, up.is_some(), "whether {id} is reached");
-            let proved = self.dials.get(record.address).and_then(|dial| dial.key);
-            assert_eq!(record.key, proved, "the key of {id}");
+            let proved = self
+                .dials
+                .get(record.address)
+                .and_then(super::super::dial::Dial::key);
+            assert_eq!(record.key(), proved, "the key of {id}");
             if let Some(link) = record.inbound {
                 assert!(
                     matches!(
                         self.links.get(link),
                         Some(Role::Inbound(inbound))
-                            if inbound.key == record.key
+                            if inbound.key() == record.key()
                                 && matches!(inbound.stage, Stage::Current(peer) if peer == id)
                     ),
                     "{id} does not speak on {link}"
