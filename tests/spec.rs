@@ -32,7 +32,7 @@ impl fmt::Display for Id {
     }
 }
 
-const KINDS: [&str; 2] = ["ZRE", "ZMTP"];
+const KINDS: [&str; 3] = ["ZRE", "ZMTP", "ZAP"];
 
 /// The ids in a text. An id that begins or ends a range is marked: a range cites nothing, since nobody can tell what of it
 /// is meant.
@@ -254,8 +254,8 @@ fn sources() -> BTreeMap<String, String> {
 
 #[test]
 fn every_requirement_is_cited_in_code_and_proved_by_a_test() {
-    let (zre, zmtp) = (read("spec/zre.md"), read("spec/zmtp.md"));
-    let specs = [("spec/zre.md", zre.as_str()), ("spec/zmtp.md", &zmtp)];
+    let files = ["spec/zre.md", "spec/zmtp.md", "spec/zap.md"].map(|file| (file, read(file)));
+    let specs = files.each_ref().map(|(file, text)| (*file, text.as_str()));
     let problems = problems(&specs, &sources());
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
@@ -279,6 +279,7 @@ fn the_check_of_citations_sees_what_it_should() {
     assert!(!sources.contains_key("tests/spec.rs"));
     assert!(requirements(&read("spec/zre.md")).len() > 50);
     assert!(requirements(&read("spec/zmtp.md")).len() > 40);
+    assert!(requirements(&read("spec/zap.md")).len() > 10);
     for (path, expected) in [
         ("src/zre/node.rs", Place::Code),
         ("crates/std/src/node.rs", Place::Code),

@@ -11,6 +11,7 @@ mod frames;
 mod headers;
 pub(crate) mod primitive;
 mod text;
+pub mod zap;
 pub mod zmtp;
 pub mod zre;
 

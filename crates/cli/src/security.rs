@@ -3,6 +3,9 @@
 use atonce_std::{Certificate, Trust};
 use clap::Args;
 
+/// What a handler of ZAP is asked about: as libzyre has it, so that one handler can serve both.
+const ZAP_DOMAIN: &str = "global";
+
 /// See the module. Neither means anything without the other: whom to trust is never left open.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Security of the node")]
@@ -12,8 +15,8 @@ pub(crate) struct SecurityOptions {
     cert: Option<Certificate>,
 
     /// Whose keys may come in: that of a certificate, those of a folder of certificates, those that a trust file has or takes,
-    /// or `any`.
-    #[arg(long, value_name = "FILE|DIR|any", value_parser = trust, requires = "cert")]
+    /// `any`, or whom the ZAP handler at `zap:tcp://127.0.0.1:PORT` lets in, asked about the domain `global`.
+    #[arg(long, value_name = "FILE|DIR|any|zap:ENDPOINT", value_parser = trust, requires = "cert")]
     trust: Option<Trust>,
 }
 
@@ -37,10 +40,13 @@ fn own_certificate(given: &str) -> Result<Certificate, String> {
 
 /// Whom to trust.
 fn trust(given: &str) -> Result<Trust, String> {
-    match given {
-        "any" => Ok(Trust::any()),
-        path => Trust::open(path).map_err(|error| error.to_string()),
-    }
+    // A file of such a name can be given as `./zap:…`.
+    let trust = match given.strip_prefix("zap:") {
+        Some(endpoint) => Trust::zap(endpoint, ZAP_DOMAIN),
+        None if given == "any" => Ok(Trust::any()),
+        None => Trust::open(given),
+    };
+    trust.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -74,7 +80,7 @@ mod tests {
         assert!(
             parse(&["--cert", &alice])
                 .unwrap_err()
-                .contains("--trust <FILE|DIR|any>")
+                .contains("--trust <FILE|DIR|any|zap:ENDPOINT>")
         );
         assert!(
             parse(&["--trust", "any"])
@@ -112,6 +118,30 @@ mod tests {
                 alice_too,
                 "{trusted}"
             );
+        }
+    }
+
+    #[test]
+    fn a_handler_is_asked_where_it_is_safe() {
+        let folder = tempfile::tempdir().unwrap();
+        let alice = folder.path().join("alice").display().to_string();
+        Certificate::generate().unwrap().save(&alice).unwrap();
+        let given = |trusted| parse(&["--cert", &alice, "--trust", trusted]);
+        assert!(
+            given("zap:tcp://127.0.0.1:9000")
+                .unwrap()
+                .security()
+                .is_some()
+        );
+        for (trusted, told) in [
+            ("zap:tcp://10.0.0.7:9000", "not on the loopback"),
+            (
+                "zap:inproc://zeromq.zap.01",
+                "not where a handler can be reached",
+            ),
+        ] {
+            let error = given(trusted).unwrap_err();
+            assert!(error.contains("--trust") && error.contains(told), "{error}");
         }
     }
 

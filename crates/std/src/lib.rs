@@ -92,9 +92,10 @@
 //! # Limits
 //!
 //! [`Limits`] names what the network and the application may cost a node, in octets, messages, peers and time. This crate
-//! adds few: at most 4 names are looked up at once, descriptors that run out stop the accepting of connections for a
-//! tenth of a second, strangers and hints take a quarter each of the descriptors that the process may have, and the list of
-//! interfaces is read every two seconds.
+//! adds few: at most 4 names are looked up at once, at most 256 keys wait for whoever else decides about them
+//! ([`Trust::ask`], [`Trust::zap`]), descriptors that run out stop the accepting of connections for a tenth of a second,
+//! strangers and hints take a quarter each of the descriptors that the process may have, and the list of interfaces is read
+//! every two seconds.
 //!
 //! It is for Unix (Linux and the BSDs, macOS among them), and tested on Linux. IPv4 only for now.
 //!
@@ -115,6 +116,7 @@ mod trust;
 mod view;
 
 pub use atonce::wire::{LongText, Text, TooLong};
+pub use atonce::zmtp::{Denial, Verdict};
 pub use atonce::zre::{
     Counters, Event, ExitReason, Limits, Lost, Peer, Presence, SendError, Shouted, Usage,
 };

@@ -1,16 +1,23 @@
 //! Trust: which keys may come in, and whose they are.
 
+mod decider;
 mod folder;
 mod list;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atonce::PeerId;
 use atonce::curve::PublicKey;
+use atonce::endpoint::InvalidEndpoint;
+use atonce::wire::zap::InvalidDomain;
+use atonce::zmtp::Verdict;
 
+pub(crate) use crate::trust::decider::{Decide, Decider};
 use crate::trust::folder::Folder;
 use crate::trust::list::List;
 use crate::{CertificateError, cert, file};
@@ -25,6 +32,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// - [`open`](Trust::open) with a certificate or a folder of certificates, those of CZMQ as well: the keys in them.
 /// - [`open`](Trust::open) with a trust file, or [`first_use`](Trust::first_use): the keys in it, each bound to a UUID if it says
 ///   so, and new ones too if it says so. New ones are written down with their UUIDs, and nobody else is that UUID from then on.
+/// - [`ask`](Trust::ask): the application says so, of each key when it comes.
+/// - [`zap`](Trust::zap): an authentication handler says so, such as CZMQ's `zauth`.
 ///
 /// Files are looked at again when a key asks to come in, at most once a second: what was added may come in, what was removed
 /// may not. Who is in already stays.
@@ -66,6 +75,7 @@ enum Source {
     Keys(BTreeSet<PublicKey>),
     Certificates(Folder),
     List(List),
+    Decider(Decider),
 }
 
 /// Why it cannot be said whether a key may come in, or it cannot be written down. Nobody is let in then.
@@ -136,6 +146,40 @@ pub enum TrustError {
         /// How many it may have.
         limit: usize,
     },
+    /// The authentication handler is not at an endpoint of the form `tcp://ADDRESS:PORT`.
+    #[error("{endpoint:?} is not where a handler can be reached: {source}")]
+    Endpoint {
+        /// What was given.
+        endpoint: String,
+        /// What is wrong with it.
+        source: InvalidEndpoint,
+    },
+    /// The authentication handler is at a host name, which is not looked up.
+    #[error("{endpoint} has a name in it: give the address of the handler, or localhost")]
+    HandlerName {
+        /// What was given.
+        endpoint: String,
+    },
+    /// The authentication handler is on another machine; [`Trust::zap_anywhere`] takes it all the same.
+    #[error(
+        "{endpoint} is not on the loopback of this machine, and whoever is on the way there could let anybody in: give the \
+         handler, or a tunnel to it, an endpoint such as tcp://127.0.0.1:9000"
+    )]
+    NotLoopback {
+        /// What was given.
+        endpoint: String,
+    },
+    /// The domain for the authentication handler is none.
+    #[error("{domain:?}: {source}")]
+    Domain {
+        /// What was given.
+        domain: String,
+        /// What is wrong with it.
+        source: InvalidDomain,
+    },
+    /// Somebody else says whom to trust, and only a node that runs asks.
+    #[error("somebody else says whom to trust, and is asked by nodes that run")]
+    Elsewhere,
     /// The trust file cannot be written.
     #[error("cannot write {}, which says whom to trust: {source}", path.display())]
     Write {
@@ -231,11 +275,124 @@ impl Trust {
         }
     }
 
+    /// Who the application says may come in. It is asked of each key that comes, from where, and also before the node itself
+    /// dials the owner of a key, at the address that it is said to have.
+    ///
+    /// It may take its time, to look into a database or to ask somebody: the node goes on meanwhile. The questions of a node come
+    /// one after the other, on a thread of its own that begins with the first one. A question that waited for 5 s for its turn is
+    /// answered with [`Denial::Temporary`](atonce::zmtp::Denial::Temporary) by itself, and so are those beyond 256 that wait. After
+    /// [`Limits::hello_deadline`](crate::Limits::hello_deadline), 10 s, nobody waits for the answer any more; the peer comes
+    /// again. An answer that panics is [`Denial::Internal`](atonce::zmtp::Denial::Internal). A node that ends waits for none.
+    ///
+    /// ```
+    /// use atonce_std::{Certificate, Denial, Trust, Verdict};
+    ///
+    /// let alice = *Certificate::generate()?.public_key();
+    /// let trust = Trust::ask(move |key, remote| {
+    ///     if *key == alice && remote.ip().is_loopback() {
+    ///         Verdict::Allow
+    ///     } else {
+    ///         Verdict::Deny(Denial::Refused)
+    ///     }
+    /// });
+    /// # let _ = trust;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ask(decide: impl Fn(&PublicKey, SocketAddr) -> Verdict + Send + Sync + 'static) -> Self {
+        Self(Source::Decider(Decider::Application(Arc::new(decide))))
+    }
+
+    /// Who an authentication handler says may come in: it speaks ZAP 1.0 (RFC 27) and is at `endpoint`, which is
+    /// `tcp://ADDRESS:PORT` on the loopback of this machine. The handler is asked about `domain`; libzyre says `global`. It is
+    /// asked of each key that comes, and also before the node itself dials the owner of a key.
+    ///
+    /// Handlers of libzmq are at `inproc://zeromq.zap.01` of their own process. A proxy in that process puts one on TCP. With
+    /// CZMQ's `zauth` in C:
+    ///
+    /// ```c
+    /// zactor_t *auth = zactor_new (zauth, NULL);
+    /// zstr_sendx (auth, "CURVE", "/etc/friends", NULL);                // certificates of those who may come in
+    /// zsock_wait (auth);
+    /// zsock_t *front = zsock_new_router ("@tcp://127.0.0.1:9000");
+    /// zsock_t *back = zsock_new_dealer (">inproc://zeromq.zap.01");
+    /// zmq_proxy (zsock_resolve (front), zsock_resolve (back), NULL);   // as long as the process lives
+    /// ```
+    ///
+    /// and with pyzmq:
+    ///
+    /// ```python
+    /// auth = zmq.auth.thread.ThreadAuthenticator(context)
+    /// auth.start()
+    /// auth.configure_curve(domain="global", location="/etc/friends")
+    /// front, back = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
+    /// front.bind("tcp://127.0.0.1:9000")
+    /// back.connect("inproc://zeromq.zap.01")
+    /// zmq.proxy(front, back)
+    /// ```
+    ///
+    /// Then the node asks there:
+    ///
+    /// ```
+    /// use atonce_std::{Trust, TrustError};
+    ///
+    /// let trust = Trust::zap("tcp://127.0.0.1:9000", "global")?;
+    /// let other_machine = Trust::zap("tcp://10.0.0.7:9000", "global");
+    /// assert!(matches!(other_machine, Err(TrustError::NotLoopback { .. })));
+    /// # let _ = trust;
+    /// # Ok::<(), TrustError>(())
+    /// ```
+    ///
+    /// The handler is dialled when the first key comes, on a thread of the node's own that ends with it, and again when it went
+    /// away. It need not be there before. What it does not answer within 5 s is
+    /// [`Denial::Temporary`](atonce::zmtp::Denial::Temporary): nobody is let in by silence, and peers come again. At most 256
+    /// questions wait for it.
+    ///
+    /// Nobody proves anything on that connection. Whoever can bind the port, which every user of this machine may do while the
+    /// handler does not run, decides who comes in; take one below 1024 where that matters.
+    ///
+    /// # Errors
+    ///
+    /// The endpoint is none, has a name other than `localhost`, or is [on another machine](TrustError::NotLoopback). The domain
+    /// does not have 1 to 255 characters of ASCII.
+    pub fn zap(endpoint: impl AsRef<str>, domain: impl AsRef<str>) -> Result<Self, TrustError> {
+        let handler = Decider::handler(endpoint.as_ref(), domain.as_ref())?;
+        // ZAP-25
+        if !handler.is_on_loopback() {
+            let endpoint = endpoint.as_ref().to_owned();
+            return Err(TrustError::NotLoopback { endpoint });
+        }
+        Ok(Self(Source::Decider(handler)))
+    }
+
+    /// The same as [`zap`](Self::zap) with a handler anywhere. The connection to it is neither encrypted nor proved: whoever is
+    /// on the way can read who comes, and let in whom they like. It is for networks that nobody else is on, such as those between
+    /// containers of one machine, or a VPN.
+    ///
+    /// # Errors
+    ///
+    /// The same, but for the other machine.
+    pub fn zap_anywhere(
+        endpoint: impl AsRef<str>,
+        domain: impl AsRef<str>,
+    ) -> Result<Self, TrustError> {
+        Decider::handler(endpoint.as_ref(), domain.as_ref())
+            .map(Source::Decider)
+            .map(Self)
+    }
+
+    /// Who decides, if it is neither a file nor known already.
+    pub(crate) fn decider(&self) -> Option<&Decider> {
+        match &self.0 {
+            Source::Decider(decider) => Some(decider),
+            _ => None,
+        }
+    }
+
     /// Whether this key may come in. It may read files.
     ///
     /// # Errors
     ///
-    /// What says whom to trust cannot be read any more. Nobody is let in until it can be; it is told once a second, in
+    /// Who says whom to trust is asked by nodes only, see [`Elsewhere`](TrustError::Elsewhere). Or what says whom to trust cannot be read any more. Nobody is let in until it can be; it is told once a second, in
     /// between the answer is no.
     pub fn allows(&mut self, key: &PublicKey) -> Result<bool, TrustError> {
         self.allows_at(key, Instant::now())
@@ -247,6 +404,7 @@ impl Trust {
             Source::Keys(keys) => Ok(keys.contains(key)),
             Source::Certificates(folder) => folder.allows(key, now),
             Source::List(list) => list.allows(key, now),
+            Source::Decider(_) => Err(TrustError::Elsewhere),
         }
     }
 

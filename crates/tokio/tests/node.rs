@@ -1,6 +1,9 @@
 //! Nodes as tasks, over real sockets. Everything stays on the loopback.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test is where they belong
 
+#[path = "../../std/tests/common/handler.rs"]
+mod handler;
+
 use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::pin::Pin;
@@ -8,11 +11,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use atonce::wire::zap::Outcome;
 use atonce_tokio::{
-    Builder, Certificate, Event, ExitReason, Frames, Limits, Node, PeerId, SendError, StartError,
-    Trust,
+    Builder, Certificate, Denial, Event, ExitReason, Frames, Limits, Node, PeerId, SendError,
+    StartError, Trust, Verdict,
 };
 use futures_core::Stream;
+use handler::{Handler, Say, allowed, key};
 use tokio::time::{sleep, timeout};
 
 /// Longer than anything here may take, also on a busy machine.
@@ -343,6 +348,61 @@ async fn several_receivers_share_the_events() {
         heard += timeout(PATIENCE, receiver).await.unwrap().unwrap();
     }
     assert_eq!(heard, MESSAGES);
+}
+
+/// ZAP-20: the handler is asked on a thread of its own, and the task is woken by what it says.
+#[tokio::test]
+async fn a_handler_decides_about_the_peers_of_a_task() {
+    let port = free_port();
+    let [home, alice, mallory] = [(); 3].map(|()| Certificate::generate().unwrap());
+    let welcome = *alice.public_key().as_bytes();
+    let handler = Handler::start(move |request, _| {
+        vec![Say::Reply(if key(request) == welcome {
+            allowed()
+        } else {
+            Outcome::Refused
+        })]
+    });
+    let secure = |name: &str, certificate: Certificate, trust| {
+        let builder = node(name, port).curve(certificate, trust);
+        builder.start().unwrap()
+    };
+    let trust = Trust::zap(handler.endpoint(), "home").unwrap();
+    let home = secure("home", home, trust);
+    let mallory = secure("mallory", mallory, Trust::any());
+    let alice = secure("alice", alice, Trust::any());
+    wait_enter(&home, alice.id()).await;
+    wait_enter(&alice, home.id()).await;
+    let end = Instant::now() + PATIENCE;
+    while home.counters().keys_denied == 0 {
+        assert!(Instant::now() < end);
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(home.peer(mallory.id()).is_none() && mallory.peer(home.id()).is_none());
+    home.stop().await;
+    handler.ended.recv_timeout(PATIENCE).unwrap();
+}
+
+#[tokio::test]
+async fn an_application_decides_about_the_peers_of_a_task() {
+    let port = free_port();
+    let [home, alice] = [(); 2].map(|()| Certificate::generate().unwrap());
+    let known = *alice.public_key();
+    let trust = Trust::ask(move |key, _| {
+        std::thread::sleep(Duration::from_millis(100));
+        if *key == known {
+            Verdict::Allow
+        } else {
+            Verdict::Deny(Denial::Refused)
+        }
+    });
+    let home = node("home", port).curve(home, trust).start().unwrap();
+    let alice = node("alice", port)
+        .curve(alice, Trust::any())
+        .start()
+        .unwrap();
+    wait_enter(&home, alice.id()).await;
+    wait_enter(&alice, home.id()).await;
 }
 
 #[tokio::test]

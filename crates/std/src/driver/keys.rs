@@ -8,10 +8,15 @@ use atonce::zre::Event;
 use atonce::{LinkId, PeerId};
 
 use super::Driver;
+use super::asker::Asker;
 
 impl Driver {
-    /// Answers the stack, which asks whether the owner of a key may be spoken to.
+    /// Answers the stack, which asks whether the owner of a key may be spoken to; later, if somebody else is to be asked.
     pub(super) fn authenticate(&mut self, link: LinkId, key: &PublicKey, remote: SocketAddr) {
+        if let Some(asker) = &mut self.asker {
+            asker.ask(link, *key, remote);
+            return;
+        }
         let Some(trust) = &mut self.trust else {
             return; // only a secure node asks, and that has one
         };
@@ -32,6 +37,14 @@ impl Driver {
             self.stack.set_bindings(now, bindings, bridges);
         }
         self.stack.handle_verdict(now, link, verdict);
+    }
+
+    /// Hands on what somebody else decided meanwhile.
+    pub(super) fn take_verdicts(&mut self) {
+        while let Some(answer) = self.asker.as_mut().and_then(Asker::answer) {
+            let now = self.clock.now();
+            self.stack.handle_verdict(now, answer.link, answer.verdict);
+        }
     }
 
     /// Has the keys remembered of those who entered, where that was asked for.

@@ -35,6 +35,7 @@
 //! [`timeout`](Driver::timeout) zero, or a millisecond while there are events to take: so the application is not made to fall
 //! behind more than it does by itself, and peers are heard all the same.
 
+mod asker;
 mod clock;
 mod cut;
 mod datagrams;
@@ -51,6 +52,7 @@ mod resolver;
 mod sockets;
 #[cfg(target_os = "linux")]
 mod timer;
+mod zap;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -64,6 +66,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
+use self::asker::Asker;
 use self::clock::Clock;
 use self::links::Link;
 use self::network::Network;
@@ -95,6 +98,8 @@ pub struct Driver {
     pace: Pace,
     /// Whose keys may come in; `None` in a node that is not secure.
     trust: Option<Trust>,
+    /// Who asks whoever else decides that; `None` when nobody is to be asked.
+    asker: Option<Asker>,
     /// How long what is held back, to be written together with more, may wait at most.
     hold: Duration,
     /// How many links could not take all that was written.
@@ -172,6 +177,8 @@ impl Driver {
             None => random_seed().map_err(system("random octets"))?,
         };
         let clock = Clock::start();
+        let decider = options.trust.as_ref().and_then(Trust::decider);
+        let asker = decider.map(|decider| Asker::new(decider.clone(), Arc::clone(&waker)));
         let mut driver = Self {
             stack: Stack::new(clock.now(), seed, options.config),
             clock,
@@ -186,6 +193,7 @@ impl Driver {
             unsent: VecDeque::new(),
             pace: Pace::default(),
             trust: options.trust,
+            asker,
             hold: Duration::ZERO,
             blocked: 0,
             calls: Calls::default(),
@@ -225,6 +233,7 @@ impl Driver {
             self.stack
                 .handle_resolved(now, answer.number, &answer.addresses);
         }
+        self.take_verdicts();
         let now = self.clock.now();
         if self.stack.deadline().is_some_and(|at| at <= now) {
             self.stack.handle_timeout(now);
@@ -542,6 +551,7 @@ impl Driver {
         self.links.clear();
         self.link_keys.clear();
         self.network.close();
+        self.asker = None;
         tracing::debug!(node = %self.stack.id(), "stopped");
     }
 }
