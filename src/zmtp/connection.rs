@@ -341,7 +341,8 @@ impl Connection {
     /// Queues a message. Before the handshake is over it waits for that.
     ///
     /// The queue has no bound of its own: look at [`queued_octets`](Self::queued_octets) and
-    /// [`queued_messages`](Self::queued_messages) before. Frames of up to 1 KiB are copied, larger ones are shared.
+    /// [`queued_messages`](Self::queued_messages) before. Frames of up to 1 KiB are copied, larger ones are shared. With CURVE
+    /// each connection seals a copy of its own.
     ///
     /// # Errors
     ///
