@@ -343,7 +343,8 @@ impl Connection {
     /// Queues a message. Before the handshake is over it waits for that.
     ///
     /// The queue has no bound of its own: look at [`queued_octets`](Self::queued_octets) and
-    /// [`queued_messages`](Self::queued_messages) before. Frames of up to 1 KiB are copied, larger ones are shared.
+    /// [`queued_messages`](Self::queued_messages) before. Frames of up to 1 KiB are copied, larger ones are shared. With CURVE
+    /// each connection seals a copy of its own.
     ///
     /// # Errors
     ///
@@ -385,11 +386,12 @@ impl Connection {
         };
         if self.mechanism.seals() {
             self.push_sealed(kind, head);
+            with_kinds(rest, |kind, body| self.push_sealed(kind, body));
         } else {
             self.outbox.reserve(rest, FrameHeader::LONGEST + head.len());
             self.outbox.push_copied(kind, head);
+            with_kinds(rest, |kind, body| self.outbox.push_frame(kind, body));
         }
-        self.push_frames(rest);
         self.outbox.end_message();
         Ok(())
     }
@@ -538,30 +540,13 @@ impl Connection {
     }
 
     fn push_message(&mut self, message: &Frames) {
-        if !self.mechanism.seals() {
-            self.outbox.reserve(message, 0);
-        }
-        self.push_frames(message);
-        self.outbox.end_message();
-    }
-
-    /// Queues frames, the last one as the last of its message.
-    fn push_frames(&mut self, frames: &Frames) {
-        let Some((last, others)) = frames.split_last() else {
-            return;
-        };
-        for frame in others {
-            self.push_frame(FrameKind::More, frame);
-        }
-        self.push_frame(FrameKind::Last, last);
-    }
-
-    fn push_frame(&mut self, kind: FrameKind, body: &Bytes) {
         if self.mechanism.seals() {
-            self.push_sealed(kind, body);
+            with_kinds(message, |kind, body| self.push_sealed(kind, body));
         } else {
-            self.outbox.push_frame(kind, body);
+            self.outbox.reserve(message, 0);
+            with_kinds(message, |kind, body| self.outbox.push_frame(kind, body));
         }
+        self.outbox.end_message();
     }
 
     fn push_sealed(&mut self, kind: FrameKind, body: &[u8]) {
@@ -619,6 +604,18 @@ impl Connection {
         self.parts_octets = 0;
         self.beats = None;
     }
+}
+
+/// The frames of a message, the last one as the last.
+#[inline]
+fn with_kinds(frames: &Frames, mut push: impl FnMut(FrameKind, &Bytes)) {
+    let Some((last, others)) = frames.split_last() else {
+        return;
+    };
+    for frame in others {
+        push(FrameKind::More, frame);
+    }
+    push(FrameKind::Last, last);
 }
 
 /// The octets of a message on the wire.

@@ -13,9 +13,9 @@ use crate::wire::zmtp::{Command, FrameHeader, FrameKind};
 /// Larger bodies are shared: a message to many peers is in memory once.
 const COPIED_UP_TO: usize = 1 << 10;
 
-/// A body that is made, since it is sealed, is made behind its header up to this size: 4 KiB. That it may be moved with what is
-/// there once more is cheaper than memory of its own.
-const MADE_UP_TO: usize = 4 << 10;
+/// A body that is made, since it is sealed, is made behind its header up to this size: 4 KiB and what seals it. That it may be
+/// moved with what is there once more is cheaper than memory of its own.
+const MADE_UP_TO: usize = (4 << 10) + 64;
 
 /// Octets that were sent stay in front of those that were not until there are so many of them and as many as of those:
 /// moving the rest costs no more than it cost to put it there.
@@ -94,6 +94,7 @@ impl Outbox {
     }
 
     /// Appends a frame whose body, which has octets, is shared.
+    #[inline]
     fn push_shared(&mut self, kind: FrameKind, body: Bytes) {
         self.push_header(FrameHeader::of(kind, &body));
         self.octets += body.len();

@@ -20,7 +20,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => prop::collection::vec(size, 1..4).prop_map(Step::Send),
         1 => Just(Step::Command),
-        2 => (prop_oneof![0..40_usize, 4090..4100_usize], any::<bool>()).prop_map(|(size, made)| Step::Made(size, made)),
+        2 => (prop_oneof![0..40_usize, MADE_UP_TO - 4..MADE_UP_TO + 4], any::<bool>()).prop_map(|(size, made)| Step::Made(size, made)),
         4 => (0..3000_usize).prop_map(Step::Take),
     ]
 }

@@ -230,7 +230,7 @@ fn half(it: &Half) {
         let mut stream = std::net::TcpStream::connect(address).expect("it listens");
         stream.set_nodelay(true).expect("it is TCP");
         let mut connection = connection(now, SocketType::Dealer, &keys);
-        let mut say = |connection: &mut Connection| {
+        let say = |connection: &mut Connection| {
             let octets = connection.poll_transmit().collect::<Vec<_>>().concat();
             connection.handle_transmitted(now, octets.len());
             (&stream).write_all(&octets).expect("it can be written");

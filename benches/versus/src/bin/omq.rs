@@ -16,7 +16,10 @@ impl Ours {
     fn new(socket_type: SocketType) -> Self {
         let options = match socket_type {
             _ if !keys::are_used() => Options::default(),
-            SocketType::Router => Options::default().curve_server(pair(keys::CALLED)),
+            SocketType::Router => Options::default()
+                // As many as go half the way of a handshake at once.
+                .max_pending_handshakes(4_096)
+                .curve_server(pair(keys::CALLED)),
             _ => Options::default().curve_client(pair(keys::CALLER), pair(keys::CALLED).public),
         };
         Self(Socket::new(socket_type, options))
