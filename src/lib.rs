@@ -150,7 +150,7 @@ pub mod zre;
 
 pub use bytes::Bytes;
 pub use id::{InvalidPeerId, PeerId};
-pub use net::{Cut, Interface, InterfaceId, LinkId};
+pub use net::{Cut, Denial, Interface, InterfaceId, LinkId, Verdict};
 pub use stack::{Action, Stack, Timer};
 pub use time::Instant;
 pub use wire::{Frames, Text};

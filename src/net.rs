@@ -104,3 +104,56 @@ pub enum Cut {
     /// This machine has no descriptors or memory for it.
     Resources,
 }
+
+/// The answer to the question whether somebody may come in: [`zmtp::Event::Authenticate`](crate::zmtp::Event::Authenticate),
+/// and of a node `Action::Authenticate`.
+///
+/// ```
+/// use atonce::{Denial, Verdict};
+///
+/// assert_eq!(Verdict::Deny(Denial::Refused).to_string(), "denied: 400");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may come in.
+    Allow,
+    /// It may not.
+    Deny(Denial),
+}
+
+/// Why a client may not come in, as ZAP (RFC 27) has it.
+///
+/// ```
+/// use atonce::Denial;
+///
+/// assert_eq!(Denial::Internal.code(), "500");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Denial {
+    /// 300, not now: the connection is closed without a word, so that the client comes again.
+    Temporary,
+    /// 400, not this one: it is told so, and C peers do not come again.
+    Refused,
+    /// 500, whoever decides failed: the same.
+    Internal,
+}
+
+impl Denial {
+    /// The code of ZAP, which is what a client is told.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Temporary => "300",
+            Self::Refused => "400",
+            Self::Internal => "500",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow => f.write_str("allowed"),
+            Self::Deny(denial) => write!(f, "denied: {}", denial.code()),
+        }
+    }
+}

@@ -342,13 +342,14 @@ fn below(module: &str) -> Option<&'static [&'static str]> {
         "wire" => &["bytes", "id"],
         "endpoint" => &["wire"],
         "curve" => &[],
-        "zmtp" => &["bytes", "curve", "queue", "time", "wire"],
+        "zmtp" => &["bytes", "curve", "net", "queue", "time", "wire"],
         "zre" => &[
-            "by_link", "bytes", "endpoint", "id", "net", "queue", "table", "time", "timers", "wire",
+            "by_link", "bytes", "curve", "endpoint", "id", "net", "queue", "table", "time",
+            "timers", "wire",
         ],
         "stack" => &[
-            "by_link", "bytes", "endpoint", "id", "net", "table", "time", "timers", "wire", "zmtp",
-            "zre",
+            "by_link", "bytes", "curve", "endpoint", "id", "net", "table", "time", "timers",
+            "wire", "zmtp", "zre",
         ],
         "lib" => &[
             "bytes", "endpoint", "id", "net", "stack", "time", "wire", "zmtp", "zre",

@@ -252,6 +252,82 @@ fn a_flood_of_pings_that_are_never_read_holds_no_memory() {
     assert!(held < 512, "{held}");
 }
 
+#[cfg(feature = "curve")]
+mod sealed {
+    use std::sync::Arc;
+
+    use atonce::curve::{KeyPair, Seed};
+    use atonce::zmtp::{Security, Verdict};
+    use zmtp_common::carry;
+
+    use super::*;
+
+    fn keys() -> Arc<KeyPair> {
+        Arc::new(KeyPair::generate([2; 32]))
+    }
+
+    fn server(keys: &Arc<KeyPair>) -> Connection {
+        let security = Security::CurveServer {
+            keys: Arc::clone(keys),
+            seed: Seed::from_bytes([4; 32]),
+        };
+        let config = Config::new(SocketType::Router);
+        Connection::new(START, Config { security, ..config })
+    }
+
+    fn client(server: &KeyPair) -> Connection {
+        let security = Security::CurveClient {
+            keys: Arc::new(KeyPair::generate([1; 32])),
+            server: *server.public(),
+            seed: Seed::from_bytes([3; 32]),
+        };
+        let config = Config::new(SocketType::Dealer);
+        Connection::new(START, Config { security, ..config })
+    }
+
+    #[test]
+    fn a_handshake_that_is_left_half_done_costs_the_server_864_octets() {
+        // ZMTP-82
+        let keys = keys();
+        let mut client = client(&keys);
+        let (held, mut server) = kept(|| {
+            let mut server = server(&keys);
+            // Greetings; then HELLO, and WELCOME that is sent and not heard.
+            carry(START, &mut client, &mut server);
+            carry(START, &mut server, &mut client);
+            carry(START, &mut client, &mut server);
+            assert!(sent(START, &mut server).starts_with(b"\x04\xa8\x07WELCOME"));
+            server
+        });
+        assert!(server.poll_event().is_none() && !server.is_ready());
+        // 328 octets of memory beside the connection itself.
+        let octets = held + size_of::<Connection>();
+        assert!(octets <= 896, "{octets}");
+    }
+
+    #[test]
+    fn sending_a_small_message_allocates_nothing_while_the_queue_is_not_empty() {
+        let keys = keys();
+        let (mut client, mut server) = (client(&keys), server(&keys));
+        while carry(START, &mut client, &mut server) | carry(START, &mut server, &mut client) {
+            server.handle_verdict(START, Verdict::Allow);
+        }
+        assert!(client.is_ready());
+        let rest = Frames::from(Bytes::from(vec![2; 1_024]));
+        client.send_with_head(b"head", &rest).unwrap();
+        let octets = client.queued_octets();
+        let mut work = || {
+            for _ in 0..1_000 {
+                client.send_with_head(b"head", &rest).unwrap();
+                client.handle_transmitted(START, octets);
+            }
+        };
+        // From then on the memory is as large as it will be.
+        work();
+        assert_eq!(allocations(work), 0);
+    }
+}
+
 #[test]
 fn a_connection_that_failed_holds_its_events_only() {
     let (held, mut connection) = kept(|| {

@@ -15,7 +15,7 @@ RELEASE = BUILT / "release"
 PYTHON = INTEROP / ".venv/bin/python"
 
 # What all others are compared with.
-OURS = ["atonce-std", "atonce-tokio"]
+OURS = ["atonce-std", "atonce-tokio", "atonce-zmtp"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Contestant:
     name: str
     what: str
     command: tuple
-    rows: frozenset
+    # Which of the cases' needs it meets.
+    does: frozenset
     environment: tuple = ()
     # How many messages, where atonce has one: who takes longer for each is measured as long with fewer.
     share: float = 1
@@ -39,18 +40,26 @@ def zyre_library():
 
 
 PAIR = frozenset({"one-way", "round-trip"})
+SECURE = PAIR | {"curve", "half-done"}
+SECURE_BARE = SECURE | {"handshakes"}
 NODES = PAIR | {"shout", "mesh"}
 
 CONTESTANTS = [
-    Contestant("atonce-std", "WHISPER, SHOUT and meshes of atonce on threads", (RELEASE / "atonce",), NODES),
-    Contestant("atonce-tokio", "the same as tasks of tokio", (RELEASE / "atonce-tokio",), NODES),
+    Contestant("atonce-std", "WHISPER, SHOUT and meshes of atonce on threads", (RELEASE / "atonce",), NODES | SECURE),
+    Contestant("atonce-tokio", "the same as tasks of tokio", (RELEASE / "atonce-tokio",), NODES | SECURE),
+    Contestant(
+        "atonce-zmtp",
+        "bare connections of atonce's core on nonblocking sockets",
+        (RELEASE / "atonce-zmtp",),
+        frozenset({"handshakes"}),
+    ),
     Contestant("raw TCP", "no messages at all: octets in pieces of 1 MiB", (RELEASE / "tcp",), PAIR),
-    Contestant("libzmq", "bare DEALER→ROUTER, C", (BUILT / "libzmq",), PAIR),
+    Contestant("libzmq", "bare DEALER→ROUTER, C", (BUILT / "libzmq",), SECURE_BARE),
     Contestant(
         "libzmq tuned",
         "the same with a high-water mark of 128 and a malloc that keeps its memory",
         (BUILT / "libzmq",),
-        PAIR,
+        PAIR | {"curve"},
         (
             ("LIBZMQ_HWM", "128"),
             ("MALLOC_TRIM_THRESHOLD_", "1073741824"),
@@ -59,8 +68,8 @@ CONTESTANTS = [
         ),
     ),
     Contestant("zeromq", "bare DEALER→ROUTER, the crate zeromq on tokio", (RELEASE / "zeromq",), PAIR),
-    Contestant("rzmq", "the same, the crate rzmq", (RELEASE / "rzmq",), PAIR),
-    Contestant("omq", "the same, the crate omq-tokio", (RELEASE / "omq",), PAIR),
+    Contestant("rzmq", "the same, the crate rzmq", (RELEASE / "rzmq",), SECURE_BARE),
+    Contestant("omq", "the same, the crate omq-tokio", (RELEASE / "omq",), SECURE_BARE),
     Contestant(
         "C Zyre",
         "WHISPER, SHOUT and meshes",
@@ -72,6 +81,8 @@ CONTESTANTS = [
     ),
     Contestant("Pyre", "WHISPER", (PYTHON, HERE / "python/pyre_contestant.py"), PAIR, (), 1 / 200, True),
 ]
+
+BY_NAME = {it.name: it for it in CONTESTANTS}
 
 
 def build():

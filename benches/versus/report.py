@@ -128,16 +128,6 @@ def tall(results, case, names, ours):
 # ---- plots
 
 
-def short(case):
-    """What tells a case from the others of its row."""
-    octets = f"{case.size >> 20} MiB" if case.row != "mesh" and case.size >= 1 << 20 else None
-    if case.row != "mesh" and not octets:
-        octets = f"{case.size >> 10} KiB" if case.size >= 1 << 10 else f"{case.size} B"
-    if case.row == "shout":
-        return f"{octets}\nto {case.peers}"
-    return octets or f"{case.nodes} nodes"
-
-
 def draw(results, folder):
     """A plot of each row: a group of bars for each case, and in it one for each contestant."""
     import matplotlib
@@ -147,7 +137,8 @@ def draw(results, folder):
     matplotlib.rcParams |= {"svg.hashsalt": "atonce", "svg.fonttype": "none", "font.size": 9}
     from matplotlib import pyplot
 
-    colours = dict(zip([it.name for it in CONTESTANTS], pyplot.colormaps["tab10"].colors))
+    # One more than the map has.
+    colours = dict(zip([it.name for it in CONTESTANTS], [*pyplot.colormaps["tab10"].colors, "black"], strict=True))
     for row in dict.fromkeys(case.row for case in results.cases()):
         cases = [case for case in results.cases() if case.row == row]
         figures = list(dict.fromkeys(figure for case in cases for figure in case.figures if figure.better))
@@ -170,7 +161,7 @@ def draw(results, folder):
                     label=name,
                     color=colours[name],
                 )
-            axis.set_xticks(range(len(those)), [short(case) for case in those])
+            axis.set_xticks(range(len(those)), [case.short for case in those])
             axis.set_yscale("log")
             axis.set_ylabel(figure.name.replace(", both sides", ""))
             axis.set_title("more is better" if figure.better == "more" else "less is better", loc="right", size=8)

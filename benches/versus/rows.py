@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from contestants import INTEROP
+from contestants import BY_NAME, INTEROP
 
 sys.path.insert(0, str(INTEROP))
 
@@ -43,6 +43,9 @@ LINK_CPU = Figure("CPU µs a link", "less")
 LINK_MEMORY = Figure("KiB a link", "less")
 LINK_DESCRIPTORS = Figure("descriptors a link", "less")
 THREADS = Figure("threads a node", "less")
+CONNECTIONS = Figure("connections a second", "more")
+CONNECTION_CPU = Figure("CPU µs a connection, both sides", "less")
+HELD = Figure("octets a connection", "less")
 IDLE_CPU = Figure("idle: CPU ms a second", "less")
 IDLE_PACKETS = Figure("idle: packets a second", "less")
 IDLE_OCTETS = Figure("idle: octets a second", "less")
@@ -52,10 +55,18 @@ def numbers(line):
     return {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", line)}
 
 
+def size_of(count):
+    """As a label."""
+    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if count >= unit:
+            return f"{count // unit} {name}"
+    return f"{count} B"
+
+
 class Process:
     """A contestant in a role. It is ended with the block that it is made for."""
 
-    def __init__(self, contestant, *words, host=None, core=None, descriptors=None):
+    def __init__(self, contestant, *words, host=None, core=None, descriptors=None, curve=False):
         self.name = f"{contestant.name} {' '.join(map(str, words[:4]))}"
         command = [*contestant.command, *words]
         if descriptors:
@@ -70,7 +81,7 @@ class Process:
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
-            env=os.environ | dict(contestant.environment),
+            env=os.environ | dict(contestant.environment) | ({"CURVE": "1"} if curve else {}),
         )
 
     def __enter__(self):
@@ -132,33 +143,48 @@ class Process:
         return len(os.listdir(f"/proc/{self.pid}/task"))
 
 
-def play(contestant, there, here, count, size, core=None):
+def play(contestant, there, here, count, size, core=None, curve=False):
     """Two processes: what the two sides say."""
     # A namespace of its own for whoever beacons, and the loopback of this machine for all others.
     with netns.Network() if contestant.beacons else contextlib.nullcontext() as network:
         host = network and network.host()
-        with Process(contestant, there, host=host, core=core) as first:
+        with Process(contestant, there, host=host, core=core, curve=curve) as first:
             address = first.needed_line()
-            with Process(contestant, here, address, count, size, host=host, core=core) as second:
+            words = (here, address, count, size)
+            with Process(contestant, *words, host=host, core=core, curve=curve) as second:
                 result = second.result()
             return first.result() if there == "sink" else None, result
+
+
+# A case has a `row`, which is what it is called by and drawn with, a `label`, which no other case has, and a `short` one for
+# its row. It `needs` something that a contestant does or does not.
 
 
 @dataclass(frozen=True)
 class OneWay:
     size: int
     count: int
+    curve: bool = False
 
-    row = "one-way"
     figures = (PER_SECOND, VOLUME, PER_MILLION)
 
     @property
+    def row(self):
+        return "curve" if self.curve else "one-way"
+
+    needs = row
+
+    @property
     def label(self):
-        return f"one way, {self.size:,} octets"
+        return f"one way, {self.size:,} octets" + (", CURVE" if self.curve else "")
+
+    @property
+    def short(self):
+        return size_of(self.size)
 
     def measure(self, contestant, scale):
         count = max(10, int(self.count * scale * contestant.share))
-        sink, source = play(contestant, "sink", "source", count, self.size)
+        sink, source = play(contestant, "sink", "source", count, self.size, curve=self.curve)
         if not sink["messages"] == source["messages"] == count:
             sys.exit(f"{contestant.name}: {sink} {source}, and {count} were sent")
         per_second = count / sink["seconds"]
@@ -169,17 +195,27 @@ class OneWay:
 class RoundTrip:
     size: int
     count: int
+    curve: bool = False
 
-    row = "round-trip"
     figures = tuple(PERCENTILES)
 
     @property
+    def row(self):
+        return "curve" if self.curve else "round-trip"
+
+    needs = row
+
+    @property
     def label(self):
-        return f"round trip, {self.size:,} octets, both ends on one core"
+        return f"round trip, {self.size:,} octets, both ends on one core" + (", CURVE" if self.curve else "")
+
+    @property
+    def short(self):
+        return size_of(self.size)
 
     def measure(self, contestant, scale):
         count = max(1_000, int(self.count * scale))
-        _, ping = play(contestant, "echo", "ping", count, self.size, core=0)
+        _, ping = play(contestant, "echo", "ping", count, self.size, core=0, curve=self.curve)
         if ping["messages"] != count:
             sys.exit(f"{contestant.name}: {ping}, and {count} were sent")
         return ping["p50"], ping["p99"], ping["p999"]
@@ -191,7 +227,7 @@ class Shout:
     peers: int
     count: int
 
-    row = "shout"
+    row = needs = "shout"
     figures = (DELIVERIES, VOLUME, PER_DELIVERY)
 
     # So that nobody needs more descriptors than a process may have.
@@ -205,6 +241,10 @@ class Shout:
     @property
     def label(self):
         return f"shout, {self.size:,} octets to {self.peers} peers"
+
+    @property
+    def short(self):
+        return f"{size_of(self.size)}\nto {self.peers}"
 
     def measure(self, contestant, scale):
         count = max(10, int(self.count * scale * max(contestant.share, 1 / 10)))
@@ -234,7 +274,7 @@ class Mesh:
     nodes: int
     processes: int
 
-    row = "mesh"
+    row = needs = "mesh"
 
     PATIENCE = 60
     SETTLE, REST = 3, 10
@@ -251,6 +291,10 @@ class Mesh:
     def label(self):
         processes = "one process" if self.processes == 1 else f"{self.processes} processes"
         return f"mesh by beacons of {self.nodes} nodes in {processes}"
+
+    @property
+    def short(self):
+        return f"{self.nodes} nodes"
 
     def measure(self, contestant, scale):
         with netns.Network() as network, contextlib.ExitStack() as stack:
@@ -302,6 +346,70 @@ class Mesh:
         )
 
 
+@dataclass(frozen=True)
+class Handshakes:
+    """Connections that are made and ended: TCP, greeting and CURVE, until both sides are ready."""
+
+    at_once: int
+    count: int
+
+    row = "curve"
+    needs = "handshakes"
+    figures = (CONNECTIONS, CONNECTION_CPU)
+
+    @property
+    def label(self):
+        return "handshakes of CURVE, " + ("one at a time" if self.at_once == 1 else self.short)
+
+    @property
+    def short(self):
+        return f"{self.at_once} at once"
+
+    def measure(self, contestant, scale):
+        count = max(self.at_once, int(self.count * scale))
+        with Process(contestant, "echo", descriptors=DESCRIPTORS, curve=True) as echo:
+            words = ("knocks", echo.needed_line(), count, self.at_once)
+            before = echo.cpu()
+            with Process(contestant, *words, descriptors=DESCRIPTORS, curve=True) as knocker:
+                said = knocker.result()
+            used = echo.cpu() - before + said["cpu"]
+        if said["messages"] != count:
+            sys.exit(f"{contestant.name}: {said}, and {count} were to be made")
+        return count / said["seconds"], used / count * 1e6
+
+
+@dataclass(frozen=True)
+class HalfDone:
+    """Connections whose other side says HELLO and nothing more: what the process keeps for each. Our own program makes them."""
+
+    count: int
+
+    row = "curve"
+    needs = "half-done"
+    figures = (HELD,)
+
+    # Before it counts, so that the code of it is there.
+    WARM = 16
+
+    label = "half-done handshakes of CURVE, memory of the server's process"
+    short = "half-done"
+
+    def measure(self, contestant, scale):
+        with Process(contestant, "echo", descriptors=DESCRIPTORS, curve=True) as echo:
+            address = echo.needed_line()
+            with self.hold(address, self.WARM):
+                pass
+            before = echo.octets()
+            with self.hold(address, self.count):
+                return ((echo.octets() - before) / self.count,)
+
+    @contextlib.contextmanager
+    def hold(self, address, count):
+        with Process(BY_NAME["atonce-zmtp"], "half", address, count, descriptors=DESCRIPTORS, curve=True) as those:
+            those.needed_line()
+            yield
+
+
 def traffic(host):
     """Packets and octets that were sent in a namespace since it was made."""
     with host.inside():
@@ -327,6 +435,12 @@ CASES = [
         )
     ],
     *[Mesh(nodes, processes) for nodes, processes in ((2, 1), (50, 1), (100, 2), (200, 8))],
+    OneWay(1024, 250_000, curve=True),
+    OneWay(65536, 10_000, curve=True),
+    RoundTrip(1024, 20_000, curve=True),
+    Handshakes(1, 1_000),
+    Handshakes(50, 1_000),
+    HalfDone(1_000),
 ]  # fmt: skip
 
 ROWS = list(dict.fromkeys(case.row for case in CASES))

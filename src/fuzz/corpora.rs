@@ -42,7 +42,6 @@ corpora!(
     between,
     endpoint,
     node,
-    zmtp_curve,
     zmtp_grammar,
     zmtp_greeting,
     zmtp_handshake,
@@ -51,3 +50,6 @@ corpora!(
     zmtp_traffic,
     zre
 );
+
+#[cfg(feature = "curve")]
+corpora!(zmtp_curve);

@@ -381,10 +381,11 @@ impl Connection {
         } else {
             FrameKind::More
         };
-        self.outbox.reserve(rest, FrameHeader::LONGEST + head.len());
-        match self.mechanism.seal(kind, head) {
-            None => self.outbox.push_copied(kind, head),
-            Some((kind, sealed)) => self.outbox.push_frame(kind, &sealed),
+        if self.mechanism.seals() {
+            self.push_sealed(kind, head);
+        } else {
+            self.outbox.reserve(rest, FrameHeader::LONGEST + head.len());
+            self.outbox.push_copied(kind, head);
         }
         self.push_frames(rest);
         self.outbox.end_message();
@@ -529,7 +530,9 @@ impl Connection {
     }
 
     fn push_message(&mut self, message: &Frames) {
-        self.outbox.reserve(message, 0);
+        if !self.mechanism.seals() {
+            self.outbox.reserve(message, 0);
+        }
         self.push_frames(message);
         self.outbox.end_message();
     }
@@ -546,10 +549,19 @@ impl Connection {
     }
 
     fn push_frame(&mut self, kind: FrameKind, body: &Bytes) {
-        match self.mechanism.seal(kind, body) {
-            None => self.outbox.push_frame(kind, body),
-            Some((kind, sealed)) => self.outbox.push_frame(kind, &sealed),
+        if self.mechanism.seals() {
+            self.push_sealed(kind, body);
+        } else {
+            self.outbox.push_frame(kind, body);
         }
+    }
+
+    fn push_sealed(&mut self, kind: FrameKind, body: &[u8]) {
+        let octets = self.mechanism.overhead() + body.len();
+        // ZMTP-87
+        self.outbox.push_made(FrameKind::Last, octets, |out| {
+            self.mechanism.seal(kind, body, out)
+        });
     }
 
     fn push_command(&mut self, command: &Command) {
@@ -557,9 +569,9 @@ impl Connection {
             self.outbox.push_command(command);
             return;
         }
-        let mut body = BytesMut::with_capacity(command.encoded_len());
+        let mut body = Vec::with_capacity(command.encoded_len());
         command.encode(&mut body);
-        self.push_frame(FrameKind::Command, &body.freeze());
+        self.push_sealed(FrameKind::Command, &body);
     }
 
     fn set_paused(&mut self, now: Instant, paused: bool) {

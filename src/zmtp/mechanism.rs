@@ -7,8 +7,8 @@
 //! 2. [`handle_command`](Mechanism::handle_command), for each command of the handshake except ERROR, which all
 //!    mechanisms have: what to answer, whether the embedder is to be asked, and whether that was the last one.
 //! 3. [`allow`](Mechanism::allow), when the embedder lets the client in.
-//! 4. [`seal`](Mechanism::seal), for each frame of traffic in the order of the wire: the frame to send in its stead. Frames are
-//!    sealed as they are queued, and the queue is never reordered, so nonces increase.
+//! 4. [`seal`](Mechanism::seal), where it [`seals`](Mechanism::seals), for each frame of traffic in the order of the wire: the body
+//!    of the frame to send in its stead. Frames are sealed as they are queued, and the queue is never reordered, so nonces increase.
 //! 5. [`open`](Mechanism::open), for each frame that came: the frame in it.
 
 #[cfg(feature = "curve")]
@@ -17,8 +17,6 @@ mod plain;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-
-use bytes::Bytes;
 
 #[cfg(feature = "curve")]
 use self::curve::Curve;
@@ -143,6 +141,7 @@ impl Mechanism {
     }
 
     /// The client may come in; `None` when nobody was asked about.
+    #[cfg_attr(not(feature = "curve"), allow(unused_variables))]
     pub(super) fn allow(&mut self, ours: &Metadata) -> Option<Step> {
         match self.0.as_deref_mut()? {
             Secured::Plain(plain) => plain.allow(),
@@ -177,13 +176,14 @@ impl Mechanism {
         }
     }
 
-    /// `None`: as it is.
-    #[inline]
-    pub(super) fn seal(&mut self, kind: FrameKind, body: &[u8]) -> Option<(FrameKind, Bytes)> {
-        match self.0.as_deref_mut()? {
-            Secured::Plain(_) => None,
+    /// Appends the body of a sealed frame, [`overhead`](Self::overhead) octets more than `body`. It goes as the last frame of a
+    /// message, whatever is in it. `false`: nothing is sealed here, and nothing was appended.
+    #[cfg_attr(not(feature = "curve"), allow(unused_variables, clippy::ptr_arg))]
+    pub(super) fn seal(&mut self, kind: FrameKind, body: &[u8], out: &mut Vec<u8>) -> bool {
+        match self.0.as_deref_mut() {
+            None | Some(Secured::Plain(_)) => false,
             #[cfg(feature = "curve")]
-            Secured::Curve(curve) => curve.seal(kind, body),
+            Some(Secured::Curve(curve)) => curve.seal(kind, body, out),
         }
     }
 

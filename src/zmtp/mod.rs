@@ -44,9 +44,10 @@ mod mechanism;
 mod outbox;
 mod timer;
 
+pub use crate::net::{Denial, Verdict};
 pub use config::{Config, Heartbeat, Limits, Password, Security};
 pub use connection::Connection;
 pub use error::{Error, Incompatible, Misbehaving, SendError};
-pub use event::{Credentials, Denial, Event, Verdict};
+pub use event::{Credentials, Event};
 pub(crate) use input::Input;
 pub use timer::Timer;

@@ -13,6 +13,10 @@ use crate::wire::zmtp::{Command, FrameHeader, FrameKind};
 /// Larger bodies are shared: a message to many peers is in memory once.
 const COPIED_UP_TO: usize = 1 << 10;
 
+/// A body that is made, since it is sealed, is made behind its header up to this size: 4 KiB. That it may be moved with what is
+/// there once more is cheaper than memory of its own.
+const MADE_UP_TO: usize = 4 << 10;
+
 /// Octets that were sent stay in front of those that were not until there are so many of them and as many as of those:
 /// moving the rest costs no more than it cost to put it there.
 const MOVED_FROM: usize = 1 << 10;
@@ -64,13 +68,19 @@ impl Outbox {
         let bodies: usize = small.map(Bytes::len).sum();
         // Larger ones need room for their headers only.
         let headers = FrameHeader::LONGEST * frames.len();
+        self.make_room(head + headers + bodies);
+    }
+
+    /// Makes room for so many octets that are to be copied.
+    #[inline]
+    fn make_room(&mut self, octets: usize) {
         // Few messages come alone.
         let least = if self.copied.capacity() == 0 {
             LEAST
         } else {
             0
         };
-        self.copied.reserve((head + headers + bodies).max(least));
+        self.copied.reserve(octets.max(least));
     }
 
     /// Appends a frame.
@@ -79,12 +89,42 @@ impl Outbox {
         if body.len() <= COPIED_UP_TO {
             self.push_copied(kind, body);
         } else {
-            self.push_header(FrameHeader::of(kind, body));
-            self.octets += body.len();
-            self.shared.push_back(Shared {
-                before: core::mem::take(&mut self.behind),
-                body: body.clone(),
-            });
+            self.push_shared(kind, body.clone());
+        }
+    }
+
+    /// Appends a frame whose body, which has octets, is shared.
+    fn push_shared(&mut self, kind: FrameKind, body: Bytes) {
+        self.push_header(FrameHeader::of(kind, &body));
+        self.octets += body.len();
+        self.shared.push_back(Shared {
+            before: core::mem::take(&mut self.behind),
+            body,
+        });
+    }
+
+    /// Appends a frame whose body is made for this connection: `make` appends it, `octets` octets, and says whether it did. It is
+    /// made where other small ones are, or in memory of its own, and copied from neither.
+    pub(super) fn push_made(
+        &mut self,
+        kind: FrameKind,
+        octets: usize,
+        make: impl FnOnce(&mut Vec<u8>) -> bool,
+    ) {
+        if octets > MADE_UP_TO {
+            let mut body = Vec::with_capacity(octets);
+            if make(&mut body) {
+                self.push_shared(kind, body.into());
+            }
+            return;
+        }
+        self.make_room(FrameHeader::LONGEST + octets);
+        let before = self.copied.len();
+        FrameHeader::sized(kind, octets).encode(&mut self.copied);
+        if make(&mut self.copied) {
+            self.note_copied(self.copied.len() - before);
+        } else {
+            self.copied.truncate(before);
         }
     }
 

@@ -11,6 +11,7 @@ use super::*;
 enum Step {
     Send(Vec<usize>),
     Command,
+    Made(usize, bool),
     Take(usize),
 }
 
@@ -19,6 +20,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => prop::collection::vec(size, 1..4).prop_map(Step::Send),
         1 => Just(Step::Command),
+        2 => (prop_oneof![0..40_usize, 4090..4100_usize], any::<bool>()).prop_map(|(size, made)| Step::Made(size, made)),
         4 => (0..3000_usize).prop_map(Step::Take),
     ]
 }
@@ -45,6 +47,17 @@ proptest! {
                 Step::Command => {
                     outbox.push_command(&Command::Subscribe(Bytes::from_static(b"abc")));
                     octets.extend_from_slice(b"\x04\x0d\x09SUBSCRIBEabc");
+                }
+                Step::Made(size, made) => {
+                    outbox.push_made(FrameKind::Last, size, |out| {
+                        out.resize(out.len() + if made { size } else { 0 }, 7);
+                        made
+                    });
+                    if made {
+                        let body = vec![7; size];
+                        FrameHeader::of(FrameKind::Last, &body).encode(&mut octets);
+                        octets.extend(body);
+                    }
                 }
                 Step::Take(wanted) => {
                     let taken = wanted.min(octets.len() - sent);

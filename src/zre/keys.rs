@@ -33,9 +33,9 @@ use crate::curve::{PublicKey, sealing::SharedKey};
 #[cfg(feature = "curve")]
 use crate::net::Cut;
 #[cfg(feature = "curve")]
-use crate::wire::{Expected, Found, LongText, Text};
+use crate::net::{Denial, Verdict};
 #[cfg(feature = "curve")]
-use crate::zmtp::{Denial, Verdict};
+use crate::wire::{Expected, Found, LongText, Text};
 
 /// The public key of somebody.
 #[cfg(feature = "curve")]

@@ -69,7 +69,7 @@ pub enum Action {
         remote: SocketAddr,
     },
     /// Open a connection to a mailbox, as a DEALER whose Identity is [`PeerId::identity`]; in a secure network as a client of
-    /// CURVE, for the server with the key [`Node::key_of`].
+    /// CURVE, for the server with the key `Node::key_of`.
     Dial {
         /// Its name from now on.
         link: LinkId,
@@ -318,7 +318,7 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// [`ConnectError::NoKey`] when the node is secure: [`connect_with_key`](Node::connect_with_key) is for it. Or
+    /// [`ConnectError::NoKey`] when the node is secure: `connect_with_key` is for it. Or
     /// [`ConnectError::Stopped`].
     pub fn connect(&mut self, now: Instant, endpoint: &Endpoint) -> Result<(), ConnectError> {
         // ZRE-121

@@ -1,11 +1,15 @@
 //! The roles over bare DEALER and ROUTER sockets of an async crate.
 #![allow(async_fn_in_trait)] // nobody else implements them
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::runtime::Runtime;
+use tokio::task::LocalSet;
 
-use crate::{Load, Role, RoundTrips, Watch, announced, announcement, reached_at};
+use crate::{Knocks, Load, Role, RoundTrips, Watch, announced, announcement, reached_at};
 
 /// The side that connects.
 pub trait Dealer: Sized {
@@ -29,27 +33,72 @@ pub trait Router: Sized {
     async fn send(&mut self, to: Self::Name, content: Bytes);
 }
 
-/// Plays a role on a runtime of one thread: it suits each of the crates best, in messages a second and in what one costs, also
-/// where there are more processors.
+/// Who makes connections for their own sake.
+pub trait Knocker: Sized {
+    /// One that can make one connection after the other.
+    async fn new() -> Self;
+    /// Makes a connection; when both sides are ready, ends it.
+    async fn knock(&mut self, address: &str);
+}
+
+/// A runtime of one thread: it suits each of the crates best, in messages a second and in what one costs, also where there are
+/// more processors.
+fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime")
+}
+
+/// Plays a role.
 ///
 /// # Panics
 ///
 /// Something fails.
 pub fn play<D: Dealer, R: Router>(role: Role) {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().build().expect("a runtime");
+    let runtime = runtime();
     runtime.block_on(async {
         match role {
             Role::Sink => sink::<R>().await,
             Role::Source(load) => source::<D>(&load).await,
             Role::Echo => echo::<R>().await,
             Role::Ping(load) => ping::<D>(&load).await,
-            Role::Ears(_) | Role::Shouter(_) | Role::Mesh(_) => {
-                panic!("bare sockets have no peers")
-            }
+            other => panic!("no {other:?} with bare sockets"),
         }
     });
     // Some crates have tasks that do not end.
+    runtime.shutdown_background();
+}
+
+/// Makes connections.
+///
+/// # Panics
+///
+/// Something fails.
+pub fn knock<K: Knocker + 'static>(it: &Knocks) {
+    let runtime = runtime();
+    let knockers = LocalSet::new();
+    let left = Rc::new(Cell::new(it.count));
+    let knocking = async {
+        let mut ready = Vec::new();
+        for _ in 0..it.at_once {
+            ready.push(K::new().await);
+        }
+        let watch = Watch::start();
+        let tasks = ready.into_iter().map(|mut knocker| {
+            let (left, address) = (Rc::clone(&left), it.address.clone());
+            tokio::task::spawn_local(async move {
+                while left.get() > 0 {
+                    left.set(left.get() - 1);
+                    knocker.knock(&address).await;
+                }
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.expect("it knocks");
+        }
+        watch.report(it.count);
+    };
+    knockers.block_on(&runtime, knocking);
+    drop(knockers);
     runtime.shutdown_background();
 }
 

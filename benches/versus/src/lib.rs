@@ -12,7 +12,12 @@
 //! NAME shouter TOTAL COUNT WINDOW SIZE ADDRESS…
 //!                                        shouts so often to that group
 //! NAME mesh INTERFACE NODES TOTAL        so many nodes that meet by beacons, TOTAL in all processes
+//! NAME knocks ADDRESS COUNT AT_ONCE      makes so many connections to an echo, so many at once, and ends each when both sides
+//!                                        are ready
+//! NAME half ADDRESS COUNT                makes so many connections to an echo, and goes half the way of the handshake on each
 //! ```
+//!
+//! With `CURVE` in the environment everything is encrypted, and the two sides have the keys of [`keys`].
 //!
 //! What is contacted says on a line of its own where it is to be reached. Each says what it measured on its last line, as
 //! `name=number` pairs.
@@ -23,10 +28,11 @@
 //! shouter is never more than two such answers ahead of any.
 //!
 //! A mesh begins when it reads a line, so that all processes begin together; when all its nodes have met all, it says how long
-//! that took, and is quiet until its input ends.
+//! that took, and is quiet until its input ends. So do half handshakes: when the echo has answered each as far as it can.
 
 pub mod bare;
 pub mod crowd;
+pub mod keys;
 
 use std::fmt;
 use std::io::{self, BufRead};
@@ -58,6 +64,10 @@ pub enum Role {
     Shouter(Shouter),
     /// See the crate.
     Mesh(Mesh),
+    /// See the crate.
+    Knocks(Knocks),
+    /// See the crate.
+    Half(Half),
 }
 
 /// What is sent, and where to.
@@ -106,6 +116,26 @@ pub struct Mesh {
     pub total: usize,
 }
 
+/// Connections that are made and ended.
+#[derive(Clone, Debug)]
+pub struct Knocks {
+    /// What the other side said of where it is.
+    pub address: String,
+    /// How many.
+    pub count: usize,
+    /// How many of them at once.
+    pub at_once: usize,
+}
+
+/// Connections on which nothing is said but the beginning.
+#[derive(Clone, Debug)]
+pub struct Half {
+    /// What the other side said of where it is.
+    pub address: String,
+    /// How many.
+    pub count: usize,
+}
+
 /// Reads the command line.
 ///
 /// # Panics
@@ -145,6 +175,15 @@ pub fn role() -> Role {
             interface: text(),
             nodes: number(text()),
             total: number(text()),
+        }),
+        "knocks" => Role::Knocks(Knocks {
+            address: text(),
+            count: number(text()),
+            at_once: number(text()),
+        }),
+        "half" => Role::Half(Half {
+            address: text(),
+            count: number(text()),
         }),
         other => panic!("no role: {other}"),
     }

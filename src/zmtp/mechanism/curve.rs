@@ -407,10 +407,13 @@ impl Curve {
 
     // ---- traffic
 
-    pub(super) fn seal(&mut self, kind: FrameKind, body: &[u8]) -> Option<(FrameKind, Bytes)> {
+    pub(super) fn seal(&mut self, kind: FrameKind, body: &[u8], out: &mut Vec<u8>) -> bool {
         match &mut self.0 {
-            State::Traffic(traffic) => Some((FrameKind::Last, traffic.seal(kind, body))),
-            _ => None,
+            State::Traffic(traffic) => {
+                traffic.seal(kind, body, out);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -439,26 +442,24 @@ impl Traffic {
         }
     }
 
-    fn seal(&mut self, kind: FrameKind, body: &[u8]) -> Bytes {
+    fn seal(&mut self, kind: FrameKind, body: &[u8], out: &mut Vec<u8>) {
         // ZMTP-86. It takes centuries to use them up.
         self.sealed = self.sealed.wrapping_add(1);
         let nonce = self.sealed;
-        let mut octets = Vec::with_capacity(Curve::OVERHEAD_OCTETS + body.len());
-        octets.put_slice(&SealedFrame::head(nonce));
-        octets.put_bytes(0, TAG_OCTETS);
-        octets.put_u8(match kind {
+        out.put_slice(&SealedFrame::head(nonce));
+        let begin = out.len();
+        out.put_bytes(0, TAG_OCTETS);
+        out.put_u8(match kind {
             FrameKind::Last => 0,
             FrameKind::More => MORE,
             FrameKind::Command => COMMAND,
         });
-        octets.put_slice(body);
+        out.put_slice(body);
         let (ours, _) = self.nonces();
-        if let Some((_, rest)) = octets.split_at_mut_checked(SealedFrame::HEAD_OCTETS)
-            && let Some((tag, content)) = rest.split_first_chunk_mut()
-        {
+        let sealed = out.get_mut(begin..).unwrap_or_default();
+        if let Some((tag, content)) = sealed.split_first_chunk_mut() {
             *tag = self.key.seal(&short(ours, nonce), content);
         }
-        octets.into()
     }
 
     fn open<'a>(&mut self, frame: Frame<'a>) -> Result<Frame<'a>, Error> {

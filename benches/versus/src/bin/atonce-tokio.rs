@@ -7,7 +7,7 @@ use atonce_tokio::{Builder, Event, Frames, Node, PeerId};
 use atonce_versus::bare::{Dealer, Router, play};
 use atonce_versus::crowd::Ear;
 use atonce_versus::{
-    Ears, GROUP, Mesh, Role, SHOUTER, Shouter, Watch, begin, reached_at, rest, role,
+    Ears, GROUP, Mesh, Role, SHOUTER, Shouter, Watch, begin, keys, reached_at, rest, role,
 };
 use bytes::Bytes;
 use tokio::runtime::Runtime;
@@ -62,8 +62,9 @@ struct Called(Node);
 
 impl Dealer for Caller {
     async fn connect(address: &str) -> Self {
-        let node = quiet().start().expect("there is a loopback");
-        node.connect(address).expect("an endpoint");
+        let node = keys::secured(quiet(), keys::CALLER).start();
+        let node = node.expect("there is a loopback");
+        node.connect(keys::contact(address)).expect("an endpoint");
         loop {
             if let Event::Enter { peer } = next(&node).await {
                 return Self(node, peer.id);
@@ -85,7 +86,8 @@ impl Router for Called {
     type Name = PeerId;
 
     async fn bind() -> (Self, String) {
-        let node = quiet().start().expect("there is a loopback");
+        let node = keys::secured(quiet(), keys::CALLED).start();
+        let node = node.expect("there is a loopback");
         let address = node.endpoints()[0].clone();
         (Self(node), address)
     }

@@ -8,7 +8,7 @@ use atonce_std::{Builder, Event, Frames, Node, PeerId};
 use atonce_versus::crowd::Ear;
 use atonce_versus::{
     Ears, GROUP, Load, Mesh, Role, RoundTrips, SHOUTER, Shouter, Watch, announced, announcement,
-    begin, reached_at, rest, role,
+    begin, keys, reached_at, rest, role,
 };
 use bytes::Bytes;
 
@@ -16,13 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() {
     match role() {
-        Role::Sink => sink(&node()),
-        Role::Source(load) => source(&node(), &load),
-        Role::Echo => echo(&node()),
-        Role::Ping(load) => ping(&node(), &load),
+        Role::Sink => sink(&node(keys::CALLED)),
+        Role::Source(load) => source(&node(keys::CALLER), &load),
+        Role::Echo => echo(&node(keys::CALLED)),
+        Role::Ping(load) => ping(&node(keys::CALLER), &load),
         Role::Ears(them) => ears(&them),
         Role::Shouter(it) => shouter(&it),
         Role::Mesh(it) => mesh(&it),
+        other => panic!("no {other:?} with nodes"),
     }
 }
 
@@ -31,8 +32,9 @@ fn quiet() -> Builder {
     Node::builder().interface("lo").port(0)
 }
 
-fn node() -> Node {
-    quiet().start().expect("there is a loopback")
+fn node(pair: (&str, &str)) -> Node {
+    let node = keys::secured(quiet(), pair).start();
+    node.expect("there is a loopback")
 }
 
 /// The next content that anybody whispers.
@@ -71,7 +73,7 @@ fn sink(node: &Node) {
 }
 
 fn meet(node: &Node, address: &str) -> PeerId {
-    node.connect(address).expect("an endpoint");
+    node.connect(keys::contact(address)).expect("an endpoint");
     loop {
         let event = node.recv_timeout(PATIENCE).expect("it answers");
         if let Event::Enter { peer } = event {

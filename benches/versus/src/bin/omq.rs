@@ -2,17 +2,31 @@
 
 use std::net::TcpListener;
 
-use atonce_versus::bare::{Dealer, Router, play};
-use atonce_versus::role;
+use atonce_versus::bare::{Dealer, Knocker, Router, knock, play};
+use atonce_versus::{Role, keys, role};
 use bytes::Bytes;
-use omq_tokio::{Endpoint, Message, Options, Socket, SocketType};
+use omq_tokio::{
+    CurveKeypair, CurveSecretKey, Endpoint, Message, MonitorEvent, MonitorStream, Options, Socket,
+    SocketType,
+};
 
 struct Ours(Socket);
 
 impl Ours {
     fn new(socket_type: SocketType) -> Self {
-        Self(Socket::new(socket_type, Options::default()))
+        let options = match socket_type {
+            _ if !keys::are_used() => Options::default(),
+            SocketType::Router => Options::default().curve_server(pair(keys::CALLED)),
+            _ => Options::default().curve_client(pair(keys::CALLER), pair(keys::CALLED).public),
+        };
+        Self(Socket::new(socket_type, options))
     }
+}
+
+fn pair((_, secret): (&str, &str)) -> CurveKeypair {
+    let secret = CurveSecretKey::from_z85(secret).expect("a key");
+    let public = secret.derive_public();
+    CurveKeypair { public, secret }
 }
 
 impl Dealer for Ours {
@@ -58,6 +72,31 @@ impl Router for Ours {
     }
 }
 
+/// A dealer that is told when a handshake is over.
+struct Watched(Ours, MonitorStream);
+
+impl Knocker for Watched {
+    async fn new() -> Self {
+        let ours = Ours::new(SocketType::Dealer);
+        let monitor = ours.0.monitor();
+        Self(ours, monitor)
+    }
+
+    async fn knock(&mut self, address: &str) {
+        let endpoint: Endpoint = address.parse().expect("an endpoint");
+        let socket = &self.0.0;
+        socket.connect(endpoint.clone()).await.expect("connects");
+        while !matches!(
+            self.1.recv().await.expect("it is told"),
+            MonitorEvent::HandshakeSucceeded { .. }
+        ) {}
+        socket.disconnect(endpoint).await.expect("disconnects");
+    }
+}
+
 fn main() {
-    play::<Ours, Ours>(role());
+    match role() {
+        Role::Knocks(it) => knock::<Watched>(&it),
+        role => play::<Ours, Ours>(role),
+    }
 }

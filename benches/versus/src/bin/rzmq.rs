@@ -1,19 +1,42 @@
 //! Bare DEALER→ROUTER of the crate `rzmq`, as it is without io_uring.
 
-use atonce_versus::bare::{Dealer, Router, play};
-use atonce_versus::role;
+use atonce_versus::bare::{Dealer, Knocker, Router, knock, play};
+use atonce_versus::{Role, keys, role};
 use bytes::Bytes;
-use rzmq::socket::options::LAST_ENDPOINT;
+use rzmq::socket::options::{
+    CURVE_PUBLIC_KEY, CURVE_SECRET_KEY, CURVE_SERVER, CURVE_SERVER_KEY, LAST_ENDPOINT,
+};
+use rzmq::socket::{MonitorReceiver, SocketEvent};
 use rzmq::{Context, Msg, MsgFlags, Socket, SocketType};
 
 /// The context has to live as long as the socket.
 struct Ours(#[allow(dead_code)] Context, Socket);
 
 impl Ours {
-    fn new(socket_type: SocketType) -> Self {
+    async fn new(socket_type: SocketType) -> Self {
         let context = Context::new().expect("a context");
         let socket = context.socket(socket_type).expect("a socket");
-        Self(context, socket)
+        let ours = Self(context, socket);
+        if keys::are_used() {
+            ours.secure(socket_type == SocketType::Router).await;
+        }
+        ours
+    }
+
+    async fn secure(&self, called: bool) {
+        let (public, secret) = if called { keys::CALLED } else { keys::CALLER };
+        let set = async |option: i32, value: &[u8]| {
+            let done = self.1.set_option_raw(option, value).await;
+            done.expect("it can CURVE");
+        };
+        set(CURVE_PUBLIC_KEY, public.as_bytes()).await;
+        set(CURVE_SECRET_KEY, secret.as_bytes()).await;
+        if called {
+            let done = self.1.set_option(CURVE_SERVER, true).await;
+            done.expect("it can CURVE");
+        } else {
+            set(CURVE_SERVER_KEY, keys::CALLED.0.as_bytes()).await;
+        }
     }
 }
 
@@ -23,7 +46,7 @@ fn octets(frame: &Msg) -> Bytes {
 
 impl Dealer for Ours {
     async fn connect(address: &str) -> Self {
-        let ours = Self::new(SocketType::Dealer);
+        let ours = Self::new(SocketType::Dealer).await;
         ours.1.connect(address).await.expect("connects");
         ours
     }
@@ -42,7 +65,7 @@ impl Router for Ours {
     type Name = Bytes;
 
     async fn bind() -> (Self, String) {
-        let ours = Self::new(SocketType::Router);
+        let ours = Self::new(SocketType::Router).await;
         ours.1.bind("tcp://127.0.0.1:0").await.expect("binds");
         let endpoint = ours.1.get_option(LAST_ENDPOINT).await.expect("an endpoint");
         (ours, String::from_utf8(endpoint).expect("a text"))
@@ -64,6 +87,30 @@ impl Router for Ours {
     }
 }
 
+/// A dealer that is told when a handshake is over.
+struct Watched(Ours, MonitorReceiver);
+
+impl Knocker for Watched {
+    async fn new() -> Self {
+        let ours = Ours::new(SocketType::Dealer).await;
+        let monitor = ours.1.monitor_default().await.expect("a monitor");
+        Self(ours, monitor)
+    }
+
+    async fn knock(&mut self, address: &str) {
+        let socket = &self.0.1;
+        socket.connect(address).await.expect("connects");
+        while !matches!(
+            self.1.recv().await.expect("it is told"),
+            SocketEvent::HandshakeSucceeded { .. }
+        ) {}
+        socket.disconnect(address).await.expect("disconnects");
+    }
+}
+
 fn main() {
-    play::<Ours, Ours>(role());
+    match role() {
+        Role::Knocks(it) => knock::<Watched>(&it),
+        role => play::<Ours, Ours>(role),
+    }
 }

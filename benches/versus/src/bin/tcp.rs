@@ -19,7 +19,7 @@ fn main() {
         Role::Source(load) => source(&load),
         Role::Echo => echo(),
         Role::Ping(load) => ping(&load),
-        Role::Ears(_) | Role::Shouter(_) | Role::Mesh(_) => panic!("bare sockets have no peers"),
+        other => panic!("no {other:?} with bare sockets"),
     }
 }
 
