@@ -202,7 +202,7 @@ def listened(report, kind):
 
 def beacons_of(datagrams, peer):
     found = [d.octets for d in datagrams if decode_beacon(d.octets)["uuid"] == peer.uuid]
-    assert len(found) >= 5, f"{len(found)} beacons of {peer.name}"
+    assert len(found) >= 2, f"{len(found)} beacons of {peer.name}"
     return found
 
 
@@ -595,6 +595,7 @@ def impostor_at_c(report):
         events = [e for e in bert.gather(NEVER) if e.get("peer") == anna.uuid]
         told = [f"{e['event'].upper()} {e.get('name')}" for e in events if e["event"] in ("enter", "exit")]
         report.say(f"         (C lets the impostor in: {', '.join(told) or 'nothing'})")
+        anna.gather(0.01)
         at_ours = [e["event"].upper() for e in anna.events if e["event"] in ("enter", "exit")]
         report.say(f"         (ours, meanwhile, about C: {', '.join(at_ours)})")
         end(eve)
@@ -607,9 +608,14 @@ def impostor_at_c(report):
         def talked_down():
             bert.gather(0.01)
             with Liar(net.host()) as liar:
-                liar.say(anna.uuid, 0, secrets.token_bytes(32))
-            bert.expect(event="exit", peer=anna.uuid, within=3)
-            gone.settle(anna, bert, within=15)
+                for _ in range(10):
+                    # The first may be lost: the port of the bridge is new.
+                    liar.say(anna.uuid, 0, secrets.token_bytes(32))
+                    if any(e["event"] == "exit" for e in bert.gather(0.3)):
+                        break
+                else:
+                    raise AssertionError("no EXIT")
+            gone.settle(anna, bert, quiet=3, within=20)
 
         report.check("C believes a goodbye of ours with another key, and they have each other again", talked_down)
 
@@ -646,11 +652,8 @@ class Liar:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         self.socket.bind((host.address, 0))
 
-    def say(self, uuid, port, key=None, times=1):
-        head = b"ZRE\x03" if key else b"ZRE\x01"
-        octets = head + bytes.fromhex(uuid) + struct.pack(">H", port) + (key or b"")
-        for _ in range(times):
-            self.socket.sendto(octets, self.to)
+    def say(self, uuid, port, key):
+        self.socket.sendto(b"ZRE\x03" + bytes.fromhex(uuid) + struct.pack(">H", port) + key, self.to)
 
     def __enter__(self):
         return self
@@ -691,8 +694,10 @@ def lies(report, kind):
             key = octets_of(keys.of["bert"])
 
             def believed(liars, *lie):
-                for liar in liars:
-                    liar.say(*lie, times=3)
+                for _ in range(3):
+                    for liar in liars:
+                        liar.say(*lie)
+                    chat(anna, bert, INTERVAL)
                 chat(anna, bert, 1)
                 calm(anna)
                 assert count(anna, "enter", bert.uuid) == 1
@@ -776,10 +781,12 @@ def jobs():
     partial = functools.partial
     yield "secure: what can be read, with zyre", partial(read, kind="zyre")
     yield "secure: what can be read, with atonce", partial(read, kind="atonce")
-    for kind in ("zyre", "atonce"):
+    for kind in ("zyre", "ingescape", "atonce"):
         for first in ("ours", "theirs") if kind != "atonce" else ("ours",):
             yield f"secure: meet {kind}, {first} first", partial(secured, job=meet.talk, kind=kind, first=first)
         yield f"secure: kill {kind}", partial(secured, job=gone.killed, kind=kind)
+        if kind == "ingescape":
+            continue
         yield f"secure: freeze {kind}", partial(secured, job=gone.frozen, kind=kind)
         yield f"secure: unplug {kind}", partial(secured, job=gone.unplugged, kind=kind)
         yield f"secure: cut links with {kind}", partial(secured, job=odd.cut_links, kind=kind)
