@@ -26,6 +26,8 @@ class Report:
         self.lines = io.StringIO()
         self.began = time.monotonic()
         self.watched = []
+        # More options for the node with a name, besides what a job gives it.
+        self.options = lambda name: []
 
     def say(self, line):
         print(line, file=self.lines)

@@ -51,7 +51,7 @@ def heard(receiver, kind, expected, **wanted):
 
 def start(report, kind, name, host, options=()):
     """A node that runs; its uuid and endpoint are noted."""
-    peer = Peer(kind, name, host, options)
+    peer = Peer(kind, name, host, [*options, *report.options(name)])
     report.watch(peer)
     event = peer.expect(event="start", within=15)
     peer.uuid, peer.endpoint = event["uuid"], event["endpoint"]

@@ -81,6 +81,9 @@ class CZyre(common.Driver):
             raise SystemExit(f"cannot load {o.cert}")
         if o.trust:
             self.auth = c_void_p(c.zactor_new(c.zauth, None))
+            if o.verbose:
+                c.zstr_sendx(self.auth, b"VERBOSE", None, None, None)
+                c.zsock_wait(self.auth)
             where = b"*" if o.trust == "any" else o.trust.encode()
             c.zstr_sendx(self.auth, b"CURVE", where, None, None)
             c.zsock_wait(self.auth)

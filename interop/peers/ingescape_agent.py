@@ -51,6 +51,7 @@ igs_channel_shout_zmsg = c.declare("igs_channel_shout_zmsg", c_int, c_char_p, PO
 igs_log_set_console = c.declare("igs_log_set_console", None, c_bool)
 igs_log_set_console_level = c.declare("igs_log_set_console_level", None, c_int)
 igs_set_command_line = c.declare("igs_set_command_line", None, c_char_p)
+igs_enable_security = c.declare("igs_enable_security", c_int, c_char_p, c_char_p)
 igs_start_with_device = c.declare("igs_start_with_device", c_int, c_char_p, c_uint)
 igs_stop = c.declare("igs_stop", None)
 
@@ -85,6 +86,11 @@ class IngescapeAgent(common.Driver):
         igs_set_command_line(b"ingescape_agent.py")
         if o.hostname:
             set_hostname(o.hostname.encode())
+        if o.cert:
+            # Without a file it makes a certificate, and lets everybody in who has one.
+            files = (None, None) if o.cert == "new" else (o.cert.encode(), (o.trust or "").encode())
+            if igs_enable_security(*files) != 0:
+                raise SystemExit("ingescape wants a certificate, and a folder of those whom it trusts")
         igs_output_create(b"out", INTEGER, None, 0)
         igs_observe_channels(self.on_channel, None)
         igs_observe_agent_events(self.on_agent, None)
@@ -169,6 +175,8 @@ def own_uuid():
 def main():
     p = common.parser("an ingescape agent")
     p.add_argument("--hostname", help="the machine's name in its headers, for this process only")
+    p.add_argument("--cert", metavar="FILE|new", help="security with this certificate of CZMQ")
+    p.add_argument("--trust", metavar="DIR", help="certificates of those that are let in")
     common.main(IngescapeAgent, p.parse_args())
 
 

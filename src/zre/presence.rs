@@ -664,7 +664,7 @@ impl Node {
         if let Some(link) = record.inbound {
             self.close(link);
         }
-        let challenge = record.challenge;
+        let challenge = record.challenge.as_deref().copied();
         let takeover = challenge.and_then(|challenge| challenge.takeover);
         let claimant = match challenge.and_then(|challenge| challenge.claim) {
             Some(Claim::Hello(link)) => Some(link),
