@@ -166,7 +166,9 @@ def draw(results, folder):
             axis.set_ylabel(figure.name.replace(", both sides", ""))
             axis.set_title("more is better" if figure.better == "more" else "less is better", loc="right", size=8)
             axis.grid(axis="y", alpha=0.3)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        plot.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False)
+        pairs = [pair for axis in axes[:, 0] for pair in zip(*axis.get_legend_handles_labels())]
+        handles = {label: handle for handle, label in reversed(pairs)}
+        names = [it.name for it in CONTESTANTS if it.name in handles]
+        plot.legend([handles[name] for name in names], names, loc="outside upper center", ncols=5, frameon=False)
         plot.savefig(folder / f"{row}.svg", metadata={"Date": None})
         pyplot.close(plot)

@@ -36,7 +36,6 @@ pub fn pair((_, secret): (&str, &str)) -> Arc<KeyPair> {
 }
 
 /// A node of that side, which trusts the other one; or one like all others, where nothing is encrypted.
-#[must_use]
 pub fn secured<N>(builder: Builder<N>, ours: (&str, &str)) -> Builder<N> {
     if !are_used() {
         return builder;
