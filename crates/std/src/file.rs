@@ -76,6 +76,22 @@ pub(crate) fn create(path: &Path, content: &str, mode: u32) -> io::Result<()> {
 
 /// Writes a file, in the place of one that may be there: whoever reads it finds all of the old one or all of the new one.
 pub(crate) fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
+    let new = beside(path, content, mode)?;
+    fs::rename(&new, path).inspect_err(|_| {
+        let _ = fs::remove_file(&new);
+    })
+}
+
+/// Makes a file where none is: whoever finds it finds all of it.
+pub(crate) fn publish(path: &Path, content: &str, mode: u32) -> io::Result<()> {
+    let new = beside(path, content, mode)?;
+    let published = fs::hard_link(&new, path);
+    fs::remove_file(&new)?;
+    published
+}
+
+/// A file beside another, under a name that nobody looks for.
+fn beside(path: &Path, content: &str, mode: u32) -> io::Result<PathBuf> {
     let mut random = [0; 8];
     getrandom::fill(&mut random)?;
     let mut name = OsString::from(".");
@@ -83,9 +99,7 @@ pub(crate) fn replace(path: &Path, content: &str, mode: u32) -> io::Result<()> {
     name.push(format!(".{:016x}", u64::from_ne_bytes(random)));
     let new = path.with_file_name(name);
     create(&new, content, mode)?;
-    fs::rename(&new, path).inspect_err(|_| {
-        let _ = fs::remove_file(&new);
-    })
+    Ok(new)
 }
 
 /// `path` with `_secret` behind its name: where CZMQ keeps the secret half of a certificate.

@@ -266,7 +266,7 @@ impl Trust {
     /// ```
     pub fn first_use(path: impl AsRef<Path>) -> Result<Self, TrustError> {
         let path = path.as_ref();
-        match file::create(path, list::NEW, file::PUBLIC & !file::OTHERS_WRITE) {
+        match file::publish(path, list::NEW, file::PUBLIC & !file::OTHERS_WRITE) {
             Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
                 let path = path.into();
                 Err(TrustError::Write { path, source })
