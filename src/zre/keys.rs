@@ -178,6 +178,7 @@ impl Node {
 
     /// The key in a beacon, unless the beacon means nothing to this node.
     #[cfg(feature = "curve")]
+    #[inline]
     pub(super) fn key_in(&self, beacon: &Beacon) -> Result<Option<Key>, Unfit> {
         match beacon.key {
             // ZRE-2, ZRE-110

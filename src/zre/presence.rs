@@ -76,7 +76,7 @@ impl Node {
         if port == 0 {
             return self.goodbye_beacon(now, uuid, source, key);
         }
-        if self.standing(now, uuid, key) != Standing::Good {
+        if key.is_some() && self.standing(now, uuid, key) != Standing::Good {
             // ZRE-120
             return self.refuse_beacon();
         }
