@@ -816,6 +816,7 @@ impl Stack {
                 }
                 Some(zmtp::Event::Closed(error)) => {
                     debug!(%link, %error, "closed");
+                    self.node.note_failed();
                     if entry.dialled && entry.connection.queued_octets() > 0 {
                         entry.failed = true;
                         signal(link, entry, &mut self.actions);

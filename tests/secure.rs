@@ -1019,3 +1019,42 @@ fn no_secret_is_shown() {
     }
     assert!(shown.contains(&public(1).to_string()));
 }
+
+#[test]
+fn handshakes_that_fail_are_counted() {
+    let now = Instant::ZERO;
+    let mut node = Stack::new(now, [7; 32], secure("alice", 1));
+    let address = [127, 0, 0, 1].into();
+    let interface = Interface {
+        name: "lo".into(),
+        address,
+        port: 49_152,
+    };
+    let lo = node.handle_interface_up(now, interface);
+    let mut accept = |octets: &[u8]| {
+        let remote = SocketAddr::new(address, 1_000);
+        let link = node.handle_accepted(now, lo, remote).unwrap();
+        node.handle_received(now, link, octets);
+        while node.poll_action().is_some() {}
+        node.counters().links_failed
+    };
+    let greeting = atonce::wire::zmtp::Greeting::new(atonce::wire::zmtp::MechanismName::CURVE);
+    let mut hello = vec![4, 200];
+    hello.extend(b"\x05HELLO\x01\0");
+    hello.extend([0; 72 + 32 + 8 + 80]);
+    // Another mechanism, a HELLO that proves nothing, and one that does not come.
+    assert_eq!(accept(&[255; 64]), 1);
+    assert_eq!(accept(&[greeting.encode().as_slice(), &hello].concat()), 2);
+    assert_eq!(accept(&greeting.encode()), 2);
+    let (later, _) = node.poll_timeout().unwrap();
+    let mut at = later;
+    while node.counters().links_failed == 2 && at < now + ms(60_000) {
+        node.handle_timeout(at);
+        while node.poll_action().is_some() {}
+        at = node
+            .poll_timeout()
+            .map_or(now + ms(60_000), |(next, _)| next);
+    }
+    assert_eq!(node.counters().links_failed, 3);
+    assert!(at <= now + ms(31_000), "{at}");
+}

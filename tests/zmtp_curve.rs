@@ -735,3 +735,37 @@ fn a_closed_connection_sends_nothing() {
     settle(START, &mut client, &mut server);
     assert_eq!(client.send(Frames::from("x")), Err(SendError::Closed));
 }
+
+#[test]
+fn a_handshake_that_is_cut_anywhere_ends_at_its_deadline() {
+    let script = script();
+    let end = START + Duration::from_secs(30);
+    let timed_out = Some(&Error::TimedOut(Timer::Handshake));
+    for heard in 0..2 {
+        let whole = &script.client[heard];
+        for cut in 0..whole.len() {
+            let (mut server, events) = server_after(&script, heard, &whole[..cut]);
+            assert!(
+                !events
+                    .iter()
+                    .any(|event| matches!(event, Event::Ready { .. }))
+            );
+            server.handle_timeout(end);
+            assert_eq!(server.error(), timed_out, "{cut} of {heard}");
+        }
+    }
+    for heard in 0..3 {
+        let whole = &script.server[heard];
+        let whole = match heard {
+            // READY, without the message behind it.
+            2 => &whole[..usize::from(whole[1]) + 2],
+            _ => whole,
+        };
+        for cut in 0..whole.len() {
+            let (mut client, events) = client_after(&script, heard, &whole[..cut]);
+            assert_eq!(events, []);
+            client.handle_timeout(end);
+            assert_eq!(client.error(), timed_out, "{cut} of {heard}");
+        }
+    }
+}

@@ -571,6 +571,11 @@ impl Node {
         &self.counters
     }
 
+    /// A link ended by the fault of the other side.
+    pub(crate) fn note_failed(&mut self) {
+        self.counters.links_failed += 1;
+    }
+
     /// What the node holds now. Takes time in proportion to its links.
     pub fn usage(&self) -> Usage {
         let mut usage = Usage {

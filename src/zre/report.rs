@@ -120,6 +120,8 @@ pub struct Counters {
     pub changes_merged: u64,
     /// Nodes that were not let in, or not looked for, because the application took nothing.
     pub entries_deferred: u64,
+    /// Links that ended because the other side broke the rules of ZMTP, did not prove its key, or took too long with its handshake.
+    pub links_failed: u64,
     /// In a secure network: beacons that were left alone because they have no key, or not the one that they should have.
     pub beacons_refused: u64,
     /// In a secure network: keys that were not let in, or not spoken to, because the embedder said so.

@@ -617,3 +617,166 @@ impl fmt::Debug for State {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+    use std::{format, fs};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The handshake of `spec/vectors/curve.json`; the format is in `spec/README.md`.
+    fn vector() -> Value {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/vectors/curve.json");
+        let file: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        file["handshakes"]["good"][0].clone()
+    }
+
+    fn octets(vector: &Value, field: &str) -> Vec<u8> {
+        let digits = vector[field].as_str().unwrap();
+        let pairs = (0..digits.len()).step_by(2);
+        pairs
+            .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
+            .collect()
+    }
+
+    fn key(vector: &Value, field: &str) -> SecretKey {
+        SecretKey::from_bytes(octets(vector, field).try_into().unwrap())
+    }
+
+    fn hex(octets: &[u8]) -> String {
+        octets.iter().map(|octet| format!("{octet:02X}")).collect()
+    }
+
+    fn said(step: Step) -> Vec<u8> {
+        match step {
+            Step::Say(command) => command,
+            Step::Done(done) => done.say.unwrap(),
+            Step::Ask(_) => panic!("asked"),
+        }
+    }
+
+    #[test]
+    fn a_whole_handshake_is_that_of_the_vector() {
+        let vector = vector();
+        let pair = |field| Arc::new(KeyPair::from_secret(key(&vector, field)));
+        let (ours, theirs) = (pair("client_secret"), pair("server_secret"));
+        let seed = |field| Seed::from_bytes(octets(&vector, field).try_into().unwrap());
+        let mut client = Curve::client(ours, *theirs.public(), seed("client_seed"));
+        let mut server = Curve::server(theirs, seed("server_seed"));
+        let about = |name: &str| {
+            Metadata::new()
+                .with(Metadata::SOCKET_TYPE, name.as_bytes())
+                .unwrap()
+        };
+        let (dealer, router) = (about("DEALER"), about("ROUTER"));
+        let mut commands = Vec::new();
+        let hello = client.start().unwrap().unwrap();
+        let welcome = said(server.handle_command(&hello, &router).unwrap());
+        let initiate = said(client.handle_command(&welcome, &dealer).unwrap());
+        assert!(matches!(
+            server.handle_command(&initiate, &router),
+            Ok(Step::Ask(_))
+        ));
+        let ready = said(server.allow(&router).unwrap());
+        client.handle_command(&ready, &dealer).unwrap();
+        let mut sealed = |from: &mut Curve| {
+            let mut body = Vec::new();
+            assert!(from.seal(FrameKind::Last, b"hello", &mut body));
+            body
+        };
+        let messages = [sealed(&mut client), sealed(&mut server)];
+        commands.extend([hello, welcome, initiate, ready]);
+        commands.extend(messages);
+        let names = [
+            "hello",
+            "welcome",
+            "initiate",
+            "ready",
+            "from_client",
+            "from_server",
+        ];
+        for (name, command) in names.iter().zip(&commands) {
+            assert_eq!(Some(&*hex(command)), vector[name].as_str(), "{name}");
+        }
+    }
+
+    /// By the primitives alone, and with the keys that the vector names.
+    #[test]
+    fn the_keys_of_the_vector_open_its_boxes() {
+        let vector = vector();
+        let secret = |field| key(&vector, field);
+        let (client, server) = (secret("client_secret"), secret("server_secret"));
+        let (one, other) = (
+            secret("client_transient_secret"),
+            secret("server_transient_secret"),
+        );
+        let shared = |ours: &SecretKey, theirs: &SecretKey| {
+            SharedKey::new(ours, &theirs.public_key()).unwrap()
+        };
+        let bytes = |field| octets(&vector, field);
+        let hello = Hello::decode(&bytes("hello")).unwrap();
+        assert_eq!(hello.client, *one.public_key().as_bytes());
+        let signature = opened(
+            &shared(&one, &server),
+            &short(HELLO, hello.nonce),
+            &hello.sealed,
+        );
+        assert_eq!(**signature.unwrap(), [0; 64]);
+        let welcome = Welcome::decode(&bytes("welcome")).unwrap();
+        let content = opened(
+            &shared(&one, &server),
+            &long(WELCOME, &welcome.nonce),
+            &welcome.sealed,
+        );
+        let content = content.unwrap();
+        assert_eq!(content[..32], *other.public_key().as_bytes());
+        let cookie = Cookie::from_bytes(content[32..].try_into().unwrap());
+        let cookie_key = SharedKey::from_bytes(&bytes("cookie_key").try_into().unwrap());
+        let kept = opened(&cookie_key, &long(COOKIE, &cookie.nonce), &cookie.sealed).unwrap();
+        assert_eq!(
+            **kept,
+            [*one.public_key().as_bytes(), *other.as_bytes()].concat()
+        );
+        let initiate = bytes("initiate");
+        let initiate = Initiate::decode(&initiate).unwrap();
+        assert_eq!(initiate.cookie, cookie);
+        let of_the_connection = shared(&one, &other);
+        let content = opened(
+            &of_the_connection,
+            &short(INITIATE, initiate.nonce),
+            initiate.sealed,
+        );
+        let content = content.unwrap();
+        assert_eq!(content[..32], *client.public_key().as_bytes());
+        let vouch = Vouch::from_bytes(content[32..128].try_into().unwrap());
+        let vouched = opened(
+            &shared(&client, &other),
+            &long(VOUCH, &vouch.nonce),
+            &vouch.sealed,
+        );
+        assert_eq!(
+            **vouched.unwrap(),
+            [one.public_key(), server.public_key()]
+                .map(|key| *key.as_bytes())
+                .concat()
+        );
+        assert_eq!(content[128..], *b"\x0bSocket-Type\0\0\0\x06DEALER");
+        let ready = bytes("ready");
+        let ready = Ready::decode(&ready).unwrap();
+        let about = opened(&of_the_connection, &short(READY, ready.nonce), ready.sealed);
+        assert_eq!(**about.unwrap(), *b"\x0bSocket-Type\0\0\0\x06ROUTER");
+        for (field, nonces) in [("from_client", FROM_CLIENT), ("from_server", FROM_SERVER)] {
+            let frame = bytes(field);
+            let frame = SealedFrame::decode(&frame).unwrap();
+            let content = opened(
+                &of_the_connection,
+                &short(nonces, frame.nonce),
+                frame.sealed,
+            );
+            assert_eq!(**content.unwrap(), *b"\0hello");
+        }
+    }
+}
