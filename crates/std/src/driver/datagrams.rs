@@ -32,37 +32,45 @@ pub(super) fn receive(
     scratch: &mut [u8],
     mut each: impl FnMut(SocketAddr, &[u8]),
 ) -> io::Result<Left> {
+    use std::cell::RefCell;
     use std::io::IoSliceMut;
     use std::net::SocketAddrV4;
     use std::os::fd::AsRawFd;
 
     use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg};
 
-    let mut chunks = scratch.chunks_mut(KEPT_OCTETS);
-    let mut slices: [_; AT_ONCE] =
-        std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
-    let mut headers = MultiHeaders::<SockaddrIn>::preallocate(AT_ONCE, None);
-    let came = recvmmsg(
-        socket.as_raw_fd(),
-        &mut headers,
-        &mut slices,
-        MsgFlags::MSG_DONTWAIT,
-        None,
-    )?;
-    let mut count = 0;
-    for datagram in came {
-        count += 1;
-        if let Some(source) = datagram.address {
-            let source = SocketAddr::V4(SocketAddrV4::from(source));
-            let octets = datagram.iovs().next().unwrap_or_default();
-            each(source, octets);
-        }
+    thread_local! {
+        // Made once: what comes and goes all the time keeps an allocator from giving back what lies below it.
+        static HEADERS: RefCell<MultiHeaders<SockaddrIn>> =
+            RefCell::new(MultiHeaders::preallocate(AT_ONCE, None));
     }
-    // Fewer than asked for: the socket is empty, and something new will be reported.
-    Ok(if count < AT_ONCE {
-        Left::Nothing
-    } else {
-        Left::Perhaps
+
+    HEADERS.with_borrow_mut(|headers| {
+        let mut chunks = scratch.chunks_mut(KEPT_OCTETS);
+        let mut slices: [_; AT_ONCE] =
+            std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
+        let came = recvmmsg(
+            socket.as_raw_fd(),
+            headers,
+            &mut slices,
+            MsgFlags::MSG_DONTWAIT,
+            None,
+        )?;
+        let mut count = 0;
+        for datagram in came {
+            count += 1;
+            if let Some(source) = datagram.address {
+                let source = SocketAddr::V4(SocketAddrV4::from(source));
+                let octets = datagram.iovs().next().unwrap_or_default();
+                each(source, octets);
+            }
+        }
+        // Fewer than asked for: the socket is empty, and something new will be reported.
+        Ok(if count < AT_ONCE {
+            Left::Nothing
+        } else {
+            Left::Perhaps
+        })
     })
 }
 
