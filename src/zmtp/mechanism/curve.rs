@@ -682,7 +682,7 @@ mod tests {
         ));
         let ready = said(server.allow(&router).unwrap());
         client.handle_command(&ready, &dealer).unwrap();
-        let mut sealed = |from: &mut Curve| {
+        let sealed = |from: &mut Curve| {
             let mut body = Vec::new();
             assert!(from.seal(FrameKind::Last, b"hello", &mut body));
             body
