@@ -413,7 +413,7 @@ impl Node {
             self.give_up_dial(now, address);
         }
         // Who waits for the end of a peer, and who did not say anything that counts.
-        let doubts = self.peers.values().filter_map(|record| record.challenge);
+        let doubts = self.peers.values().filter_map(Record::doubt);
         let waiting = doubts.flat_map(|challenge| {
             let claimant = match challenge.claim {
                 Some(Claim::Hello(link)) => Some(link),

@@ -1,5 +1,6 @@
 //! How a peer is missed, doubted and lost: ZRE-30 to ZRE-52 of `spec/zre.md`.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -11,7 +12,7 @@ use super::inbound::{Role, Stage};
 use super::inbox::Taken;
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
-use super::record::{Challenge, Claim};
+use super::record::{Challenge, Claim, Record};
 use super::{Event, ExitReason, Lost, Presence};
 use crate::net::LinkId;
 use crate::wire::Beacon;
@@ -209,7 +210,7 @@ impl Node {
         let waits = self
             .peers
             .get(&id)
-            .and_then(|record| record.challenge)
+            .and_then(Record::doubt)
             .and_then(|challenge| challenge.takeover)
             .is_some();
         if waits {
@@ -224,7 +225,7 @@ impl Node {
         let waits = self
             .peers
             .get(&id)
-            .and_then(|record| record.challenge)
+            .and_then(Record::doubt)
             .and_then(|challenge| challenge.claim);
         match (waits, claim) {
             (None | Some(Claim::Beacon(..)), _) => {
@@ -241,12 +242,14 @@ impl Node {
             return;
         };
         let begun = record.challenge.is_some();
-        let challenge = record.challenge.get_or_insert(Challenge {
-            since: now,
-            goodbye: false,
-            takeover: None,
-            claim: None,
-            hung_up: false,
+        let challenge = record.challenge.get_or_insert_with(|| {
+            Box::new(Challenge {
+                since: now,
+                goodbye: false,
+                takeover: None,
+                claim: None,
+                hung_up: false,
+            })
         });
         doubt(challenge);
         let address = record.address;
@@ -286,13 +289,13 @@ impl Node {
             return;
         };
         debug!(%id, "its link ended as soon as it entered");
-        record.challenge = Some(Challenge {
+        record.challenge = Some(Box::new(Challenge {
             since: now,
             goodbye: false,
             takeover: None,
             claim: None,
             hung_up: true,
-        });
+        }));
         let address = record.address;
         self.say(address, Command::Ping);
         self.timers.set(Due::Challenge(id), now + CHALLENGE);
@@ -661,7 +664,7 @@ impl Node {
         if let Some(link) = record.inbound {
             self.close(link);
         }
-        let challenge = record.challenge;
+        let challenge = record.challenge.as_deref().copied();
         let takeover = challenge.and_then(|challenge| challenge.takeover);
         let claimant = match challenge.and_then(|challenge| challenge.claim) {
             Some(Claim::Hello(link)) => Some(link),

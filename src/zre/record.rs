@@ -68,7 +68,8 @@ pub(super) struct Record {
     pub(super) untold: Option<u64>,
     /// When it entered.
     pub(super) entered: Instant,
-    pub(super) challenge: Option<Challenge>,
+    /// Boxed: hardly anybody is in doubt.
+    pub(super) challenge: Option<Box<Challenge>>,
     /// When somebody last said goodbye in its name.
     pub(super) farewell: Option<Instant>,
     /// We greeted it anew: until then a HELLO with the same card is the answer to ours and no restart.
@@ -80,6 +81,11 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// The doubt about it, if there is one.
+    pub(super) fn doubt(&self) -> Option<Challenge> {
+        self.challenge.as_deref().copied()
+    }
+
     /// The key that it proved.
     pub(super) fn key(&self) -> Option<Key> {
         self.key.as_deref().copied()

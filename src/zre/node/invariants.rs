@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use super::super::dial::{Dial, Owner, State};
 use super::super::inbound::{Role, Stage};
-use super::super::record::Claim;
+use super::super::record::{Claim, Record};
 use super::{Due, Node};
 use crate::net::LinkId;
 
@@ -158,7 +158,7 @@ impl Node {
             || self
                 .peers
                 .values()
-                .filter_map(|record| record.challenge)
+                .filter_map(Record::doubt)
                 .any(|challenge| {
                     challenge.takeover == Some(link) || challenge.claim == Some(Claim::Hello(link))
                 })
