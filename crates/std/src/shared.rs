@@ -254,7 +254,8 @@ impl Shared {
             if core.driver.is_ended() || until(&core) {
                 return Ok(core);
             }
-            let left = core.left_until(deadline);
+            // The turn looked at the clock.
+            let left = deadline.map(|end| end - core.driver.recent());
             if left == Some(Duration::ZERO) {
                 return Ok(core);
             }
@@ -276,6 +277,7 @@ impl Shared {
     /// The next event; waits for it as long as `timeout`.
     pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<Event, NoEvent> {
         let mut deadline = None;
+        let mut turned = false;
         loop {
             let mut inbox = self.inbox.lock().expect(PANICKED);
             if let Some(event) = inbox.pop() {
@@ -285,8 +287,15 @@ impl Shared {
                 return Err(NoEvent);
             }
             let mut core = self.lock();
-            let deadline = *deadline.get_or_insert_with(|| core.after(timeout));
-            inbox.fill(&mut core.driver);
+            if core.driver.has_event() {
+                // To look at the clock costs as much as a small part of the message does: a turn of our own just did.
+                let now = if turned {
+                    core.driver.recent()
+                } else {
+                    core.driver.now()
+                };
+                inbox.fill(&mut core.driver, now);
+            }
             self.settle(&mut core);
             if let Some(event) = inbox.pop() {
                 // Another receiver may wait while there is more.
@@ -307,12 +316,20 @@ impl Shared {
                 continue;
             }
             drop(inbox); // others may look meanwhile
-            let left = core.left_until(deadline);
+            let left = match deadline {
+                Some(end) => core.left_until(end),
+                None => {
+                    let end = core.after(timeout);
+                    deadline = Some(end);
+                    end.map(|end| end - core.driver.recent())
+                }
+            };
             if left == Some(Duration::ZERO) {
                 return Err(NoEvent);
             }
-            if core.turns == Turns::Nobody {
-                self.drive(core, deadline, |core| core.driver.has_event());
+            turned = core.turns == Turns::Nobody;
+            if turned {
+                self.drive(core, left, deadline.flatten(), |core| core.driver.has_event());
             } else {
                 core.receivers += 1;
                 let mut core = wait(&self.events, core, left);
@@ -321,10 +338,12 @@ impl Shared {
         }
     }
 
-    /// Takes the turns on a thread of the application, `until` it has what it waits for.
+    /// Takes the turns on a thread of the application, `until` it has what it waits for, or until `deadline`, to which
+    /// there is so much `left`.
     fn drive(
         &self,
         mut core: MutexGuard<'_, Core>,
+        left: Option<Duration>,
         deadline: Option<Moment>,
         until: impl Fn(&Core) -> bool,
     ) {
@@ -334,7 +353,6 @@ impl Shared {
         };
         core.turns = Turns::Application;
         core.shift += 1;
-        let left = core.left_until(deadline);
         let timeout = sooner(core.driver.sleep(), left);
         drop(core);
         match self.take_turns(timeout, deadline, until) {
@@ -390,7 +408,8 @@ impl Shared {
         }
         // No turn was taken since there was no room: what makes room is still to be reported.
         if core.turns == Turns::Nobody && !core.ended {
-            self.drive(core, deadline, |_| true);
+            let left = core.left_until(deadline);
+            self.drive(core, left, deadline, |_| true);
             return self.lock();
         }
         self.settle(&mut core);
@@ -419,7 +438,7 @@ impl Shared {
             }
             if core.turns == Turns::Nobody {
                 let until = core.after(left);
-                self.drive(core, until, |_| false);
+                self.drive(core, left, until, |_| false);
                 core = self.lock();
             } else {
                 core = wait(&self.end, core, left);

@@ -275,10 +275,10 @@ impl Shared {
             return Next::Over;
         }
         let mut core = self.lock();
-        inbox.fill(&mut core.driver);
+        core.fill(inbox);
         if inbox.is_empty() && waits.is_some() {
             core.driver.flush();
-            inbox.fill(&mut core.driver); // it may have found that somebody is gone
+            core.fill(inbox); // it may have found that somebody is gone
         }
         core.settle();
         if let Some(event) = inbox.pop() {

@@ -133,6 +133,14 @@ impl Core {
         }
     }
 
+    /// Takes some of the events that there are.
+    pub(crate) fn fill(&mut self, inbox: &mut Inbox) {
+        if self.driver.has_event() {
+            let now = self.driver.now();
+            inbox.fill(&mut self.driver, now);
+        }
+    }
+
     pub(crate) fn wake_task(&mut self) {
         if let Some(waker) = &self.task {
             waker.wake_by_ref();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use atonce::Instant;
 use atonce::zre::Event;
 
 use super::Driver;
@@ -29,12 +30,9 @@ impl Inbox {
         Some(event)
     }
 
-    /// Takes some of what the driver has. Afterwards the driver may [want a turn](Driver::wants_turn).
-    pub fn fill(&mut self, driver: &mut Driver) {
-        if !driver.has_event() {
-            return;
-        }
-        let now = driver.clock.now();
+    /// Takes some of what the driver has. Afterwards the driver may [want a turn](Driver::wants_turn). `now` is
+    /// [`Driver::now`], or [`Driver::recent`] for whoever took a turn just before.
+    pub fn fill(&mut self, driver: &mut Driver, now: Instant) {
         let before = self.events.len();
         driver.stack.poll_events(now, OCTETS, &mut self.events);
         driver.note_entered(self.events.range(before..));
