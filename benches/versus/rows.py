@@ -41,6 +41,7 @@ PER_DELIVERY = Figure("CPU µs a delivery, both sides", "less")
 MET = Figure("until all have met, ms", "less")
 LINK_CPU = Figure("CPU µs a link", "less")
 LINK_MEMORY = Figure("KiB a link", "less")
+LINK_RESIDENT = Figure("KiB a link, pages of the program's file included", "less")
 LINK_DESCRIPTORS = Figure("descriptors a link", "less")
 THREADS = Figure("threads a node", "less")
 CONNECTIONS = Figure("connections a second", "more")
@@ -133,8 +134,17 @@ class Process:
         tasks = Path(f"/proc/{self.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
+    def pages(self):
+        """Octets that are resident: all of them, and without those of the program's and its libraries' files, which every
+        process has in common, and which are as many however much there is to remember."""
+        _, resident, shared, *_ = Path(f"/proc/{self.pid}/statm").read_text().split()
+        return tuple(int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in (resident, int(resident) - int(shared)))
+
+    def resident(self):
+        return self.pages()[0]
+
     def octets(self):
-        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return self.pages()[1]
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
@@ -284,7 +294,7 @@ class Mesh:
         if self.nodes == 2:
             return (MET,)
         return (
-            MET, LINK_CPU, LINK_MEMORY, LINK_DESCRIPTORS, THREADS, IDLE_CPU, IDLE_PACKETS, IDLE_OCTETS,
+            MET, LINK_CPU, LINK_MEMORY, LINK_RESIDENT, LINK_DESCRIPTORS, THREADS, IDLE_CPU, IDLE_PACKETS, IDLE_OCTETS,
         )  # fmt: skip
 
     @property
@@ -314,7 +324,7 @@ class Mesh:
         def total(what):
             return sum(what(process) for process in processes)
 
-        octets, cpu = total(Process.octets), total(Process.cpu)
+        octets, resident, cpu = total(Process.octets), total(Process.resident), total(Process.cpu)
         end = time.monotonic() + self.PATIENCE
         for process in processes:
             process.say("begin")
@@ -339,6 +349,7 @@ class Mesh:
             met,
             used,
             (total(Process.octets) - octets) / links / 1024,
+            (total(Process.resident) - resident) / links / 1024,
             total(Process.descriptors) / links,
             total(Process.threads) / self.nodes,
             (total(Process.cpu) - resting) / seconds * 1e3,
