@@ -1,8 +1,11 @@
 //! One node and a ZMTP connection per link: the level of bytes and datagrams.
 
 mod action;
+mod connecting;
 #[cfg(any(test, feature = "fuzz"))]
 mod invariants;
+mod link;
+mod passing;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -16,23 +19,22 @@ use bytes::buf::Limit;
 #[cfg(feature = "curve")]
 use rand_chacha::ChaCha20Rng;
 #[cfg(feature = "curve")]
-use rand_chacha::rand_core::{Rng, SeedableRng};
-use tracing::debug;
+use rand_chacha::rand_core::SeedableRng;
 
 pub use self::action::{Action, Timer};
+use self::link::Link;
 use crate::by_link::ByLink;
 #[cfg(feature = "curve")]
-use crate::curve::{PublicKey, Seed};
+use crate::curve::PublicKey;
 use crate::endpoint::Endpoint;
 use crate::net::{Cut, Interface, InterfaceId, LinkId};
 use crate::table;
 use crate::timers::Timers;
-use crate::wire::zmtp::{Identity, SocketType};
 use crate::wire::zre::{Message, put_shout_head, renumber, whisper_head};
 use crate::wire::{Frames, Text};
-use crate::zmtp::{self, Connection, Input, Security};
+use crate::zmtp;
 #[cfg(feature = "curve")]
-use crate::zmtp::{Credentials, Verdict};
+use crate::zmtp::Verdict;
 use crate::zre::{
     self, Config, ConnectError, Counters, Event, Node, PeerView, SendError, Shouted, Usage, spoken,
 };
@@ -94,87 +96,6 @@ pub struct Stack {
     head: Vec<u8>,
     /// What the last link that sent all it had needed for it; the next one that has something to send takes it.
     spare: Vec<u8>,
-}
-
-#[derive(Debug)]
-// What each message looks at lies together, beside what it looks at in the connection.
-#[repr(C)]
-struct Link {
-    /// The embedder knows that there are octets to send.
-    signalled: bool,
-    /// The connection is made: octets can be sent.
-    connected: bool,
-    /// The embedder was told not to read.
-    paused: bool,
-    /// The node has forgotten the link; what is queued goes out, then it is closed.
-    closing: bool,
-    /// We made it.
-    dialled: bool,
-    /// It was dialled and failed: its last words go out, then it is closed, and only then the node is told, since it would dial
-    /// the same mailbox anew (ZRE-60).
-    failed: bool,
-    /// The other side is a peer: what comes need not be weighed message by message.
-    trusted: bool,
-    /// It ended, as the embedder knows: it is not named in an action any more.
-    gone: bool,
-    /// When the connection wants to be called, as far as `timers` know.
-    deadline: Option<Instant>,
-    /// Octets that came behind a message of a stranger which is still weighed. At most what one read brought.
-    backlog: Vec<u8>,
-    connection: Connection,
-    /// The connection ended while messages waited to be taken.
-    ended: Option<Cut>,
-    /// The embedder is asked whether the other side may come in.
-    #[cfg(feature = "curve")]
-    asked: bool,
-}
-
-impl Link {
-    fn new(connection: Connection, dialled: bool) -> Self {
-        Self {
-            connection,
-            signalled: false,
-            connected: !dialled,
-            dialled,
-            failed: false,
-            paused: false,
-            closing: false,
-            trusted: false,
-            backlog: Vec::new(),
-            ended: None,
-            gone: false,
-            #[cfg(feature = "curve")]
-            asked: false,
-            deadline: None,
-        }
-    }
-}
-
-impl Link {
-    /// Queues a message.
-    #[inline]
-    fn send(
-        &mut self,
-        link: LinkId,
-        head: &[u8],
-        content: &Frames,
-        spare: &mut Vec<u8>,
-        actions: &mut VecDeque<Action>,
-    ) {
-        self.connection.take_memory(spare);
-        match self.connection.send_with_head(head, content) {
-            // It failed by what came together with what made the node say this; that waits in its events.
-            Ok(()) | Err(zmtp::SendError::Closed) => {}
-            // The node sends whole messages: our own bug.
-            Err(error) => debug_assert!(false, "{link}: {error}"),
-        }
-        signal(link, self, actions);
-    }
-
-    /// Whether something came that the node did not take yet.
-    fn has_pending(&self) -> bool {
-        self.connection.pending_messages() > 0 || !self.backlog.is_empty()
-    }
 }
 
 impl Stack {
@@ -363,10 +284,7 @@ impl Stack {
     ) -> Option<LinkId> {
         let link = self.node.handle_accepted(now, interface, remote);
         if let Some(link) = link {
-            let security = self.security(link, SocketType::Router);
-            let connection = self.connection(now, SocketType::Router, security);
-            self.links
-                .insert(link, Box::new(Link::new(connection, false)));
+            self.open(now, link, false);
             self.watch(link);
         }
         self.settle(now);
@@ -665,196 +583,6 @@ impl Stack {
 
     // ---- the parts together
 
-    /// How a new connection is secured. Whoever dials is the client.
-    // ZRE-112
-    #[cfg(feature = "curve")]
-    fn security(&mut self, link: LinkId, socket_type: SocketType) -> Security {
-        let Some(curve) = &self.config.curve else {
-            return Security::Null;
-        };
-        let keys = curve.keys.clone();
-        let mut octets = [0; 32];
-        self.seeds.fill_bytes(&mut octets);
-        let seed = Seed::from_bytes(octets);
-        if socket_type == SocketType::Router {
-            return Security::CurveServer { keys, seed };
-        }
-        // Nothing is dialled without a key; nobody could answer to this one.
-        let server = self.node.key_of(link);
-        let server = server.unwrap_or(PublicKey::from_bytes([0; 32]));
-        Security::CurveClient { keys, server, seed }
-    }
-
-    #[cfg(not(feature = "curve"))]
-    #[allow(clippy::unused_self)] // with the feature it looks
-    const fn security(&self, _link: LinkId, _socket_type: SocketType) -> Security {
-        Security::Null
-    }
-
-    fn connection(&self, now: Instant, socket_type: SocketType, security: Security) -> Connection {
-        let stranger = self.config.limits.unproved_octets;
-        let mut config = zmtp::Config::new(socket_type);
-        config.security = security;
-        // ZRE-18
-        // Seventeen octets that begin with 01 are an identity.
-        config.identity =
-            Identity::try_from(self.node.id().identity().as_slice()).unwrap_or_default();
-        config.handshake_timeout = self.config.limits.hello_deadline;
-        // ZRE-15
-        config.limits.frame_octets = stranger;
-        config.limits.message_octets = stranger;
-        config.limits.message_frames = self.config.limits.message_frames;
-        Connection::new(now, config)
-    }
-
-    /// Hands octets to a connection. Those of a stranger go in message by message: when one of them is the HELLO that
-    /// makes it a peer, what comes behind it is a peer's, with a peer's limits.
-    fn feed(&mut self, now: Instant, link: LinkId, mut octets: &[u8]) {
-        while !octets.is_empty() {
-            let Some(entry) = self.links.get_mut(link) else {
-                return;
-            };
-            if entry.closing {
-                return;
-            }
-            if entry.trusted {
-                return self.hear(now, link, Input::new(octets));
-            }
-            if entry.paused {
-                entry.backlog.extend_from_slice(octets);
-                return;
-            }
-            let taken = entry.connection.lacking().min(octets.len());
-            let (now_taken, rest) = octets.split_at_checked(taken).unwrap_or((octets, &[]));
-            entry.connection.handle_input(now, now_taken);
-            octets = rest;
-            self.pump(now, link);
-        }
-    }
-
-    /// Hands a peer's messages to the node one by one, as they are decoded. When it takes none, they wait in the connection.
-    fn hear(&mut self, now: Instant, link: LinkId, mut input: Input<'_>) {
-        loop {
-            let speaker = self.node.speaker(link);
-            let Some(entry) = self.links.get_mut(link) else {
-                return;
-            };
-            if entry.closing {
-                return;
-            }
-            let Some(peer) = speaker.filter(|_| !entry.has_pending()) else {
-                entry.connection.handle_rest(now, input);
-                break;
-            };
-            let mut hearing = self.node.hearing(now, peer);
-            let other = loop {
-                let Some(mut message) = entry.connection.next_message(now, &mut input) else {
-                    return self.pump(now, link);
-                };
-                let Some(hearing) = &mut hearing else {
-                    break Some(message);
-                };
-                if !hearing.take(message.head.as_slice(), &mut message.rest) {
-                    break Some(message);
-                }
-                if !hearing.is_willing() {
-                    break None;
-                }
-            };
-            if let Some(message) = other {
-                self.node
-                    .handle_said(now, link, peer, message.head, message.rest);
-                self.apply(now);
-            }
-        }
-        self.pump(now, link);
-    }
-
-    /// Hands what a connection decoded to the node, as long as the node takes it.
-    fn pump(&mut self, now: Instant, link: LinkId) {
-        loop {
-            let willing = self.node.is_willing(link);
-            let Some(entry) = self.links.get_mut(link) else {
-                return;
-            };
-            if entry.closing {
-                return;
-            }
-            if !willing {
-                if !core::mem::replace(&mut entry.paused, true) {
-                    entry.connection.pause(now);
-                    self.node.handle_paused(link);
-                    if !entry.gone {
-                        self.actions.push_back(Action::Pause { link });
-                    }
-                }
-                break;
-            }
-            match entry.connection.poll_event() {
-                Some(zmtp::Event::Message(message)) => {
-                    self.node.handle_message(now, link, message);
-                }
-                #[cfg(feature = "curve")]
-                Some(zmtp::Event::Ready { identity, .. }) => {
-                    if let Some(key) = entry.connection.key() {
-                        self.node.handle_key(link, key);
-                    }
-                    self.node.handle_ready(now, link, identity.as_bytes());
-                }
-                #[cfg(not(feature = "curve"))]
-                Some(zmtp::Event::Ready { identity, .. }) => {
-                    self.node.handle_ready(now, link, identity.as_bytes());
-                }
-                #[cfg(feature = "curve")]
-                Some(zmtp::Event::Authenticate(Credentials::Curve(key))) => {
-                    entry.asked = true;
-                    // ZRE-114
-                    if let Some(remote) = self.node.remote_of(link) {
-                        self.actions
-                            .push_back(Action::Authenticate { link, key, remote });
-                    }
-                }
-                Some(zmtp::Event::Closed(error)) => {
-                    debug!(%link, %error, "closed");
-                    self.node.note_failed();
-                    if entry.dialled && entry.connection.queued_octets() > 0 {
-                        entry.failed = true;
-                        signal(link, entry, &mut self.actions);
-                        self.closing.set(link, now + self.config.limits.linger);
-                        break;
-                    }
-                    // First what it means: that the link is closed, by us, means nothing. Who says that it wants no more, or is
-                    // silent for longer than it allowed itself, breaks no rule.
-                    match error {
-                        zmtp::Error::Refused { .. } => {
-                            self.node.handle_disconnected(now, link, Cut::Closed);
-                        }
-                        zmtp::Error::TimedOut(_) => {
-                            self.node.handle_disconnected(now, link, Cut::Unreachable);
-                        }
-                        _ => self.node.handle_garbled(now, link),
-                    }
-                    self.begin_close(now, link);
-                    return;
-                }
-                // No business of a ROUTER or DEALER.
-                Some(_) => {}
-                None => {
-                    if !entry.has_pending()
-                        && let Some(cut) = entry.ended.take()
-                    {
-                        self.drop_link(link);
-                        self.node.handle_disconnected(now, link, cut);
-                        return;
-                    }
-                    break;
-                }
-            }
-            self.apply(now);
-        }
-        self.watch(link);
-    }
-
     /// Does what the node wants, until there is nothing more to do.
     fn settle(&mut self, now: Instant) {
         loop {
@@ -874,23 +602,6 @@ impl Stack {
         }
     }
 
-    /// Hands on what came behind a message that was weighed until now.
-    fn feed_backlog(&mut self, now: Instant, link: LinkId) {
-        let Some(entry) = self.links.get_mut(link) else {
-            return;
-        };
-        let backlog = core::mem::take(&mut entry.backlog);
-        // The end of the connection comes behind it.
-        let ended = entry.ended.take();
-        self.feed(now, link, &backlog);
-        if let (Some(ended), Some(entry)) = (ended, self.links.get_mut(link)) {
-            entry.ended = Some(ended);
-            if !entry.paused {
-                self.pump(now, link);
-            }
-        }
-    }
-
     fn apply(&mut self, now: Instant) {
         while let Some(action) = self.node.poll_action() {
             match action {
@@ -903,10 +614,7 @@ impl Stack {
                     });
                 }
                 zre::Action::Dial { link, address } => {
-                    let security = self.security(link, SocketType::Dealer);
-                    let connection = self.connection(now, SocketType::Dealer, security);
-                    self.links
-                        .insert(link, Box::new(Link::new(connection, true)));
+                    self.open(now, link, true);
                     self.actions.push_back(Action::Dial { link, address });
                 }
                 zre::Action::Trust { link } => {
@@ -953,56 +661,5 @@ impl Stack {
         if let Some(entry) = self.links.get_mut(link) {
             entry.send(link, head, content, &mut self.spare, &mut self.actions);
         }
-    }
-
-    /// Tells the embedder of new octets to send, and keeps the deadline of a connection.
-    fn watch(&mut self, link: LinkId) {
-        let Some(entry) = self.links.get_mut(link) else {
-            return;
-        };
-        signal(link, entry, &mut self.actions);
-        let deadline = entry.connection.poll_timeout().map(|(at, _)| at);
-        // A deadline that moved away is looked at when the old one comes.
-        if let Some(at) = deadline
-            && entry.deadline.is_none_or(|before| at < before)
-        {
-            entry.deadline = Some(at);
-            self.timers.set(link, at);
-        }
-    }
-
-    /// Closes a link once what is queued is sent, or after a while in any case.
-    fn begin_close(&mut self, now: Instant, link: LinkId) {
-        let Some(entry) = self.links.get_mut(link) else {
-            return;
-        };
-        entry.closing = true;
-        if !entry.connected || entry.connection.queued_octets() == 0 {
-            return self.close(now, link);
-        }
-        signal(link, entry, &mut self.actions);
-        self.closing.set(link, now + self.config.limits.linger);
-    }
-
-    fn close(&mut self, now: Instant, link: LinkId) {
-        let gone = self.links.get(link).is_some_and(|entry| entry.gone);
-        if self.drop_link(link) && !gone {
-            self.actions.push_back(Action::Close { link });
-        }
-        // News only for a node that waits for the end of its last words.
-        self.node.handle_disconnected(now, link, Cut::Closed);
-    }
-
-    fn drop_link(&mut self, link: LinkId) -> bool {
-        self.timers.cancel(link);
-        self.closing.cancel(link);
-        self.links.remove(link).is_some()
-    }
-}
-
-fn signal(link: LinkId, entry: &mut Link, actions: &mut VecDeque<Action>) {
-    if entry.connected && !entry.signalled && entry.connection.queued_octets() > 0 {
-        entry.signalled = true;
-        actions.push_back(Action::Transmit { link });
     }
 }
