@@ -46,20 +46,60 @@ pub struct Welcome {
     pub sealed: [u8; 144],
 }
 
-/// What the server hands out in WELCOME instead of keeping it, and gets back in INITIATE: 96 octets.
-///
-/// ```
-/// use atonce::wire::zmtp::curve::Cookie;
-///
-/// let cookie = Cookie { nonce: [1; 16], sealed: [2; 80] };
-/// assert_eq!(Cookie::from_bytes(&cookie.to_bytes()), cookie);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cookie {
-    /// The long nonce.
-    pub nonce: [u8; 16],
+/// Two keys, sealed under a long nonce: one shape that stands for two things, which no type should take for each other.
+macro_rules! sealed_keys {
+    ($(#[$about:meta])* $name:ident, $what:literal, $(#[$content:meta])*) => {
+        $(#[$about])*
+        ///
+        /// ```
+        #[doc = concat!("use atonce::wire::zmtp::curve::", stringify!($name), ";")]
+        ///
+        #[doc = concat!("let it = ", stringify!($name), " { nonce: [1; 16], sealed: [2; 80] };")]
+        #[doc = concat!("assert_eq!(", stringify!($name), "::from_bytes(&it.to_bytes()), it);")]
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name {
+            /// The long nonce.
+            pub nonce: [u8; 16],
+            $(#[$content])*
+            pub sealed: [u8; 80],
+        }
+
+        impl $name {
+            #[doc = concat!("The octets of a ", $what, ".")]
+            pub const OCTETS: usize = 96;
+
+            /// Its octets.
+            pub fn to_bytes(&self) -> [u8; Self::OCTETS] {
+                let mut octets = [0; Self::OCTETS];
+                let mut rest = octets.as_mut_slice();
+                rest.put_slice(&self.nonce);
+                rest.put_slice(&self.sealed);
+                octets
+            }
+
+            #[doc = concat!("The ", $what, " with these octets.")]
+            pub fn from_bytes(octets: &[u8; Self::OCTETS]) -> Self {
+                // Both are there: together they are as long as it is.
+                let nonce = octets.first_chunk().copied().unwrap_or([0; 16]);
+                let sealed = octets.last_chunk().copied().unwrap_or([0; 80]);
+                Self { nonce, sealed }
+            }
+        }
+    };
+}
+
+sealed_keys! {
+    /// What the server hands out in WELCOME instead of keeping it, and gets back in INITIATE: 96 octets.
+    Cookie, "cookie",
     /// Both keys for this connection, the client's public and the server's secret one, sealed by the server for itself.
-    pub sealed: [u8; 80],
+}
+
+sealed_keys! {
+    /// With what a client vouches that a key for this connection is its own: 96 octets.
+    Vouch, "vouch",
+    /// The client's key for this connection and the server's permanent one, sealed from the client's permanent key to the
+    /// server's key for this connection.
 }
 
 /// The second command of a client (RFC 26 "The INITIATE Command"): 257 octets or more.
@@ -80,23 +120,6 @@ pub struct Initiate<'a> {
     pub nonce: u64,
     /// The client's permanent key, its [`Vouch`] and metadata, sealed between the keys for this connection. At least 144 octets.
     pub sealed: &'a [u8],
-}
-
-/// With what a client vouches that a key for this connection is its own: 96 octets.
-///
-/// ```
-/// use atonce::wire::zmtp::curve::Vouch;
-///
-/// let vouch = Vouch { nonce: [1; 16], sealed: [2; 80] };
-/// assert_eq!(Vouch::from_bytes(&vouch.to_bytes()), vouch);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Vouch {
-    /// The long nonce.
-    pub nonce: [u8; 16],
-    /// The client's key for this connection and the server's permanent one, sealed from the client's permanent key to the
-    /// server's key for this connection.
-    pub sealed: [u8; 80],
 }
 
 /// The server's answer to INITIATE (RFC 26 "The READY Command"): 30 octets or more.
@@ -227,53 +250,6 @@ impl Welcome {
         let (nonce, sealed) = whole("WELCOME", fields, data)?;
         Ok(Self { nonce, sealed })
     }
-}
-
-impl Cookie {
-    /// The octets of a cookie.
-    pub const OCTETS: usize = 96;
-
-    /// Its octets.
-    pub fn to_bytes(&self) -> [u8; Self::OCTETS] {
-        joined(&self.nonce, &self.sealed)
-    }
-
-    /// The cookie with these octets.
-    pub fn from_bytes(octets: &[u8; Self::OCTETS]) -> Self {
-        let (nonce, sealed) = split(octets);
-        Self { nonce, sealed }
-    }
-}
-
-impl Vouch {
-    /// The octets of a vouch.
-    pub const OCTETS: usize = 96;
-
-    /// Its octets.
-    pub fn to_bytes(&self) -> [u8; Self::OCTETS] {
-        joined(&self.nonce, &self.sealed)
-    }
-
-    /// The vouch with these octets.
-    pub fn from_bytes(octets: &[u8; Self::OCTETS]) -> Self {
-        let (nonce, sealed) = split(octets);
-        Self { nonce, sealed }
-    }
-}
-
-fn joined(nonce: &[u8; 16], sealed: &[u8; 80]) -> [u8; 96] {
-    let mut octets = [0; 96];
-    let (mut rest, whole) = (octets.as_mut_slice(), [nonce.as_slice(), sealed]);
-    for part in whole {
-        rest.put_slice(part);
-    }
-    octets
-}
-
-fn split(octets: &[u8; 96]) -> ([u8; 16], [u8; 80]) {
-    let nonce = octets.first_chunk().copied().unwrap_or([0; 16]);
-    let sealed = octets.last_chunk().copied().unwrap_or([0; 80]);
-    (nonce, sealed)
 }
 
 impl<'a> Initiate<'a> {
