@@ -3,11 +3,11 @@
 
 #[path = "../../std/tests/common/handler.rs"]
 mod handler;
+#[path = "../../std/tests/common/loopback.rs"]
+mod loopback;
 
 use std::future::{Future, poll_fn};
-use std::net::{Ipv4Addr, UdpSocket};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -18,22 +18,8 @@ use atonce_tokio::{
 };
 use futures_core::Stream;
 use handler::{Handler, Say, allowed, key};
+use loopback::{PATIENCE, free_port};
 use tokio::time::{sleep, timeout};
-
-/// Longer than anything here may take, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A beacon port that is free: below the ephemeral ports, so that no socket of another test gets it by chance.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let process = u16::try_from(std::process::id() % 400).unwrap();
-    loop {
-        let port = 20_000 + process * 25 + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
-        if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
-            return port;
-        }
-    }
-}
 
 fn node(name: &str, port: u16) -> Builder<Node> {
     Node::builder()

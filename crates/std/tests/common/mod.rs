@@ -1,27 +1,14 @@
 //! What the tests over real sockets share. Everything stays on the loopback.
-#![allow(dead_code)] // each test program uses a part of it
+#![allow(dead_code, unused_imports)] // each test program uses a part of it
 #![allow(clippy::unwrap_used, clippy::panic)] // a test is where they belong, also outside of its function
 
-use std::net::{Ipv4Addr, UdpSocket};
-use std::sync::atomic::{AtomicU16, Ordering};
+mod loopback;
+
 use std::time::{Duration, Instant};
 
 use atonce_std::{Builder, Event, Node, PeerId};
 
-/// Longer than anything here may take, also on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A beacon port that is free: below the ephemeral ports, so that no socket of another test gets it by chance.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let process = u16::try_from(std::process::id() % 400).unwrap();
-    loop {
-        let port = 20_000 + process * 25 + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
-        if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
-            return port;
-        }
-    }
-}
+pub(crate) use self::loopback::{PATIENCE, free_port};
 
 /// A node on the loopback that beacons fast.
 pub(crate) fn node(name: &str, port: u16) -> Builder {
