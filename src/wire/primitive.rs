@@ -120,8 +120,7 @@ fn short(field: &'static str, wanted: usize, input: &[u8]) -> nom::Err<Malformed
 }
 
 macro_rules! number {
-    ($(#[$attribute:meta])* $name:ident, $kind:ty, $parser:ident, $what:literal) => {
-        $(#[$attribute])*
+    ($name:ident, $kind:ty, $parser:ident, $what:literal) => {
         #[doc = concat!("A number of ", $what, " in network order.")]
         pub(crate) fn $name(field: &'static str) -> impl Fn(&[u8]) -> Parsed<'_, $kind> + Copy {
             move |input| {
@@ -135,13 +134,7 @@ macro_rules! number {
 number!(number1, u8, be_u8, "one octet");
 number!(number2, u16, be_u16, "two octets");
 number!(number4, u32, be_u32, "four octets");
-number!(
-    #[allow(dead_code)] // for the long frames of ZMTP
-    number8,
-    u64,
-    be_u64,
-    "eight octets"
-);
+number!(number8, u64, be_u64, "eight octets");
 
 /// A number that can only be `value`.
 pub(crate) fn exactly<N: Copy + PartialEq + Into<u64>>(

@@ -133,7 +133,10 @@ impl Mechanism {
     }
 
     /// The client may come in; `None` when nobody was asked about.
-    #[cfg_attr(not(feature = "curve"), allow(unused_variables))]
+    #[cfg_attr(
+        not(feature = "curve"),
+        expect(unused_variables, reason = "only CURVE looks at it")
+    )]
     pub(super) fn allow(&mut self, ours: &Metadata) -> Option<Step> {
         match self.0.as_deref_mut()? {
             Secured::Plain(plain) => plain.allow(),
@@ -179,7 +182,10 @@ impl Mechanism {
 
     /// Appends the body of a sealed frame, [`overhead`](Self::overhead) octets more than `body`. It goes as the last frame of a
     /// message, whatever is in it. `false`: nothing is sealed here, and nothing was appended.
-    #[cfg_attr(not(feature = "curve"), allow(unused_variables, clippy::ptr_arg))]
+    #[cfg_attr(
+        not(feature = "curve"),
+        expect(unused_variables, clippy::ptr_arg, reason = "only CURVE seals")
+    )]
     pub(super) fn seal(&mut self, kind: FrameKind, body: &[u8], out: &mut Vec<u8>) -> bool {
         match self.0.as_deref_mut() {
             None | Some(Secured::Plain(_)) => false,

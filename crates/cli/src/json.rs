@@ -333,14 +333,12 @@ fn hex<S: Serializer>(id: &PeerId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }
 
-/// Content frames.
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde gives a reference to the field
+/// Content frames. Serde gives a reference to the field, which is one itself; so below.
 fn content_of<S: Serializer>(content: &&Frames, serializer: S) -> Result<S::Ok, S::Error> {
     content::to_json(content, serializer)
 }
 
 /// Headers as an object.
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde gives a reference to the field
 fn headers_of<S: Serializer>(headers: &&Headers, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(
         headers

@@ -47,11 +47,11 @@ impl NodeId {
 ///     fn on_event(&mut self, context: &mut Context<'_>, event: Event) {
 ///         match event {
 ///             Event::Enter { peer } if context.name() == "alice" => {
-///                 context.whisper(peer.id, "hello").unwrap();
+///                 context.whisper(peer.id, "hello").expect("the first is never too many");
 ///             }
 ///             Event::Whisper { peer, content } if context.name() == "bob" => {
 ///                 self.answered += 1;
-///                 context.whisper(peer.id, content).unwrap();
+///                 context.whisper(peer.id, content).expect("nor is one for each that came");
 ///             }
 ///             _ => {}
 ///         }

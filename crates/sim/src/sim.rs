@@ -254,9 +254,10 @@ impl<A: Application, O: Observer> Sim<A, O> {
     /// let lan = sim.segment();
     /// let (alice, mallory) = (sim.host(lan, [10, 0, 0, 1]), sim.host(lan, [10, 0, 0, 66]));
     /// let node = sim.start_named(alice, "alice", ());
-    /// sim.send_datagram(mallory, "255.255.255.255:5670".parse().unwrap(), "no beacon");
+    /// sim.send_datagram(mallory, ([255; 4], 5670).into(), "no beacon");
     /// sim.run_for(Duration::from_millis(1));
-    /// assert_eq!(sim.stack(node).unwrap().counters().datagrams_malformed, 1);
+    /// let alice = sim.stack(node).expect("nobody stopped it");
+    /// assert_eq!(alice.counters().datagrams_malformed, 1);
     /// ```
     pub fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: impl Into<Bytes>) {
         self.world.send_datagram(from, to, octets.into());
@@ -337,19 +338,19 @@ impl<A: Application, O: Observer> Sim<A, O> {
     }
 
     /// The host of a process.
-    #[allow(clippy::indexing_slicing)] // processes are never removed
+    #[expect(clippy::indexing_slicing, reason = "processes are never removed")]
     pub fn host_of(&self, node: NodeId) -> HostId {
         self.processes[node.index()].host
     }
 
     /// The application of a process, also of one that ended.
-    #[allow(clippy::indexing_slicing)] // processes are never removed
+    #[expect(clippy::indexing_slicing, reason = "processes are never removed")]
     pub fn application(&self, node: NodeId) -> &A {
         &self.processes[node.index()].application
     }
 
     /// The same, to change it. It does not notice; see [`with`](Sim::with).
-    #[allow(clippy::indexing_slicing)] // processes are never removed
+    #[expect(clippy::indexing_slicing, reason = "processes are never removed")]
     pub fn application_mut(&mut self, node: NodeId) -> &mut A {
         &mut self.processes[node.index()].application
     }
@@ -379,8 +380,10 @@ impl<A: Application, O: Observer> Sim<A, O> {
     /// let lan = sim.segment();
     /// let host = sim.host(lan, [10, 0, 0, 1]);
     /// let node = sim.start_named(host, "alice", ());
-    /// sim.with(node, |_, context| context.join(&"CHAT".try_into().unwrap()));
-    /// assert_eq!(sim.stack(node).unwrap().groups().count(), 1);
+    /// let chat = "CHAT".try_into()?;
+    /// sim.with(node, |_, context| context.join(&chat));
+    /// assert!(sim.stack(node).is_some_and(|alice| alice.groups().eq([&chat])));
+    /// # Ok::<(), atonce::wire::TooLong>(())
     /// ```
     pub fn with<T>(
         &mut self,
@@ -444,9 +447,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
     /// let hosts = [1, 2].map(|n| sim.host(lan, [10, 0, 0, n]));
     /// let [alice, bob] = hosts.map(|host| sim.start_named(host, "somebody", ()));
     /// let met = sim.run_until_true(Duration::from_secs(3), |sim| {
-    ///     [alice, bob].iter().all(|node| sim.stack(*node).unwrap().peers().count() == 1)
+    ///     [alice, bob].iter().all(|node| sim.stack(*node).is_some_and(|it| it.peers().count() == 1))
     /// });
-    /// assert!(met.unwrap() < Duration::from_millis(5));
+    /// assert!(met.is_some_and(|took| took < Duration::from_millis(5)));
     /// ```
     pub fn run_until_true(
         &mut self,

@@ -25,11 +25,12 @@
 //!     nodes: 4,
 //!     duration: Duration::from_secs(10),
 //!     seed: 1,
-//!     faults: "kill, reset".parse::<Faults>().unwrap(),
+//!     faults: "kill, reset".parse::<Faults>()?,
 //!     ..Options::default()
 //! };
 //! let report = Tester::new(options).run(|_| ());
 //! assert!(report.broken.is_none(), "{report}");
+//! # Ok::<(), atonce_sim::tester::InvalidFault>(())
 //! ```
 
 mod findings;

@@ -148,7 +148,10 @@ pub(crate) struct Topology {
 /// Where clients' ports begin, as on Linux.
 const FIRST_PORT: u16 = 32_768;
 
-#[allow(clippy::indexing_slicing)] // hosts, segments and routers are never removed, and their ids come from here
+#[expect(
+    clippy::indexing_slicing,
+    reason = "hosts, segments and routers are never removed, and their ids come from here"
+)]
 impl Topology {
     pub(crate) fn add_segment(&mut self, quality: Quality) -> SegmentId {
         self.segments.push(Segment {

@@ -216,7 +216,7 @@ fn mix(hash: u64, word: u64) -> u64 {
 }
 
 /// The lower 64 bits.
-#[allow(clippy::cast_possible_truncation)] // that is the meaning
+#[expect(clippy::cast_possible_truncation, reason = "that is the meaning")]
 const fn low(wide: u128) -> u64 {
     wide as u64
 }

@@ -158,9 +158,12 @@ impl Core {
 impl Task {
     /// To be called within a runtime that has I/O and time enabled.
     pub(crate) fn new(shared: Arc<Shared>, poller: Poller) -> io::Result<Self> {
-        // Its successor is unsafe, because it cannot know that the descriptor stays the same and open, and is newer than the
-        // tokio that we ask for. The poller owns its descriptor and never changes it.
-        #[allow(deprecated)]
+        // The poller owns its descriptor and never changes it, which is what the successor of this has its caller promise with
+        // `unsafe`. Not `expect`: with the oldest tokio that will do it is not deprecated.
+        #[allow(
+            deprecated,
+            reason = "its successor is unsafe, and newer than the tokio that we ask for"
+        )]
         let poller = AsyncFd::with_interest(poller, Interest::READABLE)?;
         Ok(Self {
             shared,

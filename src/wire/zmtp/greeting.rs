@@ -117,7 +117,10 @@ impl MechanismName {
         &self.0
     }
 
-    #[allow(clippy::indexing_slicing)] // both indices are below the lengths
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "both indices are below the lengths"
+    )]
     const fn padded(name: &[u8]) -> Self {
         let mut octets = [0; Self::OCTETS];
         let mut at = 0;

@@ -336,7 +336,7 @@ impl Curve {
     // ---- the client's side of the handshake
 
     /// WELCOME came: the server is proved, and gets to know who we are.
-    #[allow(clippy::too_many_arguments)] // what the state held
+    #[expect(clippy::too_many_arguments, reason = "they are what the state held")]
     fn welcome(
         &mut self,
         keys: &KeyPair,

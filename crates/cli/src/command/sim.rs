@@ -338,7 +338,6 @@ impl Millis {
 }
 
 impl Summary {
-    #[allow(clippy::cast_precision_loss)] // rates, for people
     fn new(sim: &Sim, reports: &[Report], took: Duration, before: Option<u64>) -> Self {
         let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
         let node_events = sum(|it| it.counters.inputs);

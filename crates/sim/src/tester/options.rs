@@ -184,10 +184,11 @@ impl FromStr for Fault {
 /// ```
 /// use atonce_sim::tester::{Fault, Faults};
 ///
-/// let faults: Faults = "reset, kill".parse().unwrap();
+/// let faults: Faults = "reset, kill".parse()?;
 /// assert!(faults.has(Fault::Kill) && !faults.has(Fault::PowerOff));
 /// assert_eq!(faults.to_string(), "reset,kill");
 /// assert_eq!("all".parse(), Ok(Faults::all()));
+/// # Ok::<(), atonce_sim::tester::InvalidFault>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults(BTreeSet<Fault>);

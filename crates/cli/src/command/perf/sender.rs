@@ -352,7 +352,6 @@ fn number() -> u64 {
 }
 
 /// Counts and sizes here are far below 2⁵³.
-#[allow(clippy::cast_precision_loss)] // exact below 2⁵³
 fn as_f64(number: u64) -> f64 {
     number as f64
 }
