@@ -4,6 +4,8 @@ use alloc::string::String;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
+use crate::wire::Text;
+
 /// One TCP connection, dialled or accepted. A name is never used twice by the same node.
 ///
 /// ```
@@ -112,11 +114,17 @@ pub enum Cut {
 /// use atonce::{Denial, Verdict};
 ///
 /// assert_eq!(Verdict::Deny(Denial::Refused).to_string(), "denied: 400");
+/// assert!(Verdict::AllowAs("joe".try_into()?).is_allowed());
+/// # Ok::<(), atonce::TooLong>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It may come in.
     Allow,
+    /// It may, and is known here under this user id (RFC 27), which [`zmtp::Connection::user_id`](crate::zmtp::Connection::user_id)
+    /// and [`PeerView::user_id`](crate::zre::PeerView) tell. It means something to this side only: nothing of it goes over the wire,
+    /// and an empty one is none.
+    AllowAs(Text),
     /// It may not.
     Deny(Denial),
 }
@@ -149,10 +157,18 @@ impl Denial {
     }
 }
 
+impl Verdict {
+    /// Whether it may come in.
+    pub const fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allow | Self::AllowAs(_))
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Allow => f.write_str("allowed"),
+            Self::AllowAs(user_id) => write!(f, "allowed as {user_id}"),
             Self::Deny(denial) => write!(f, "denied: {}", denial.code()),
         }
     }

@@ -385,19 +385,19 @@ impl Stack {
         match self.links.get_mut(link) {
             Some(entry) if entry.asked && !entry.closing => {
                 entry.asked = false;
+                let allowed = verdict.is_allowed();
                 entry.connection.handle_verdict(now, verdict);
-                match verdict {
-                    Verdict::Allow => self.pump(now, link),
-                    Verdict::Deny(_) => {
-                        self.node.note_denied();
-                        self.node.handle_disconnected(now, link, Cut::Closed);
-                        self.begin_close(now, link);
-                    }
+                if allowed {
+                    self.pump(now, link);
+                } else {
+                    self.node.note_denied();
+                    self.node.handle_disconnected(now, link, Cut::Closed);
+                    self.begin_close(now, link);
                 }
             }
             Some(_) => {}
             // ZRE-114: there is no connection before it may be made.
-            None => self.node.handle_verdict(now, link, verdict),
+            None => self.node.handle_verdict(now, link, &verdict),
         }
         self.settle(now);
     }

@@ -286,7 +286,7 @@ mod sealed {
     }
 
     #[test]
-    fn a_handshake_that_is_left_half_done_costs_the_server_864_octets() {
+    fn a_handshake_that_is_left_half_done_costs_the_server_872_octets() {
         // ZMTP-82
         let keys = keys();
         let mut client = client(&keys);
@@ -300,9 +300,9 @@ mod sealed {
             server
         });
         assert!(server.poll_event().is_none() && !server.is_ready());
-        // 328 octets of memory beside the connection itself.
+        // 360 octets of memory beside the connection itself.
         let octets = held + size_of::<Connection>();
-        assert!(octets <= 896, "{octets}");
+        assert!(octets <= 872, "{octets}");
     }
 
     #[test]

@@ -311,7 +311,7 @@ fn who_is_denied_is_told_or_not_as_the_reason_is() {
 fn an_answer_to_no_question_does_nothing() {
     let (mut client, mut server) = pair();
     for verdict in [Verdict::Allow, Verdict::Deny(Denial::Refused)] {
-        client.handle_verdict(START, verdict);
+        client.handle_verdict(START, verdict.clone());
         server.handle_verdict(START, verdict);
     }
     settle(START, &mut client, &mut server);

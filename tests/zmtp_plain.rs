@@ -48,13 +48,32 @@ fn a_name_and_a_password_are_asked_about_before_anything_else_is_told() {
         })]
     );
     assert!(!client.is_ready());
-    server.handle_verdict(START, Verdict::Allow);
+    server.handle_verdict(START, Verdict::AllowAs(text("joe")));
     settle(START, &mut client, &mut server);
     assert!(client.is_ready());
+    assert_eq!(server.user_id(), Some(&text("joe")));
+    assert_eq!(client.user_id(), None);
     assert!(matches!(
         drain(&mut server).as_slice(),
         [Event::Ready { socket_type: SocketType::Dealer, .. }, Event::Message(frames)] if *frames == Frames::from("hello")
     ));
+}
+
+#[test]
+fn a_user_id_is_kept_of_who_is_let_in_under_one() {
+    // An answer to no question is none.
+    let (mut client, mut server) = pair();
+    server.handle_verdict(START, Verdict::AllowAs(text("joe")));
+    settle(START, &mut client, &mut server);
+    assert_eq!(server.user_id(), None);
+    // Nobody's name is no name.
+    server.handle_verdict(START, Verdict::AllowAs(text("")));
+    settle(START, &mut client, &mut server);
+    assert!(server.is_ready());
+    assert_eq!(server.user_id(), None);
+    // And the first answer counts.
+    server.handle_verdict(START, Verdict::AllowAs(text("joe")));
+    assert_eq!(server.user_id(), None);
 }
 
 #[test]

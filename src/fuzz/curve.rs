@@ -173,7 +173,9 @@ fn perform(client: &mut Side, server: &mut Side, verdict: &mut Option<Verdict>, 
                 1 => Verdict::Deny(Denial::Temporary),
                 _ => Verdict::Allow,
             };
-            server.connection.handle_verdict(Instant::ZERO, said);
+            server
+                .connection
+                .handle_verdict(Instant::ZERO, said.clone());
             // The first one that was asked for counts; the others do nothing.
             if server.connection.is_ready() || server.connection.is_closed() {
                 verdict.get_or_insert(said);

@@ -100,7 +100,8 @@ impl Stack {
                 #[cfg(feature = "curve")]
                 Some(zmtp::Event::Ready { identity, .. }) => {
                     if let Some(key) = entry.connection.key() {
-                        self.node.handle_key(link, key);
+                        let user_id = entry.connection.user_id().cloned();
+                        self.node.handle_key(link, key, user_id);
                     }
                     self.node.handle_ready(now, link, identity.as_bytes());
                 }

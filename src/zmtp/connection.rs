@@ -309,21 +309,22 @@ impl Connection {
             return;
         }
         tracing::debug!(%verdict, "client");
-        match verdict {
-            Verdict::Allow => {
-                if let Some(step) = self.mechanism.allow(&self.about_us())
-                    && let Err(error) = self.step(now, step)
-                {
-                    self.fail(error);
-                }
-            }
+        let user_id = match verdict {
+            Verdict::Allow => None,
+            Verdict::AllowAs(user_id) => Some(user_id),
             // ZMTP-85
-            Verdict::Deny(Denial::Temporary) => self.close(None),
+            Verdict::Deny(Denial::Temporary) => return self.close(None),
             Verdict::Deny(denial) => {
                 if let Ok(reason) = Text::try_from(denial.code()) {
                     self.refuse(&reason);
                 }
+                return;
             }
+        };
+        if let Some(step) = self.mechanism.allow(user_id, &self.about_us())
+            && let Err(error) = self.step(now, step)
+        {
+            self.fail(error);
         }
     }
 
@@ -508,6 +509,12 @@ impl Connection {
     #[cfg(feature = "curve")]
     pub fn key(&self) -> Option<PublicKey> {
         self.mechanism.key()
+    }
+
+    /// The user id under which the embedder [let the client in](Verdict::AllowAs); `None` when it gave none, and where this side
+    /// is the client.
+    pub fn user_id(&self) -> Option<&Text> {
+        self.mechanism.user_id()
     }
 
     /// Why the connection failed; `None` while it did not, and when this side refused.

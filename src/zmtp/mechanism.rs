@@ -27,11 +27,19 @@ use super::inbox::Frame;
 use super::{Credentials, Error};
 #[cfg(feature = "curve")]
 use crate::curve::PublicKey;
+use crate::wire::Text;
 use crate::wire::zmtp::{Command, FrameKind, MechanismName, Metadata};
 
 /// The mechanism of one connection, as far as its handshake has come; `None` for NULL, which has nothing to remember.
 #[derive(Debug)]
-pub(super) struct Mechanism(Option<Box<Secured>>);
+pub(super) struct Mechanism(Option<Box<Guard>>);
+
+#[derive(Debug)]
+struct Guard {
+    secured: Secured,
+    /// As whom the embedder lets the client in.
+    user_id: Option<Text>,
+}
 
 #[derive(Debug)]
 enum Secured {
@@ -69,25 +77,35 @@ impl Done {
 
 impl Mechanism {
     pub(super) fn new(security: Security) -> Self {
-        Self(match security {
-            Security::Null => None,
+        let secured = match security {
+            Security::Null => return Self(None),
             Security::PlainClient { username, password } => {
-                Some(Box::new(Secured::Plain(Plain::client(username, password))))
+                Secured::Plain(Plain::client(username, password))
             }
-            Security::PlainServer => Some(Box::new(Secured::Plain(Plain::server()))),
+            Security::PlainServer => Secured::Plain(Plain::server()),
             #[cfg(feature = "curve")]
             Security::CurveClient { keys, server, seed } => {
-                Some(Box::new(Secured::Curve(Curve::client(keys, server, seed))))
+                Secured::Curve(Curve::client(keys, server, seed))
             }
             #[cfg(feature = "curve")]
-            Security::CurveServer { keys, seed } => {
-                Some(Box::new(Secured::Curve(Curve::server(keys, seed))))
-            }
-        })
+            Security::CurveServer { keys, seed } => Secured::Curve(Curve::server(keys, seed)),
+        };
+        let user_id = None;
+        Self(Some(Box::new(Guard { secured, user_id })))
+    }
+
+    #[inline]
+    fn secured(&self) -> Option<&Secured> {
+        self.0.as_deref().map(|guard| &guard.secured)
+    }
+
+    #[inline]
+    fn secured_mut(&mut self) -> Option<&mut Secured> {
+        self.0.as_deref_mut().map(|guard| &mut guard.secured)
     }
 
     pub(super) fn name(&self) -> MechanismName {
-        match self.0.as_deref() {
+        match self.secured() {
             None => MechanismName::NULL,
             Some(Secured::Plain(_)) => MechanismName::PLAIN,
             #[cfg(feature = "curve")]
@@ -97,7 +115,7 @@ impl Mechanism {
 
     /// Whether this side is the server of the handshake that is to come.
     pub(super) fn is_server(&self) -> bool {
-        match self.0.as_deref() {
+        match self.secured() {
             None => false,
             Some(Secured::Plain(plain)) => plain.is_server(),
             #[cfg(feature = "curve")]
@@ -110,7 +128,7 @@ impl Mechanism {
     /// RFC 37 lets the side that dialled say READY first with NULL; C peers do not wait and neither do we: it saves a round trip,
     /// and both sides accept either order.
     pub(super) fn start(&mut self, ours: &Metadata) -> Result<Option<Vec<u8>>, Error> {
-        match self.0.as_deref_mut() {
+        match self.secured_mut() {
             // ZMTP-30
             None => Ok(Some(ready(ours))),
             Some(Secured::Plain(plain)) => Ok(plain.start()),
@@ -120,7 +138,7 @@ impl Mechanism {
     }
 
     pub(super) fn handle_command(&mut self, body: &[u8], ours: &Metadata) -> Result<Step, Error> {
-        match self.0.as_deref_mut() {
+        match self.secured_mut() {
             None => match Command::decode(body)? {
                 Command::Ready(theirs) => Ok(Step::Done(Done::keyless(theirs, None))),
                 // ZMTP-32
@@ -132,23 +150,31 @@ impl Mechanism {
         }
     }
 
-    /// The client may come in; `None` when nobody was asked about.
+    /// The client may come in, under this user id; `None` when nobody was asked about.
     #[cfg_attr(
         not(feature = "curve"),
         expect(unused_variables, reason = "only CURVE looks at it")
     )]
-    pub(super) fn allow(&mut self, ours: &Metadata) -> Option<Step> {
-        match self.0.as_deref_mut()? {
+    pub(super) fn allow(&mut self, user_id: Option<Text>, ours: &Metadata) -> Option<Step> {
+        let guard = self.0.as_deref_mut()?;
+        let step = match &mut guard.secured {
             Secured::Plain(plain) => plain.allow(),
             #[cfg(feature = "curve")]
             Secured::Curve(curve) => curve.allow(ours),
-        }
+        }?;
+        guard.user_id = user_id.filter(|user_id| !user_id.is_empty());
+        Some(step)
+    }
+
+    /// As whom the embedder let the client in.
+    pub(super) fn user_id(&self) -> Option<&Text> {
+        self.0.as_deref()?.user_id.as_ref()
     }
 
     /// The permanent key that the peer proved to have, once the handshake is over.
     #[cfg(feature = "curve")]
     pub(super) fn key(&self) -> Option<PublicKey> {
-        match self.0.as_deref()? {
+        match self.secured()? {
             Secured::Plain(_) => None,
             Secured::Curve(curve) => curve.key(),
         }
@@ -156,7 +182,7 @@ impl Mechanism {
 
     /// Whether the embedder was asked and did not answer.
     pub(super) fn is_asking(&self) -> bool {
-        match self.0.as_deref() {
+        match self.secured() {
             None => false,
             Some(Secured::Plain(plain)) => plain.is_asking(),
             #[cfg(feature = "curve")]
@@ -173,7 +199,7 @@ impl Mechanism {
     /// How much longer a sealed frame is than the frame in it.
     #[inline]
     pub(super) fn overhead(&self) -> usize {
-        match self.0.as_deref() {
+        match self.secured() {
             None | Some(Secured::Plain(_)) => 0,
             #[cfg(feature = "curve")]
             Some(Secured::Curve(_)) => Curve::OVERHEAD_OCTETS,
@@ -187,7 +213,7 @@ impl Mechanism {
         expect(unused_variables, clippy::ptr_arg, reason = "only CURVE seals")
     )]
     pub(super) fn seal(&mut self, kind: FrameKind, body: &[u8], out: &mut Vec<u8>) -> bool {
-        match self.0.as_deref_mut() {
+        match self.secured_mut() {
             None | Some(Secured::Plain(_)) => false,
             #[cfg(feature = "curve")]
             Some(Secured::Curve(curve)) => curve.seal(kind, body, out),
@@ -196,7 +222,7 @@ impl Mechanism {
 
     #[inline]
     pub(super) fn open<'a>(&mut self, frame: Frame<'a>) -> Result<Frame<'a>, Error> {
-        match self.0.as_deref_mut() {
+        match self.secured_mut() {
             None | Some(Secured::Plain(_)) => Ok(frame),
             #[cfg(feature = "curve")]
             Some(Secured::Curve(curve)) => curve.open(frame),

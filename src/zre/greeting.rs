@@ -387,6 +387,7 @@ impl Node {
         let Some(inbound) = self.inbound(link) else {
             return;
         };
+        let proof = inbound.proof.clone();
         let stage = core::mem::replace(&mut inbound.stage, Stage::Current(id));
         let Stage::Held(_, message) = stage else {
             return self.close(link);
@@ -440,7 +441,7 @@ impl Node {
             farewell: None,
             answer_until: None,
             elects: false,
-            key: key.map(Box::new),
+            proof,
         };
         self.peers.insert(id, record);
         for group in hello.groups {
@@ -567,8 +568,16 @@ impl Node {
         trace!(%now, %id, %link, "speaks on another link");
         let before = record.inbound.replace(link);
         record.newest = record.newest.max(link);
+        let mut proof = None;
         if let Some(inbound) = self.inbound(link) {
             inbound.stage = Stage::Current(id);
+            proof.clone_from(&inbound.proof);
+        }
+        if let Some(record) = self.peers.get_mut(&id)
+            && proof.is_some()
+        {
+            // The same key (ZRE-115), and perhaps let in as somebody else.
+            record.proof = proof;
         }
         self.forget_deadline(link);
         self.actions.push_back(Action::Trust { link });

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use tracing::{debug, trace};
 
 use super::dial::Owner;
-use super::keys::{Key, Standing};
+use super::keys::{Key, Proof, Standing};
 use super::node::{Due, Node};
 use super::{Action, ExitReason, Lost};
 use crate::net::{Cut, InterfaceId, LinkId};
@@ -38,7 +38,7 @@ pub(super) struct Inbound {
     pub(super) remote: SocketAddr,
     /// The key that whoever dialled proved.
     // Boxed: most have none.
-    pub(super) key: Option<Box<Key>>,
+    pub(super) proof: Option<Box<Proof>>,
     pub(super) stage: Stage,
     /// Octets of messages before HELLO.
     pub(super) unproved_octets: usize,
@@ -59,7 +59,7 @@ pub(super) type Links = crate::by_link::ByLink<Role>;
 impl Inbound {
     /// The key that whoever dialled proved.
     pub(super) fn key(&self) -> Option<Key> {
-        self.key.as_deref().copied()
+        self.proof.as_deref().map(|proof| proof.key)
     }
 }
 
@@ -81,7 +81,7 @@ impl Node {
         trace!(%now, ?interface, %remote, "accepted");
         let inbound = Inbound {
             remote,
-            key: None,
+            proof: None,
             stage: Stage::New,
             unproved_octets: 0,
         };

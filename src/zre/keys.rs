@@ -48,6 +48,15 @@ pub(super) type Key = PublicKey;
 #[cfg(not(feature = "curve"))]
 pub(super) type Key = core::convert::Infallible;
 
+/// Who somebody is.
+#[derive(Clone, Debug)]
+pub(super) struct Proof {
+    pub(super) key: Key,
+    /// As whom the embedder let the owner of the key in.
+    #[cfg(feature = "curve")]
+    pub(super) user_id: Option<Text>,
+}
+
 /// The header of HELLO with the key of whoever says it, as C Zyre has it, which dials that key.
 #[cfg(feature = "curve")]
 const HEADER: &str = "X-PUBLICKEY";
@@ -345,10 +354,11 @@ impl Node {
         }
     }
 
-    /// The other side of a link proved that it has this key; comes before [`handle_ready`](Node::handle_ready).
-    pub fn handle_key(&mut self, link: LinkId, key: PublicKey) {
+    /// The other side of a link proved that it has this key, and was let in under this user id, if any; comes before
+    /// [`handle_ready`](Node::handle_ready).
+    pub fn handle_key(&mut self, link: LinkId, key: PublicKey, user_id: Option<Text>) {
         if let Some(inbound) = self.inbound(link) {
-            inbound.key = Some(Box::new(key));
+            inbound.proof = Some(Box::new(Proof { key, user_id }));
         }
     }
 
@@ -369,14 +379,15 @@ impl Node {
         }
     }
 
-    /// The answer to [`Action::Authenticate`]. A late or unknown one changes nothing.
-    pub fn handle_verdict(&mut self, now: Instant, link: LinkId, verdict: Verdict) {
+    /// The answer to [`Action::Authenticate`] about a mailbox that is to be dialled. A late or unknown one changes nothing, and a
+    /// user id counts for nothing here: a peer has the one under which the link came in on which it speaks.
+    pub fn handle_verdict(&mut self, now: Instant, link: LinkId, verdict: &Verdict) {
         let Some(address) = self.keys.asked.remove(&link) else {
             return;
         };
         let denial = match verdict {
-            Verdict::Allow => return self.dial(now, link, address),
-            Verdict::Deny(denial) => denial,
+            Verdict::Allow | Verdict::AllowAs(_) => return self.dial(now, link, address),
+            Verdict::Deny(denial) => *denial,
         };
         let Some(dial) = self.dials.get_mut(address) else {
             return;

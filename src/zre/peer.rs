@@ -83,4 +83,7 @@ pub struct PeerView<'a> {
     /// The key that it proved; `None` when this node is not secure.
     #[cfg(feature = "curve")]
     pub key: Option<PublicKey>,
+    /// The user id under which the link was [let in](crate::Verdict::AllowAs) on which it speaks, if that was given one.
+    #[cfg(feature = "curve")]
+    pub user_id: Option<&'a Text>,
 }

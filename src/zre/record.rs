@@ -5,7 +5,7 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 
-use super::keys::Key;
+use super::keys::{Key, Proof};
 use super::sequence::Receiver;
 use super::{Peer, PeerView, Presence};
 use crate::net::LinkId;
@@ -76,8 +76,8 @@ pub(super) struct Record {
     pub(super) answer_until: Option<Instant>,
     /// It sent one of the commands that only C Zyre and its kin know.
     pub(super) elects: bool,
-    /// The key that it proved on both links. Boxed: in most networks there is none.
-    pub(super) key: Option<Box<Key>>,
+    /// The key that it proved on both links, and as whom it was let in. Boxed: in most networks there is none.
+    pub(super) proof: Option<Box<Proof>>,
 }
 
 impl Record {
@@ -88,7 +88,7 @@ impl Record {
 
     /// The key that it proved.
     pub(super) fn key(&self) -> Option<Key> {
-        self.key.as_deref().copied()
+        self.proof.as_deref().map(|proof| proof.key)
     }
 
     pub(super) fn view(&self) -> PeerView<'_> {
@@ -98,6 +98,11 @@ impl Record {
             presence: self.presence,
             #[cfg(feature = "curve")]
             key: self.key(),
+            #[cfg(feature = "curve")]
+            user_id: self
+                .proof
+                .as_deref()
+                .and_then(|proof| proof.user_id.as_ref()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use atonce::zmtp::{Denial, Verdict};
 use atonce::{Instant, Interface, PeerId, Stack};
 
-use crate::support::{Guard, Lan, names};
+use crate::support::{Guard, Lan, names, text};
 use crate::{
     NOTHING, alice, alice_and_puppet, bob, enter, impostors, keys, listed, ms, public,
     say_hello_as, secure, still_talk, two,
@@ -82,6 +82,47 @@ fn what_the_embedder_says_late_counts_and_what_it_never_says_does_not() {
     lan.run_for(ms(1_000));
     assert_eq!(names(&lan.events(alice)), NOTHING);
     assert_eq!(lan.open_links(alice), lan.dials(alice));
+}
+
+#[test]
+fn a_peer_is_known_as_whom_its_own_link_was_let_in() {
+    let mut lan = Lan::new();
+    let (alice, bob) = (alice(&mut lan), bob(&mut lan));
+    let (id, address) = (lan.id(bob), lan.address_of(bob));
+    lan.host(alice).guard = Guard::Away;
+    let let_in = |lan: &mut Lan, as_whom: &str| {
+        for question in std::mem::take(&mut lan.asked) {
+            let user_id = if question.remote == address {
+                "whom we dial"
+            } else {
+                as_whom
+            };
+            lan.answer_question(question, Verdict::AllowAs(text(user_id)));
+        }
+        lan.run_for(ms(1_000));
+    };
+    let known_as = |lan: &mut Lan| {
+        let peer = lan.stack(alice).peer(id)?;
+        assert_eq!(peer.key, Some(public(2)));
+        peer.user_id.cloned()
+    };
+    lan.run_for(ms(3_000));
+    assert_eq!(lan.asked.len(), 2);
+    let_in(&mut lan, "bob");
+    assert_eq!(known_as(&mut lan), Some(text("bob")));
+    // Bob, who lets anybody in as nobody in particular, dials anew, and is somebody else now.
+    let alice_id = lan.id(alice);
+    let seen = lan
+        .stack(bob)
+        .peer(alice_id)
+        .map(|peer| peer.user_id.cloned());
+    assert_eq!(seen, Some(None));
+    lan.reset_dialled(bob, alice);
+    for _ in 0..5 {
+        lan.run_for(ms(1_000));
+        let_in(&mut lan, "robert");
+    }
+    assert_eq!(known_as(&mut lan), Some(text("robert")));
 }
 
 #[test]

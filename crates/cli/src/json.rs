@@ -200,6 +200,9 @@ pub(crate) struct PeerLine<'a> {
     /// The public key that it proved, in a secure network.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    /// As whom it was let in, where somebody says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<Cow<'a, str>>,
 }
 
 impl<'a> From<&'a PeerInfo> for PeerLine<'a> {
@@ -211,6 +214,7 @@ impl<'a> From<&'a PeerInfo> for PeerLine<'a> {
             groups: info.groups.iter().map(Text::to_str_lossy).collect(),
             state: info.presence.as_str(),
             key: info.key.map(|key| key.to_string()),
+            user_id: info.user_id.as_ref().map(Text::to_str_lossy),
         }
     }
 }
@@ -514,6 +518,7 @@ mod tests {
             groups: vec![Text::try_from("CHAT").unwrap()],
             presence: Presence::Evasive,
             key: None,
+            user_id: Some(Text::try_from("joe").unwrap()),
         };
         let id = json!(1);
         let peers = Line::Peers {
@@ -523,7 +528,7 @@ mod tests {
         let mut expected = about(
             "x",
             &json!({
-                "endpoint": "tcp://127.0.0.1:49152", "headers": {"K": "V"}, "groups": ["CHAT"], "state": "evasive"
+                "endpoint": "tcp://127.0.0.1:49152", "headers": {"K": "V"}, "groups": ["CHAT"], "state": "evasive", "user_id": "joe"
             }),
         );
         expected.as_object_mut().unwrap().remove("event");

@@ -329,7 +329,9 @@ impl Shared {
             }
             turned = core.turns == Turns::Nobody;
             if turned {
-                self.drive(core, left, deadline.flatten(), |core| core.driver.has_event());
+                self.drive(core, left, deadline.flatten(), |core| {
+                    core.driver.has_event()
+                });
             } else {
                 core.receivers += 1;
                 let mut core = wait(&self.events, core, left);

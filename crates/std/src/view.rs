@@ -17,6 +17,9 @@ pub struct PeerInfo {
     pub presence: Presence,
     /// The key that it proved; `None` when this node is not secure.
     pub key: Option<PublicKey>,
+    /// As whom a ZAP handler or [`Trust::ask`](crate::Trust::ask) [let it in](atonce::Verdict::AllowAs); `None` when there is no such
+    /// name for it.
+    pub user_id: Option<Text>,
 }
 
 impl From<PeerView<'_>> for PeerInfo {
@@ -26,6 +29,7 @@ impl From<PeerView<'_>> for PeerInfo {
             groups: view.groups.iter().cloned().collect(),
             presence: view.presence,
             key: view.key,
+            user_id: view.user_id.cloned(),
         }
     }
 }

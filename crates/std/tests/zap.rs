@@ -56,6 +56,10 @@ fn a_handler_lets_one_in_and_not_the_other() {
     });
     assert_eq!(said, "hello".into());
     wait_until(|| home.counters().keys_denied > 0);
+    // ZAP-12: the handler says who it is, and Alice trusts anybody.
+    let user_id = |node: &Node, peer| node.peer(peer).and_then(|info| info.user_id);
+    assert_eq!(user_id(&home, alice.id()), Some("joe".try_into().unwrap()));
+    assert_eq!(user_id(&alice, home.id()), None);
     assert!(home.peer(mallory.id()).is_none() && mallory.peer(home.id()).is_none());
     for asked in handler.asked.try_iter() {
         assert_eq!(asked.domain.as_str(), "home");

@@ -16,7 +16,7 @@ use crate::zmtp::{self, Denial, Verdict};
 use crate::zre::Curve;
 
 /// What both applications answer when they are asked about a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Guard {
     At(Verdict),
     /// Nothing, for now.
@@ -117,7 +117,7 @@ impl World {
         let Some(security) = &mut self.security else {
             panic!("nobody is secure");
         };
-        match security.guard {
+        match security.guard.clone() {
             Guard::At(verdict) => self.answer(who, link, verdict),
             Guard::Away => security.asked.push((who, link)),
         }

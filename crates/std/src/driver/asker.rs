@@ -32,7 +32,7 @@ pub(super) struct Question {
     pub(super) asked: Instant,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) link: LinkId,
     pub(super) verdict: Verdict,

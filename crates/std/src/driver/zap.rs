@@ -334,7 +334,7 @@ impl Worker {
 // ZAP-11
 fn verdict(outcome: &Outcome) -> Verdict {
     match outcome {
-        Outcome::Allowed { .. } => Verdict::Allow,
+        Outcome::Allowed { user_id, .. } => Verdict::AllowAs(user_id.clone()),
         Outcome::Temporary => Verdict::Deny(Denial::Temporary),
         Outcome::Refused => Verdict::Deny(Denial::Refused),
         Outcome::Internal => Verdict::Deny(Denial::Internal),
