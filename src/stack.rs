@@ -6,6 +6,8 @@ mod connecting;
 mod invariants;
 mod link;
 mod passing;
+#[cfg(feature = "curve")]
+mod seeds;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -16,13 +18,11 @@ use core::net::SocketAddr;
 
 use bytes::BytesMut;
 use bytes::buf::Limit;
-#[cfg(feature = "curve")]
-use rand_chacha::ChaCha20Rng;
-#[cfg(feature = "curve")]
-use rand_chacha::rand_core::SeedableRng;
 
 pub use self::action::{Action, Timer};
 use self::link::Link;
+#[cfg(feature = "curve")]
+use self::seeds::Seeds;
 use crate::by_link::ByLink;
 #[cfg(feature = "curve")]
 use crate::curve::PublicKey;
@@ -87,9 +87,9 @@ pub struct Stack {
     /// Closing and failed links, by when they are closed whatever they still have to send.
     closing: Timers<LinkId>,
     config: Config,
-    /// Where the seeds of secure connections come from.
+    /// For secure connections.
     #[cfg(feature = "curve")]
-    seeds: ChaCha20Rng,
+    seeds: Seeds,
     /// The application was told that the node is stopped.
     told: bool,
     /// Where the first frame of each message is written, one after the other.
@@ -101,11 +101,11 @@ pub struct Stack {
 impl Stack {
     /// A node that knows nobody and has no interface yet. See [`Node::new`].
     pub fn new(now: Instant, seed: [u8; 32], config: Config) -> Self {
-        // A stream of its own, of which nothing is ever seen on the network.
         #[cfg(feature = "curve")]
-        let mut seeds = ChaCha20Rng::from_seed(seed);
+        let (apart, seeds) = Seeds::apart(seed);
+        // One that is not secure has nothing to keep apart.
         #[cfg(feature = "curve")]
-        seeds.set_stream(2);
+        let seed = if config.curve.is_some() { apart } else { seed };
         Self {
             node: Node::new(now, seed, config.clone()),
             links: ByLink::new(),

@@ -2,14 +2,11 @@
 
 use alloc::boxed::Box;
 
-#[cfg(feature = "curve")]
-use rand_chacha::rand_core::Rng;
-
 use super::link::Link;
 use super::{Action, Stack};
 use crate::Instant;
 #[cfg(feature = "curve")]
-use crate::curve::{PublicKey, Seed};
+use crate::curve::PublicKey;
 use crate::net::{Cut, LinkId};
 use crate::wire::zmtp::{Identity, SocketType};
 use crate::zmtp::{self, Connection, Security};
@@ -35,10 +32,7 @@ impl Stack {
         let Some(curve) = &self.config.curve else {
             return Security::Null;
         };
-        let keys = curve.keys.clone();
-        let mut octets = [0; 32];
-        self.seeds.fill_bytes(&mut octets);
-        let seed = Seed::from_bytes(octets);
+        let (keys, seed) = (curve.keys.clone(), self.seeds.next());
         if socket_type == SocketType::Router {
             return Security::CurveServer { keys, seed };
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atonce::curve::PublicKey;
 use atonce::wire::Beacon;
-use atonce::{Action, Instant, Interface, PeerId, Stack};
+use atonce::{Action, Config, Instant, Interface, PeerId, Stack};
 
 use crate::support::{Guard, Lan, frames, names, text};
 use crate::{NOTHING, alice, bob, keys, ms, public, secure, still_talk, tell, two};
@@ -99,6 +99,14 @@ fn the_same_seeds_give_the_same_octets_and_no_two_connections_the_same_keys() {
         .collect();
     assert_eq!(hellos.len(), 2);
     assert_ne!(hellos[0], hellos[1]);
+}
+
+#[test]
+fn what_a_secure_node_keeps_of_its_seed_is_not_what_its_connections_have_theirs_of() {
+    // Who reads its memory later does not read what it said before. A node keeps for good what it made its UUID of.
+    let [plain, ours] = [Config::default(), secure("alice", 1)]
+        .map(|config| Stack::new(Instant::ZERO, [7; 32], config).id());
+    assert_ne!(plain, ours);
 }
 
 #[test]

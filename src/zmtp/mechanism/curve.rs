@@ -302,8 +302,8 @@ impl Curve {
         )
         .ok_or(unproved.clone())?;
         let (transient, secret) = halves(&unlocked).ok_or(unproved.clone())?;
-        let secret = SecretKey::from_bytes(secret);
-        let their_transient = PublicKey::from_bytes(transient);
+        let secret = SecretKey::from_bytes(*secret);
+        let their_transient = PublicKey::from_bytes(*transient);
         let key = SharedKey::new(&secret, &their_transient).ok_or(unproved.clone())?;
         above(hello_nonce, command.nonce)?;
         let content = opened(&key, &short(INITIATE, command.nonce), command.sealed)
@@ -583,10 +583,10 @@ fn fixed<const N: usize>(sealed: &[u8]) -> [u8; N] {
     sealed.try_into().expect("content of a fixed size")
 }
 
-/// Two keys, one behind the other.
-fn halves(keys: &[u8]) -> Option<([u8; 32], [u8; 32])> {
+/// Two keys, one behind the other. They are not copied: one is secret.
+fn halves(keys: &[u8]) -> Option<(&[u8; 32], &[u8; 32])> {
     let (one, other) = keys.split_first_chunk()?;
-    Some((*one, other.try_into().ok()?))
+    Some((one, other.try_into().ok()?))
 }
 
 /// ZMTP-86.
