@@ -4,6 +4,7 @@ mod zpl;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -374,7 +375,20 @@ pub(crate) fn is_certificate(text: &str) -> bool {
     })
 }
 
+/// The public key in a file, and what the system says about the very file that it was read from.
+pub(crate) fn public_key(path: &Path) -> Result<(PublicKey, Metadata), CertificateError> {
+    let (certificate, metadata) = read_with_metadata(path, Half::Public)?;
+    Ok((certificate.public, metadata))
+}
+
 fn read(path: &Path, half: Half) -> Result<Certificate, CertificateError> {
+    read_with_metadata(path, half).map(|(certificate, _)| certificate)
+}
+
+fn read_with_metadata(
+    path: &Path,
+    half: Half,
+) -> Result<(Certificate, Metadata), CertificateError> {
     let (text, metadata) =
         file::read(path, MAX_OCTETS).map_err(|source| CertificateError::Read {
             path: path.into(),
@@ -395,7 +409,7 @@ fn read(path: &Path, half: Half) -> Result<Certificate, CertificateError> {
             mode,
         });
     }
-    Ok(certificate)
+    Ok((certificate, metadata))
 }
 
 /// Reads a file; `None` when there is no public key in it.

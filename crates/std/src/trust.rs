@@ -219,11 +219,13 @@ impl Trust {
     /// What a file or folder says: a public certificate, a folder of them, or a trust file.
     ///
     /// In a folder, and the folders in it, every file that is a certificate counts, but for those whose names begin with a dot
-    /// or end in `_secret`. Others are passed over with a warning to the log, so that one bad file shuts nobody else out.
+    /// or end in `_secret`. Others are passed over with a warning to the log, so that one bad file shuts nobody else out; so are
+    /// files and folders in it that everybody could change.
     ///
     /// # Errors
     ///
-    /// It cannot be read or is wrong. What everybody could change is refused.
+    /// It cannot be read or is wrong. What everybody could change is refused. Who else may change the folder that it lies in, and
+    /// whose it is, is not looked at.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, TrustError> {
         let path = path.as_ref();
         let is_folder = path.is_dir();
@@ -392,8 +394,8 @@ impl Trust {
     ///
     /// # Errors
     ///
-    /// Who says whom to trust is asked by nodes only, see [`Elsewhere`](TrustError::Elsewhere). Or what says whom to trust cannot be read any more. Nobody is let in until it can be; it is told once a second, in
-    /// between the answer is no.
+    /// Who says whom to trust is asked by nodes only, see [`Elsewhere`](TrustError::Elsewhere). Or what says whom to trust cannot
+    /// be read any more. Nobody is let in until it can be; it is told once a second, in between the answer is no.
     pub fn allows(&mut self, key: &PublicKey) -> Result<bool, TrustError> {
         self.allows_at(key, Instant::now())
     }

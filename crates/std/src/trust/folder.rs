@@ -13,7 +13,7 @@ use atonce::curve::PublicKey;
 
 use crate::file::{OTHERS_WRITE, Stamp};
 use crate::trust::{Looked, Trust, TrustError, cannot_read};
-use crate::{Certificate, CertificateError};
+use crate::{CertificateError, cert};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -81,18 +81,18 @@ impl Folder {
             let known = match known.filter(|known| known.is_settled && known.stamp == stamp) {
                 Some(known) => known,
                 None => {
-                    let is_settled = stamp.is_settled(now);
-                    let key = match key_of(&path, &metadata) {
-                        Ok(key) => Some(key),
+                    let (key, stamp) = match key_of(&path, &metadata) {
+                        // There may be another file by now than the one that was found.
+                        Ok((key, read)) => (Some(key), Stamp::of(&read)),
                         Err(error) if is_folder => {
                             passed_over(&error);
-                            None
+                            (None, stamp)
                         }
                         Err(error) => return Err(error),
                     };
                     Known {
                         stamp,
-                        is_settled,
+                        is_settled: stamp.is_settled(now),
                         key,
                     }
                 }
@@ -104,10 +104,12 @@ impl Folder {
     }
 }
 
-/// The key in a file.
-fn key_of(path: &Path, metadata: &Metadata) -> Result<PublicKey, TrustError> {
-    check_writers(path, metadata)?;
-    Ok(*Certificate::load_public(path)?.public_key())
+/// The key in a file that was found, and what the system says about the one that it was read from.
+fn key_of(path: &Path, found: &Metadata) -> Result<(PublicKey, Metadata), TrustError> {
+    check_writers(path, found)?;
+    let (key, read) = cert::public_key(path)?;
+    check_writers(path, &read)?;
+    Ok((key, read))
 }
 
 /// Whoever can write there decides whom we trust.
@@ -155,7 +157,15 @@ fn certificates(root: &Path) -> Result<Vec<(PathBuf, Metadata)>, TrustError> {
                 continue;
             }
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push(entry.path());
+                // Who may put a file into it decides whom we trust, as with the folder that it is in.
+                let checked = entry
+                    .metadata()
+                    .map_err(|error| cannot_read(&entry.path(), error))
+                    .and_then(|metadata| check_writers(&entry.path(), &metadata));
+                match checked {
+                    Ok(()) => folders.push(entry.path()),
+                    Err(error) => passed_over(&error),
+                }
             } else if let Ok(metadata) = fs::metadata(entry.path())
                 && metadata.is_file()
             {
@@ -170,4 +180,31 @@ fn certificates(root: &Path) -> Result<Vec<(PathBuf, Metadata)>, TrustError> {
 fn may_be_public(name: &OsStr) -> bool {
     let name = name.as_bytes();
     !name.starts_with(b".") && !name.ends_with(b"_secret")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::Certificate;
+
+    #[test]
+    fn it_is_the_file_that_was_read_whose_writers_count() {
+        // Another has taken the place of the one that was found.
+        let folder = tempfile::tempdir().unwrap();
+        let (found, there) = (folder.path().join("found"), folder.path().join("there"));
+        let certificate = Certificate::generate().unwrap();
+        for path in [&found, &there] {
+            certificate.save_public(path).unwrap();
+        }
+        let found = fs::metadata(&found).unwrap();
+        let (key, read) = key_of(&there, &found).unwrap();
+        assert_eq!(key, *certificate.public_key());
+        assert_eq!(read.ino(), fs::metadata(&there).unwrap().ino());
+        fs::set_permissions(&there, Permissions::from_mode(0o666)).unwrap();
+        let error = key_of(&there, &found).unwrap_err();
+        assert!(matches!(error, TrustError::Writable { .. }), "{error}");
+    }
 }

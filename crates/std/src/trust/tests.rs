@@ -193,6 +193,22 @@ fn what_everybody_can_change_is_refused_with_the_command_that_mends_it() {
 }
 
 #[test]
+fn a_folder_in_it_that_everybody_can_change_is_passed_over() {
+    let mut store = Store::new(&[1]);
+    let inner = store.path("inner");
+    fs::create_dir(&inner).unwrap();
+    cert(2).save_public(inner.join("2")).unwrap();
+    assert_eq!(store.allowed(), [1, 2]);
+    // As /tmp is: nobody can take a file of another away, and everybody can put one in.
+    for mode in [0o777, 0o1777, 0o703] {
+        fs::set_permissions(&inner, Permissions::from_mode(mode)).unwrap();
+        assert_eq!(store.allowed(), [1], "{mode:o}");
+    }
+    fs::set_permissions(&inner, Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(store.allowed(), [1, 2]);
+}
+
+#[test]
 fn one_certificate_is_one_key_and_can_be_changed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("alice");
