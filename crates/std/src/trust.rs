@@ -443,7 +443,8 @@ impl Trust {
     ///
     /// # Errors
     ///
-    /// The UUID belongs to [another key](TrustError::Bound), or it cannot be written down.
+    /// The UUID belongs to [another key](TrustError::Bound), or it cannot be written down: also when another program keeps the
+    /// file locked, which is waited for at most 200 ms, once a second. It is not remembered then.
     pub fn met(&mut self, peer: PeerId, key: &PublicKey) -> Result<bool, TrustError> {
         match &mut self.0 {
             Source::List(list) => list.met(peer, key),

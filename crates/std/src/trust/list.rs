@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use atonce::PeerId;
 use atonce::curve::PublicKey;
@@ -16,6 +17,12 @@ use crate::trust::{Looked, Trust, TrustError, cannot_read};
 
 /// The largest trust file, in octets: four times what [`Trust::MAX_BINDINGS`] lines take, for comments.
 pub(super) const MAX_OCTETS: u64 = 4 << 20;
+
+/// How long another node is waited for that reads and writes the file now. It takes some milliseconds; but whoever may read the
+/// file may lock it, for good, and a node that waits does nothing else.
+const LOCK_PATIENCE: Duration = Duration::from_millis(200);
+/// How often it is tried meanwhile.
+const LOCK_STEP: Duration = Duration::from_millis(2);
 
 /// A trust file to begin with.
 pub(super) const NEW: &str = "\
@@ -43,6 +50,8 @@ pub(super) struct List {
     /// It said something else than before when it was read.
     has_changed: bool,
     looked: Looked,
+    /// When somebody else had it locked for as long as it was waited for.
+    locked: Looked,
 }
 
 /// What a file says.
@@ -67,6 +76,7 @@ impl List {
             is_readable: false,
             has_changed: false,
             looked: Looked(Some(Instant::now())),
+            locked: Looked(None),
         };
         list.look()?;
         list.has_changed = false;
@@ -110,7 +120,7 @@ impl List {
             .open(&self.path)
             .map_err(cannot_write)?;
         // Several nodes may share the file: between reading it and writing it nobody else does.
-        file.lock().map_err(cannot_write)?;
+        lock(&file, &mut self.locked).map_err(cannot_write)?;
         // A crowd that comes at once need not have it read for each: what another node writes makes it longer.
         if !self.is_readable
             || self.stamp != Some(Stamp::of(&file.metadata().map_err(cannot_write)?))
@@ -199,6 +209,32 @@ impl List {
     fn lost(&mut self, error: io::Error) -> TrustError {
         self.is_readable = false;
         cannot_read(&self.path, error)
+    }
+}
+
+/// Locks a file, if others let go of it in time. Once they did not, nobody waits for a second.
+fn lock(file: &File, locked: &mut Looked) -> io::Result<()> {
+    let start = Instant::now();
+    let patience = match locked.is_due(start) {
+        true => LOCK_PATIENCE,
+        false => Duration::ZERO,
+    };
+    loop {
+        match file.try_lock() {
+            Ok(()) => {
+                *locked = Looked(None);
+                return Ok(());
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
+                thread::sleep(LOCK_STEP);
+            }
+            Err(TryLockError::WouldBlock) => {
+                let what =
+                    "another program has it locked; the peer is written down when it comes again";
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, what));
+            }
+        }
     }
 }
 

@@ -374,6 +374,38 @@ fn nodes_that_share_a_file_know_what_the_others_wrote() {
 }
 
 #[test]
+fn who_keeps_the_file_locked_does_not_stop_the_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trusted");
+    let mut trust = Trust::first_use(&path).unwrap();
+    // To read it is enough to lock it.
+    let other = fs::File::open(&path).unwrap();
+    other.lock().unwrap();
+    let start = Instant::now();
+    for peer in 0..20 {
+        let error = trust.met(id(peer), &key(1)).unwrap_err();
+        let told = error.to_string();
+        assert!(told.contains("another program has it locked"), "{told}");
+    }
+    // It waited for the first, and not for each.
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(trust.bindings().is_empty() && trust.allows(&key(1)).unwrap());
+    other.unlock().unwrap();
+    assert!(trust.met(id(1), &key(1)).unwrap());
+    // Who lets go of it in time is waited for.
+    other.lock().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(20));
+            other.unlock().unwrap();
+        });
+        assert!(trust.met(id(2), &key(1)).unwrap());
+    });
+    assert_eq!(Trust::open(&path).unwrap().bindings().len(), 2);
+}
+
+#[test]
 fn what_a_bridge_says_of_others_is_not_remembered() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trusted");
