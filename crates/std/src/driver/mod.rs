@@ -65,6 +65,7 @@ use mio::Token;
 use nix::sys::resource::{Resource, getrlimit};
 use rustc_hash::FxHashMap;
 use slab::Slab;
+use zeroize::Zeroizing;
 
 use self::asker::Asker;
 use self::clock::Clock;
@@ -173,14 +174,14 @@ impl Driver {
         let waker = mio::Waker::new(&registry, WAKE).map_err(system("a waker"))?;
         let waker = Arc::new(waker);
         let seed = match options.seed {
-            Some(seed) => seed,
+            Some(seed) => Zeroizing::new(seed),
             None => random_seed().map_err(system("random octets"))?,
         };
         let clock = Clock::start();
         let decider = options.trust.as_ref().and_then(Trust::decider);
         let asker = decider.map(|decider| Asker::new(decider.clone(), Arc::clone(&waker)));
         let mut driver = Self {
-            stack: Stack::new(clock.now(), seed, options.config),
+            stack: Stack::new(clock.now(), *seed, options.config),
             clock,
             registry,
             resolver: Resolver::new(Arc::clone(&waker)),
@@ -569,9 +570,9 @@ fn fit_descriptors(limits: &mut Limits) {
     limits.contacts = limits.contacts.min(quarter);
 }
 
-fn random_seed() -> std::io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
+fn random_seed() -> std::io::Result<Zeroizing<[u8; 32]>> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut())?;
     Ok(seed)
 }
 
