@@ -26,6 +26,7 @@ type Nonce = [u8; NONCE_OCTETS];
 type Tag = [u8; TAG_OCTETS];
 
 /// A key that two sides share, or that one keeps to itself. It is overwritten when it is dropped.
+#[derive(Clone)]
 pub(crate) struct SharedKey(Zeroizing<Key>);
 
 impl SharedKey {

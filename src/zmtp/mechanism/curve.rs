@@ -38,6 +38,8 @@ use crate::zmtp::{Credentials, Error, Incompatible, Misbehaving};
 #[derive(Debug)]
 pub(super) struct Curve(State);
 
+// A secret that is moved is copied, and what it was copied from stays. So nothing is moved out of a state: the next one is made
+// beside it, and it is dropped, which overwrites it, where it lies.
 enum State {
     // The client's side.
     Start {
@@ -48,11 +50,12 @@ enum State {
     AwaitsWelcome {
         keys: Arc<KeyPair>,
         server: PublicKey,
-        random: Random,
         /// C', c'.
         ours: KeyPair,
         /// Between C' and S.
         hello: SharedKey,
+        /// For what vouches for C'.
+        nonce: [u8; 16],
     },
     AwaitsReady(Traffic),
     // The server's side.
@@ -78,6 +81,7 @@ enum State {
 }
 
 /// What seals and opens frames once the keys of the connection are known.
+#[derive(Clone)]
 struct Traffic {
     /// Between C' and S'.
     key: SharedKey,
@@ -156,250 +160,94 @@ impl Curve {
 
     /// HELLO, from a client.
     pub(super) fn start(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        match mem::replace(&mut self.0, State::Spent) {
-            State::Start {
-                keys,
-                server,
-                mut random,
-            } => {
-                let ours = random.key_pair();
-                // ZMTP-84
-                let hello = SharedKey::new(ours.secret(), &server).ok_or(Incompatible::Key)?;
-                let nonce = FIRST_NONCE;
-                let sealed = sealed(&hello, &short(HELLO, nonce), &[0; 64]);
-                let command = Hello {
-                    client: *ours.public().as_bytes(),
-                    nonce,
-                    sealed: fixed(&sealed),
-                };
-                self.0 = State::AwaitsWelcome {
-                    keys,
-                    server,
-                    random,
-                    ours,
-                    hello,
-                };
-                Ok(Some(command.encode()))
-            }
-            other => {
-                self.0 = other;
-                Ok(None)
-            }
-        }
+        let State::Start {
+            keys,
+            server,
+            random,
+        } = &mut self.0
+        else {
+            return Ok(None);
+        };
+        let ours = random.key_pair();
+        // ZMTP-84
+        let Some(hello) = SharedKey::new(ours.secret(), server) else {
+            self.0 = State::Spent;
+            return Err(Incompatible::Key.into());
+        };
+        let nonce = FIRST_NONCE;
+        let sealed = sealed(&hello, &short(HELLO, nonce), &[0; 64]);
+        let command = Hello {
+            client: *ours.public().as_bytes(),
+            nonce,
+            sealed: fixed(&sealed),
+        };
+        self.0 = State::AwaitsWelcome {
+            keys: keys.clone(),
+            server: *server,
+            ours,
+            hello,
+            nonce: random.draw(),
+        };
+        Ok(Some(command.encode()))
     }
 
     pub(super) fn handle_command(&mut self, body: &[u8], ours: &Metadata) -> Result<Step, Error> {
-        // Whatever fails leaves nothing behind.
-        match mem::replace(&mut self.0, State::Spent) {
+        let next = match &mut self.0 {
             State::AwaitsWelcome {
                 keys,
                 server,
-                random,
                 ours: transient,
                 hello,
-            } => self.welcome(&keys, server, random, &transient, &hello, body, ours),
-            State::AwaitsReady(traffic) => self.ready(traffic, body),
-            State::AwaitsHello { keys, random } => self.hello(keys, random, body),
+                nonce,
+            } => {
+                let proof = Proof {
+                    keys,
+                    server: *server,
+                    transient,
+                    nonce: *nonce,
+                };
+                welcome(&proof, hello, body, ours)
+            }
+            State::AwaitsReady(traffic) => ready(traffic, body),
+            State::AwaitsHello { keys, random } => hello(keys, random, body),
             State::AwaitsInitiate {
                 keys,
                 cookie,
                 nonce,
-            } => self.initiate(&keys, &cookie, nonce, body),
+            } => initiate(keys, cookie, *nonce, body),
             State::Start { .. } | State::Asks { .. } | State::Traffic(_) | State::Spent => {
                 Err(unexpected("command out of turn"))
             }
-        }
+        };
+        // Whatever fails leaves nothing behind.
+        let (state, step) = match next {
+            Ok((state, step)) => (state, Ok(step)),
+            Err(error) => (State::Spent, Err(error)),
+        };
+        self.0 = state;
+        step
     }
 
     /// READY, to a client that may come in.
     pub(super) fn allow(&mut self, ours: &Metadata) -> Option<Step> {
-        match mem::replace(&mut self.0, State::Spent) {
-            State::Asks {
-                theirs,
-                mut traffic,
-            } => {
-                traffic.sealed = FIRST_NONCE;
-                let nonce = traffic.sealed;
-                let sealed = sealed(&traffic.key, &short(READY, nonce), ours.as_bytes());
-                let say = Ready {
-                    nonce,
-                    sealed: &sealed,
-                }
-                .encode();
-                self.0 = State::Traffic(traffic);
-                Some(Step::Done(Done {
-                    metadata: theirs,
-                    say: Some(say),
-                }))
-            }
-            other => {
-                self.0 = other;
-                None
-            }
-        }
-    }
-
-    // ---- the server's side of the handshake
-
-    /// HELLO came: WELCOME, and nothing but K to remember.
-    fn hello(
-        &mut self,
-        keys: Arc<KeyPair>,
-        mut random: Random,
-        body: &[u8],
-    ) -> Result<Step, Error> {
-        let command = Hello::decode(body)?;
-        let unproved = Error::Unproved { command: "HELLO" };
-        let client = PublicKey::from_bytes(command.client);
-        // ZMTP-84
-        let key = SharedKey::new(keys.secret(), &client).ok_or(unproved.clone())?;
-        // ZMTP-81
-        let zeros = opened(&key, &short(HELLO, command.nonce), &command.sealed);
-        if zeros.is_none_or(|zeros| zeros.as_slice() != [0; 64]) {
-            return Err(unproved);
-        }
-        let transient = random.key_pair();
-        let cookie_key = Zeroizing::new(random.draw());
-        let cookie_nonce = random.draw();
-        let secrets =
-            Zeroizing::new([client.as_bytes().as_slice(), transient.secret().as_bytes()].concat());
-        let locked = SharedKey::from_bytes(&cookie_key);
-        let cookie = Cookie {
-            nonce: cookie_nonce,
-            sealed: fixed(&sealed(&locked, &long(COOKIE, &cookie_nonce), &secrets)),
+        let State::Asks { theirs, traffic } = &mut self.0 else {
+            return None;
         };
-        let nonce = random.draw();
-        let content = [transient.public().as_bytes().as_slice(), &cookie.to_bytes()].concat();
-        let welcome = Welcome {
+        traffic.sealed = FIRST_NONCE;
+        let nonce = traffic.sealed;
+        let sealed = sealed(&traffic.key, &short(READY, nonce), ours.as_bytes());
+        let say = Ready {
             nonce,
-            sealed: fixed(&sealed(&key, &long(WELCOME, &nonce), &content)),
-        };
-        // ZMTP-82
-        self.0 = State::AwaitsInitiate {
-            keys,
-            cookie: cookie_key,
-            nonce: command.nonce,
-        };
-        Ok(Step::Say(welcome.encode()))
-    }
-
-    /// INITIATE came: the client is proved, and the embedder to be asked.
-    fn initiate(
-        &mut self,
-        keys: &KeyPair,
-        cookie: &[u8; 32],
-        hello_nonce: u64,
-        body: &[u8],
-    ) -> Result<Step, Error> {
-        let unproved = Error::Unproved {
-            command: "INITIATE",
-        };
-        let command = Initiate::decode(body)?;
-        let unlocked = opened(
-            &SharedKey::from_bytes(cookie),
-            &long(COOKIE, &command.cookie.nonce),
-            &command.cookie.sealed,
-        )
-        .ok_or(unproved.clone())?;
-        let (transient, secret) = halves(&unlocked).ok_or(unproved.clone())?;
-        let secret = SecretKey::from_bytes(*secret);
-        let their_transient = PublicKey::from_bytes(*transient);
-        let key = SharedKey::new(&secret, &their_transient).ok_or(unproved.clone())?;
-        above(hello_nonce, command.nonce)?;
-        let content = opened(&key, &short(INITIATE, command.nonce), command.sealed)
-            .ok_or(unproved.clone())?;
-        let Some((client, rest)) = content.split_first_chunk::<32>() else {
-            return Err(unproved);
-        };
-        let Some((vouch, metadata)) = rest.split_first_chunk() else {
-            return Err(unproved);
-        };
-        let client = PublicKey::from_bytes(*client);
-        let vouch = Vouch::from_bytes(vouch);
-        // ZMTP-83, ZMTP-84
-        let vouched = SharedKey::new(&secret, &client)
-            .and_then(|key| opened(&key, &long(VOUCH, &vouch.nonce), &vouch.sealed))
-            .ok_or(unproved.clone())?;
-        let expected = [transient.as_slice(), keys.public().as_bytes()].concat();
-        if !bool::from(vouched.ct_eq(&expected)) {
-            return Err(unproved);
-        }
-        let theirs = Metadata::decode(metadata)?;
-        self.0 = State::Asks {
-            theirs,
-            traffic: Traffic::new(key, client, Side::Server, 0, command.nonce),
-        };
-        // ZMTP-85
-        Ok(Step::Ask(Credentials::Curve(client)))
-    }
-
-    // ---- the client's side of the handshake
-
-    /// WELCOME came: the server is proved, and gets to know who we are.
-    #[expect(clippy::too_many_arguments, reason = "they are what the state held")]
-    fn welcome(
-        &mut self,
-        keys: &KeyPair,
-        server: PublicKey,
-        mut random: Random,
-        transient: &KeyPair,
-        hello: &SharedKey,
-        body: &[u8],
-        about_us: &Metadata,
-    ) -> Result<Step, Error> {
-        let unproved = Error::Unproved { command: "WELCOME" };
-        let command = Welcome::decode(body)?;
-        let content = opened(hello, &long(WELCOME, &command.nonce), &command.sealed)
-            .ok_or(unproved.clone())?;
-        let Some((theirs, cookie)) = content.split_first_chunk::<32>() else {
-            return Err(unproved);
-        };
-        let Some(cookie) = cookie.first_chunk() else {
-            return Err(unproved);
-        };
-        let theirs = PublicKey::from_bytes(*theirs);
-        // ZMTP-84
-        let key = SharedKey::new(transient.secret(), &theirs).ok_or(unproved.clone())?;
-        let vouched = [transient.public().as_bytes().as_slice(), server.as_bytes()].concat();
-        let vouching = SharedKey::new(keys.secret(), &theirs).ok_or(unproved)?;
-        let nonce = random.draw();
-        let vouch = Vouch {
-            nonce,
-            sealed: fixed(&sealed(&vouching, &long(VOUCH, &nonce), &vouched)),
-        };
-        let content = [
-            keys.public().as_bytes().as_slice(),
-            &vouch.to_bytes(),
-            about_us.as_bytes(),
-        ]
-        .concat();
-        let nonce = FIRST_NONCE + 1;
-        let initiate = Initiate {
-            cookie: Cookie::from_bytes(cookie),
-            nonce,
-            sealed: &sealed(&key, &short(INITIATE, nonce), &content),
+            sealed: &sealed,
         }
         .encode();
-        self.0 = State::AwaitsReady(Traffic::new(key, server, Side::Client, nonce, 0));
-        Ok(Step::Say(initiate))
-    }
-
-    /// READY came: we are in.
-    fn ready(&mut self, mut traffic: Traffic, body: &[u8]) -> Result<Step, Error> {
-        let command = Ready::decode(body)?;
-        above(traffic.opened, command.nonce)?;
-        let metadata = opened(&traffic.key, &short(READY, command.nonce), command.sealed)
-            .ok_or(Error::Unproved { command: "READY" })?;
-        traffic.opened = command.nonce;
-        let metadata = Metadata::decode(&metadata)?;
-        self.0 = State::Traffic(traffic);
-        Ok(Step::Done(Done {
+        let metadata = mem::replace(theirs, Metadata::new());
+        self.0 = State::Traffic(traffic.clone());
+        Some(Step::Done(Done {
             metadata,
-            say: None,
+            say: Some(say),
         }))
     }
-
-    // ---- traffic
 
     pub(super) fn seal(&mut self, kind: FrameKind, body: &[u8], out: &mut Vec<u8>) -> bool {
         match &mut self.0 {
@@ -418,6 +266,170 @@ impl Curve {
         }
     }
 }
+
+// ---- the server's side of the handshake
+
+/// HELLO came: WELCOME, and nothing but K to remember.
+fn hello(keys: &Arc<KeyPair>, random: &mut Random, body: &[u8]) -> Result<(State, Step), Error> {
+    let command = Hello::decode(body)?;
+    let unproved = Error::Unproved { command: "HELLO" };
+    let client = PublicKey::from_bytes(command.client);
+    // ZMTP-84
+    let key = SharedKey::new(keys.secret(), &client).ok_or(unproved.clone())?;
+    // ZMTP-81
+    let zeros = opened(&key, &short(HELLO, command.nonce), &command.sealed);
+    if zeros.is_none_or(|zeros| zeros.as_slice() != [0; 64]) {
+        return Err(unproved);
+    }
+    let transient = random.key_pair();
+    let cookie_key = Zeroizing::new(random.draw());
+    let cookie_nonce = random.draw();
+    let secrets =
+        Zeroizing::new([client.as_bytes().as_slice(), transient.secret().as_bytes()].concat());
+    let locked = SharedKey::from_bytes(&cookie_key);
+    let cookie = Cookie {
+        nonce: cookie_nonce,
+        sealed: fixed(&sealed(&locked, &long(COOKIE, &cookie_nonce), &secrets)),
+    };
+    let nonce = random.draw();
+    let content = [transient.public().as_bytes().as_slice(), &cookie.to_bytes()].concat();
+    let welcome = Welcome {
+        nonce,
+        sealed: fixed(&sealed(&key, &long(WELCOME, &nonce), &content)),
+    };
+    // ZMTP-82
+    let next = State::AwaitsInitiate {
+        keys: keys.clone(),
+        cookie: cookie_key,
+        nonce: command.nonce,
+    };
+    Ok((next, Step::Say(welcome.encode())))
+}
+
+/// INITIATE came: the client is proved, and the embedder to be asked.
+fn initiate(
+    keys: &KeyPair,
+    cookie: &[u8; 32],
+    hello_nonce: u64,
+    body: &[u8],
+) -> Result<(State, Step), Error> {
+    let unproved = Error::Unproved {
+        command: "INITIATE",
+    };
+    let command = Initiate::decode(body)?;
+    let unlocked = opened(
+        &SharedKey::from_bytes(cookie),
+        &long(COOKIE, &command.cookie.nonce),
+        &command.cookie.sealed,
+    )
+    .ok_or(unproved.clone())?;
+    let (transient, secret) = halves(&unlocked).ok_or(unproved.clone())?;
+    let secret = SecretKey::from_bytes(*secret);
+    let their_transient = PublicKey::from_bytes(*transient);
+    let key = SharedKey::new(&secret, &their_transient).ok_or(unproved.clone())?;
+    above(hello_nonce, command.nonce)?;
+    let content =
+        opened(&key, &short(INITIATE, command.nonce), command.sealed).ok_or(unproved.clone())?;
+    let Some((client, rest)) = content.split_first_chunk::<32>() else {
+        return Err(unproved);
+    };
+    let Some((vouch, metadata)) = rest.split_first_chunk() else {
+        return Err(unproved);
+    };
+    let client = PublicKey::from_bytes(*client);
+    let vouch = Vouch::from_bytes(vouch);
+    // ZMTP-83, ZMTP-84
+    let vouched = SharedKey::new(&secret, &client)
+        .and_then(|key| opened(&key, &long(VOUCH, &vouch.nonce), &vouch.sealed))
+        .ok_or(unproved.clone())?;
+    let expected = [transient.as_slice(), keys.public().as_bytes()].concat();
+    if !bool::from(vouched.ct_eq(&expected)) {
+        return Err(unproved);
+    }
+    let theirs = Metadata::decode(metadata)?;
+    let next = State::Asks {
+        theirs,
+        traffic: Traffic::new(key, client, Side::Server, 0, command.nonce),
+    };
+    // ZMTP-85
+    Ok((next, Step::Ask(Credentials::Curve(client))))
+}
+
+// ---- the client's side of the handshake
+
+/// With what a client proves itself to a server.
+struct Proof<'a> {
+    keys: &'a KeyPair,
+    server: PublicKey,
+    transient: &'a KeyPair,
+    nonce: [u8; 16],
+}
+
+/// WELCOME came: the server is proved, and gets to know who we are.
+fn welcome(
+    proof: &Proof<'_>,
+    hello: &SharedKey,
+    body: &[u8],
+    about_us: &Metadata,
+) -> Result<(State, Step), Error> {
+    let &Proof {
+        keys,
+        server,
+        transient,
+        nonce,
+    } = proof;
+    let unproved = Error::Unproved { command: "WELCOME" };
+    let command = Welcome::decode(body)?;
+    let content =
+        opened(hello, &long(WELCOME, &command.nonce), &command.sealed).ok_or(unproved.clone())?;
+    let Some((theirs, cookie)) = content.split_first_chunk::<32>() else {
+        return Err(unproved);
+    };
+    let Some(cookie) = cookie.first_chunk() else {
+        return Err(unproved);
+    };
+    let theirs = PublicKey::from_bytes(*theirs);
+    // ZMTP-84
+    let key = SharedKey::new(transient.secret(), &theirs).ok_or(unproved.clone())?;
+    let vouched = [transient.public().as_bytes().as_slice(), server.as_bytes()].concat();
+    let vouching = SharedKey::new(keys.secret(), &theirs).ok_or(unproved)?;
+    let vouch = Vouch {
+        nonce,
+        sealed: fixed(&sealed(&vouching, &long(VOUCH, &nonce), &vouched)),
+    };
+    let content = [
+        keys.public().as_bytes().as_slice(),
+        &vouch.to_bytes(),
+        about_us.as_bytes(),
+    ]
+    .concat();
+    let nonce = FIRST_NONCE + 1;
+    let initiate = Initiate {
+        cookie: Cookie::from_bytes(cookie),
+        nonce,
+        sealed: &sealed(&key, &short(INITIATE, nonce), &content),
+    }
+    .encode();
+    let next = State::AwaitsReady(Traffic::new(key, server, Side::Client, nonce, 0));
+    Ok((next, Step::Say(initiate)))
+}
+
+/// READY came: we are in.
+fn ready(traffic: &mut Traffic, body: &[u8]) -> Result<(State, Step), Error> {
+    let command = Ready::decode(body)?;
+    above(traffic.opened, command.nonce)?;
+    let metadata = opened(&traffic.key, &short(READY, command.nonce), command.sealed)
+        .ok_or(Error::Unproved { command: "READY" })?;
+    traffic.opened = command.nonce;
+    let metadata = Metadata::decode(&metadata)?;
+    let step = Step::Done(Done {
+        metadata,
+        say: None,
+    });
+    Ok((State::Traffic(traffic.clone()), step))
+}
+
+// ---- traffic
 
 impl Traffic {
     fn new(key: SharedKey, peer: PublicKey, side: Side, sealed: u64, opened: u64) -> Self {
