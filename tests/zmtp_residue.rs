@@ -3,12 +3,10 @@
 //! It tells most where it is optimised: only there is a value that was moved out of left as it was. So `.ci/run` does both.
 #![cfg(feature = "curve")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(unsafe_code)] // a global allocator cannot be had without
 
+mod residue_common;
 mod zmtp_common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::fs;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -17,15 +15,13 @@ use atonce::curve::{KeyPair, SecretKey, Seed};
 use atonce::wire::zmtp::SocketType;
 use atonce::zmtp::{Config, Connection, Denial, Event, Security, Verdict};
 use atonce::{Frames, Instant};
+use residue_common::{Secret, found};
 use salsa20::cipher::consts::U10;
 use serde_json::Value;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zmtp_common::{carry, drain, settle};
 
 const NOW: Instant = Instant::from_millis(1_000);
-
-/// What is looked for, by its place in [`NAMES`].
-type Secrets = [[u8; 32]; NAMES.len()];
 
 const NAMES: [&str; 8] = [
     "client_secret",
@@ -38,64 +34,8 @@ const NAMES: [&str; 8] = [
     "the key of the connection",
 ];
 
-thread_local! {
-    /// `None`: nothing is looked for.
-    static WANTED: Cell<Option<&'static Secrets>> = const { Cell::new(None) };
-    /// How often each was found, and in a block of how many octets at last.
-    static FOUND: Cell<[(usize, usize); NAMES.len()]> = const { Cell::new([(0, 0); NAMES.len()]) };
-}
-
-struct Watching;
-
-// SAFETY: every call is handed on to the system's allocator as it is; what is allocated is zeroed besides, so that all of it may be
-// read when it is given back.
-unsafe impl GlobalAlloc for Watching {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise is the one that is asked for.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        if let Ok(Some(wanted)) = WANTED.try_with(Cell::get) {
-            // SAFETY: the block is the caller's until it is given back below, of this size, and was zeroed.
-            let octets = unsafe { std::slice::from_raw_parts(memory, layout.size()) };
-            look(wanted, octets);
-        }
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Watching = Watching;
-
-/// Half of a secret is half too much.
-fn look(wanted: &Secrets, octets: &[u8]) {
-    let mut found = FOUND.get();
-    for (secret, found) in wanted.iter().zip(&mut found) {
-        let has = |half: &[u8]| octets.windows(half.len()).any(|window| window == half);
-        if has(&secret[..16]) || has(&secret[16..]) {
-            *found = (found.0 + 1, octets.len());
-        }
-    }
-    FOUND.set(found);
-}
-
-/// What is found of it while `work` is done.
-fn found(wanted: &'static Secrets, work: impl FnOnce()) -> Vec<String> {
-    FOUND.set([(0, 0); NAMES.len()]);
-    WANTED.set(Some(wanted));
-    work();
-    WANTED.set(None);
-    let found = NAMES.iter().zip(FOUND.get());
-    found
-        .filter(|(_, (times, _))| *times > 0)
-        .map(|(name, (times, size))| format!("{name}: {times} times, last in {size} octets"))
-        .collect()
-}
-
 /// The secrets of the handshake in `spec/vectors/curve.json`, which seeds give.
-fn secrets() -> &'static Secrets {
+fn secrets() -> &'static [Secret] {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/vectors/curve.json");
     let file: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let vector = &file["handshakes"]["good"][0];
@@ -109,12 +49,17 @@ fn secrets() -> &'static Secrets {
     let theirs = PublicKey::from(&StaticSecret::from(secrets[5]));
     let shared = StaticSecret::from(secrets[4]).diffie_hellman(&theirs);
     secrets[7] = salsa20::hsalsa::<U10>(shared.as_bytes().into(), &[0; 16].into()).into();
-    Box::leak(Box::new(secrets))
+    let named = NAMES.iter().zip(secrets).map(|(name, secret)| Secret {
+        name,
+        octets: secret.to_vec(),
+    });
+    named.collect::<Vec<_>>().leak()
 }
 
-fn pair(secrets: &Secrets) -> (Connection, Connection) {
-    let keys = |at: usize| Arc::new(KeyPair::from_secret(SecretKey::from_bytes(secrets[at])));
-    let seed = |at: usize| Seed::from_bytes(secrets[at]);
+fn pair(secrets: &[Secret]) -> (Connection, Connection) {
+    let octets = |at: usize| *secrets[at].octets.first_chunk().unwrap();
+    let keys = |at| Arc::new(KeyPair::from_secret(SecretKey::from_bytes(octets(at))));
+    let seed = |at| Seed::from_bytes(octets(at));
     let theirs = keys(1);
     let client = Config {
         security: Security::CurveClient {
@@ -139,8 +84,8 @@ fn what_lies_about_is_found() {
     let secrets = secrets();
     let all = found(secrets, || {
         for secret in secrets {
-            drop(black_box(Box::new(*secret)));
-            let mut grows = black_box(secret[16..].to_vec());
+            drop(black_box(secret.octets.clone()));
+            let mut grows = black_box(secret.octets[16..].to_vec());
             grows.reserve(1_000);
             grows.fill(0);
         }

@@ -52,9 +52,15 @@ pub(crate) fn read_open(file: &mut File, limit: u64) -> io::Result<Zeroizing<Str
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) => {
             let octets = Zeroizing::new(error.into_bytes());
-            Ok(Zeroizing::new(
-                String::from_utf8_lossy(&octets).into_owned(),
-            ))
+            // As above: what stands for an octet that is none has three.
+            let mut text = Zeroizing::new(String::with_capacity(3 * octets.len()));
+            for chunk in octets.utf8_chunks() {
+                text.push_str(chunk.valid());
+                if !chunk.invalid().is_empty() {
+                    text.push(char::REPLACEMENT_CHARACTER);
+                }
+            }
+            Ok(text)
         }
     }
 }
