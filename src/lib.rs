@@ -144,14 +144,16 @@ mod stack;
 mod table;
 mod time;
 mod timers;
+mod verdict;
 pub mod wire;
 pub mod zmtp;
 pub mod zre;
 
 pub use bytes::Bytes;
 pub use id::{InvalidPeerId, PeerId};
-pub use net::{Cut, Denial, Interface, InterfaceId, LinkId, Verdict};
+pub use net::{Cut, Interface, InterfaceId, LinkId};
 pub use stack::{Action, Stack, Timer};
 pub use time::Instant;
+pub use verdict::{Denial, Verdict};
 pub use wire::{Frames, Text};
 pub use zre::{Config, Event, ExitReason, Peer, Presence, SendError};

@@ -340,19 +340,19 @@ fn below(module: &str) -> Option<&'static [&'static str]> {
         "by_link" => &["net", "table"],
         "timers" => &["table", "time"],
         "wire" => &["bytes", "id"],
-        "endpoint" => &["wire"],
+        "endpoint" | "verdict" => &["wire"],
         "curve" => &[],
-        "zmtp" => &["bytes", "curve", "net", "queue", "time", "wire"],
+        "zmtp" => &["bytes", "curve", "net", "queue", "time", "verdict", "wire"],
         "zre" => &[
             "by_link", "bytes", "curve", "endpoint", "id", "net", "queue", "table", "time",
-            "timers", "wire",
+            "timers", "verdict", "wire",
         ],
         "stack" => &[
             "by_link", "bytes", "curve", "endpoint", "id", "net", "table", "time", "timers",
             "wire", "zmtp", "zre",
         ],
         "lib" => &[
-            "bytes", "endpoint", "id", "net", "stack", "time", "wire", "zmtp", "zre",
+            "bytes", "endpoint", "id", "net", "stack", "time", "verdict", "wire", "zmtp", "zre",
         ],
         _ => return None,
     })

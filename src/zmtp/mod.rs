@@ -44,7 +44,7 @@ mod mechanism;
 mod outbox;
 mod timer;
 
-pub use crate::net::{Denial, Verdict};
+pub use crate::verdict::{Denial, Verdict};
 pub use config::{Config, Heartbeat, Limits, Password, Security};
 pub use connection::Connection;
 pub use error::{Error, Incompatible, Misbehaving, SendError};

@@ -36,7 +36,7 @@ use crate::curve::{PublicKey, sealing::SharedKey};
 #[cfg(feature = "curve")]
 use crate::net::Cut;
 #[cfg(feature = "curve")]
-use crate::net::{Denial, Verdict};
+use crate::verdict::{Denial, Verdict};
 #[cfg(feature = "curve")]
 use crate::wire::{Expected, Found, LongText, Text};
 

@@ -14,7 +14,6 @@ use super::*;
 use crate::driver::asker::{Answer, Asker};
 use crate::trust::Decider;
 
-const ALLOW: Verdict = Verdict::Allow;
 const NOT_NOW: Verdict = Verdict::Deny(Denial::Temporary);
 const REFUSED: Verdict = Verdict::Deny(Denial::Refused);
 
@@ -88,6 +87,11 @@ impl Bench {
     }
 }
 
+/// What [`allowed`] comes to.
+fn allow() -> Verdict {
+    Verdict::AllowAs("joe".try_into().unwrap())
+}
+
 /// ZAP-11, ZAP-20
 #[test]
 fn the_handler_decides() {
@@ -100,7 +104,7 @@ fn the_handler_decides() {
         })]
     });
     let mut bench = Bench::of(&handler);
-    bench.is_answered(1, ALLOW);
+    bench.is_answered(1, allow());
     bench.is_answered(3, NOT_NOW);
     bench.is_answered(4, REFUSED);
     bench.is_answered(5, Verdict::Deny(Denial::Internal));
@@ -166,7 +170,7 @@ fn replies_may_come_in_any_order() {
     });
     let mut bench = Bench::of(&handler);
     let [one, two, three] = [1, 2, 3].map(|key| bench.ask(key));
-    for expected in [(three, REFUSED), (two, ALLOW), (one, REFUSED)] {
+    for expected in [(three, REFUSED), (two, allow()), (one, REFUSED)] {
         let answer = bench.answer();
         assert_eq!((answer.link, answer.verdict), expected);
     }
@@ -181,8 +185,8 @@ fn one_that_hangs_up_or_speaks_no_zmtp_is_asked_again() {
         _ => vec![Say::Reply(allowed())],
     });
     let mut bench = Bench::of(&handler);
-    bench.is_answered(1, ALLOW);
-    bench.is_answered(2, ALLOW);
+    bench.is_answered(1, allow());
+    bench.is_answered(2, allow());
     let keys: Vec<_> = handler
         .asked
         .try_iter()
@@ -206,7 +210,7 @@ fn it_may_come_after_the_question() {
     let listener = TcpListener::bind(address).unwrap();
     let _handler = Handler::start_at(listener, |_, _| vec![Say::Reply(allowed())]);
     let answer = bench.answer();
-    assert_eq!((answer.link, answer.verdict), (link, ALLOW));
+    assert_eq!((answer.link, answer.verdict), (link, allow()));
 }
 
 /// ZAP-23: and neither lets in, however many there are.
@@ -247,7 +251,7 @@ fn an_application_decides_without_stopping_anybody() {
         match key.as_bytes()[0] {
             1 => {
                 held.lock().unwrap().recv().unwrap();
-                ALLOW
+                allow()
             }
             2 => panic!("as an application does"),
             _ => REFUSED,
@@ -258,7 +262,7 @@ fn an_application_decides_without_stopping_anybody() {
     assert!(bench.asker.answer().is_none());
     release.send(()).unwrap();
     let failed = Verdict::Deny(Denial::Internal);
-    for expected in [(one, ALLOW), (two, failed), (three, REFUSED)] {
+    for expected in [(one, allow()), (two, failed), (three, REFUSED)] {
         let answer = bench.answer();
         assert_eq!((answer.link, answer.verdict), expected);
     }
@@ -271,10 +275,10 @@ fn what_waited_too_long_for_the_application_is_not_asked() {
     let mut bench = Bench::new(Decider::Application(Arc::new(move |key, _| {
         asks.lock().unwrap().send(key.as_bytes()[0]).unwrap();
         thread::sleep(PATIENCE + Duration::from_millis(100));
-        ALLOW
+        allow()
     })));
     let [slow, behind] = [1, 2].map(|key| bench.ask(key));
-    for expected in [(slow, ALLOW), (behind, NOT_NOW)] {
+    for expected in [(slow, allow()), (behind, NOT_NOW)] {
         let answer = bench.answer();
         assert_eq!((answer.link, answer.verdict), expected);
     }
