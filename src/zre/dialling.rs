@@ -326,7 +326,7 @@ impl Node {
         }
         if messages > 0 {
             debug!(%id, messages, "greeting anew after a cut");
-            record.answer_until = Some(now + ANSWER);
+            record.await_answer(now + ANSWER);
             // Whoever enters is ready; if it is still silent that is told anew.
             record.presence = Presence::Ready;
             record.untold = Some(record.untold.unwrap_or_default() + messages);
@@ -360,7 +360,7 @@ impl Node {
         debug!(%id, "wraps early");
         self.past.note_early(now, id);
         if let Some(record) = self.peers.get_mut(&id) {
-            record.answer_until = Some(now + ANSWER);
+            record.await_answer(now + ANSWER);
         }
         self.greet_anew(now, address);
         self.say_held(address);

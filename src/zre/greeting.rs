@@ -12,7 +12,7 @@ use super::dial::{Dial, Owner};
 use super::inbound::{Role, Stage};
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
-use super::record::{Claim, Record};
+use super::record::{Answer, Claim, Record};
 use super::sequence::{FIRST, Receiver};
 use super::{Action, Event, ExitReason, Lost, Peer, Presence, abilities};
 use crate::endpoint::{Endpoint, Host};
@@ -81,7 +81,7 @@ impl Node {
                 self.wraps_early(now, address, id);
                 return self.refresh(now, link, id, message);
             }
-            let answer = record.answer_until.is_some_and(|until| now < until);
+            let answer = record.answer.is_due(now);
             if same && answer && is_same(&record.card, hello) {
                 self.refresh(now, link, id, message);
             } else if same || closed {
@@ -439,7 +439,7 @@ impl Node {
             spoke: now,
             challenge: None,
             farewell: None,
-            answer_until: None,
+            answer: Answer::None,
             elects: false,
             proof,
         };
@@ -533,12 +533,23 @@ impl Node {
         let Command::Hello(hello) = message.command else {
             return;
         };
+        if let Some(record) = self.peers.get_mut(&id)
+            && record.inbound != Some(link)
+            && record.spoke_since_greeted()
+        {
+            // ZRE-62. What it said last before this HELLO may be lost with the link on which it spoke, and some of what it said
+            // after ours is told already.
+            debug!(%id, "greets on another link");
+            record.presence = Presence::Ready;
+            record.untold = Some(record.untold.unwrap_or_default());
+            self.tell(id);
+        }
         self.adopt(now, link, id);
         let Some(record) = self.peers.get_mut(&id) else {
             return;
         };
         record.receiver = Receiver::new();
-        record.answer_until = None;
+        record.answer = Answer::None;
         record.heard = now;
         record.spoke = now;
         let address = record.address;

@@ -541,9 +541,13 @@ impl Node {
         if let Some(messages) = record.untold.take() {
             self.counters.exits += 1;
             self.counters.enters += 1;
+            let reason = match messages {
+                0 => ExitReason::Replaced,
+                messages => ExitReason::Lost(Lost::LinkCut { messages }),
+            };
             self.inbox.push(Event::Exit {
                 peer: peer.clone(),
-                reason: ExitReason::Lost(Lost::LinkCut { messages }),
+                reason,
             });
             self.inbox.push(Event::Enter { peer: peer.clone() });
             for group in &record.groups {
