@@ -354,6 +354,32 @@ impl Node {
         self.say(address, hello);
     }
 
+    /// ZRE-64. One that entered by a HELLO that came after ours does not answer: it has forgotten us before that, or never heard
+    /// ours, and leaves alone what we say.
+    pub(super) fn greet_who_is_mute(&mut self, now: Instant, id: PeerId) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let address = record.address;
+        let Some(dial) = self.dials.get(address).filter(|dial| {
+            // If not, it is greeted when our link is up again.
+            dial.up().is_some() && dial.may_greet_again(now)
+        }) else {
+            return;
+        };
+        debug!(%id, "does not know us");
+        let messages = dial.unconfirmed();
+        record.await_answer(now + ANSWER);
+        // Nobody misses HELLO and the question.
+        if messages > 2 {
+            record.presence = Presence::Ready;
+            record.untold = Some(record.untold.unwrap_or_default() + messages);
+            self.tell(id);
+        }
+        self.greet_anew(now, address);
+        self.say_held(address);
+    }
+
     /// A peer hung up when it was asked what it makes of the number 65,535: it knows no such number, and has forgotten us.
     /// Nothing is lost but the question, so the application need not know.
     pub(super) fn wraps_early(&mut self, now: Instant, address: SocketAddr, id: PeerId) {

@@ -464,7 +464,7 @@ impl Node {
         let address = record.address;
         let greeted = self.dials.get(address).and_then(|dial| dial.greeted_at);
         if greeted.is_some_and(|at| at < now) && !abilities::has(&record.card, abilities::GOODBYE) {
-            self.say(address, Command::Ping);
+            self.challenge_unknown(now, id);
         }
     }
 

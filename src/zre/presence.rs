@@ -237,6 +237,12 @@ impl Node {
         }
     }
 
+    /// Asks one that just entered whether it knows us.
+    // ZRE-17
+    pub(super) fn challenge_unknown(&mut self, now: Instant, id: PeerId) {
+        self.challenge(now, id, |challenge| challenge.unknown = true);
+    }
+
     fn challenge(&mut self, now: Instant, id: PeerId, doubt: impl Fn(&mut Challenge)) {
         let Some(record) = self.peers.get_mut(&id) else {
             return;
@@ -245,10 +251,7 @@ impl Node {
         let challenge = record.challenge.get_or_insert_with(|| {
             Box::new(Challenge {
                 since: now,
-                goodbye: false,
-                takeover: None,
-                claim: None,
-                hung_up: false,
+                ..Challenge::default()
             })
         });
         doubt(challenge);
@@ -270,7 +273,7 @@ impl Node {
             return;
         };
         let gone = self.dials.get(record.address).is_none_or(Dial::is_given_up);
-        if record.challenge.is_some() {
+        if record.doubt().is_some_and(|doubt| !doubt.is_question()) {
             self.doubt_confirmed(now, id);
         } else if record.farewell.is_some_and(|said| now - said < FAREWELL) {
             // ZRE-41
@@ -289,13 +292,9 @@ impl Node {
             return;
         };
         debug!(%id, "its link ended as soon as it entered");
-        record.challenge = Some(Box::new(Challenge {
-            since: now,
-            goodbye: false,
-            takeover: None,
-            claim: None,
-            hung_up: true,
-        }));
+        let challenge = record.challenge.get_or_insert_default();
+        challenge.since = now;
+        challenge.hung_up = true;
         let address = record.address;
         self.say(address, Command::Ping);
         self.timers.set(Due::Challenge(id), now + CHALLENGE);
@@ -317,7 +316,9 @@ impl Node {
             .dials
             .get(record.address)
             .is_some_and(|dial| dial.queued_messages > 0 && dial.taken_at > Some(challenge.since));
-        if unread || reads || record.spoke > challenge.since {
+        // Who does not know us speaks all the same.
+        let speaks = record.spoke > challenge.since && !challenge.is_question();
+        if unread || reads || speaks {
             challenge.since = now;
             let address = record.address;
             self.timers.set(Due::Challenge(id), now + CHALLENGE);
@@ -383,6 +384,8 @@ impl Node {
             } else if challenge.hung_up && mute {
                 let messages = self.dials.get(address).map_or(0, Dial::unconfirmed);
                 self.exit(now, id, ExitReason::Lost(Lost::LinkCut { messages }));
+            } else if challenge.unknown && challenge.takeover.is_none() {
+                self.greet_who_is_mute(now, id);
             }
             return;
         };

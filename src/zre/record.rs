@@ -14,7 +14,7 @@ use crate::{Instant, PeerId};
 
 /// A doubt about a peer, settled by a PING: if it answers, it stays and the doubt is gone; if its link closes or it is
 /// silent for a second, what was doubted is true.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Challenge {
     /// When the PING was sent.
     pub(super) since: Instant,
@@ -26,6 +26,16 @@ pub(super) struct Challenge {
     pub(super) claim: Option<Claim>,
     /// Its link ended right after it entered.
     pub(super) hung_up: bool,
+    /// It entered by a HELLO that came after ours, and perhaps does not know us.
+    pub(super) unknown: bool,
+}
+
+impl Challenge {
+    /// Whether it is only asked whether it knows us: nothing is said against it.
+    pub(super) const fn is_question(&self) -> bool {
+        let doubted = self.goodbye || self.hung_up;
+        !doubted && self.takeover.is_none() && self.claim.is_none()
+    }
 }
 
 /// Who says that an endpoint is theirs.
