@@ -18,8 +18,15 @@ use crate::{Instant, PeerId};
 const ANSWER: core::time::Duration = core::time::Duration::from_secs(3);
 
 impl Node {
-    /// ZRE-11. Notes a hint: somebody may be at this address. `false` when there are too many of them.
-    pub(super) fn add_dial(&mut self, now: Instant, address: SocketAddr, mut dial: Dial) -> bool {
+    /// ZRE-11. Notes a hint: somebody may be at this address, who is not dialled before `hold`. `false` when there are too many of
+    /// them.
+    pub(super) fn add_dial(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        mut dial: Dial,
+        hold: Option<Instant>,
+    ) -> bool {
         let mut pause = None;
         if !dial.persistent {
             // One who greets and is to be dialled where it speaks from is no rumour.
@@ -42,11 +49,9 @@ impl Node {
             self.expected.insert(id, address);
         }
         self.dials.insert(address, dial);
-        match pause {
-            Some(pause) => {
-                let pause = self.jitter(pause);
-                self.timers.set(Due::Dial(address), now + pause);
-            }
+        let at = pause.map(|pause| now + self.jitter(pause)).max(hold);
+        match at {
+            Some(at) => self.timers.set(Due::Dial(address), at),
             None => self.begin_dial(now, address),
         }
         true
@@ -129,7 +134,7 @@ impl Node {
         dial.want(key);
         dial.persistent = true;
         dial.target = target;
-        self.add_dial(now, address, dial);
+        self.add_dial(now, address, dial, None);
     }
 
     pub(super) fn begin_dial(&mut self, now: Instant, address: SocketAddr) {
@@ -331,6 +336,7 @@ impl Node {
             record.presence = Presence::Ready;
             record.untold = Some(record.untold.unwrap_or_default() + messages);
             self.tell(id);
+            self.drop_question(id);
             self.greet_anew(now, address);
         }
         self.say_held(address);
@@ -361,12 +367,13 @@ impl Node {
             return;
         };
         let address = record.address;
-        let Some(dial) = self.dials.get(address).filter(|dial| {
-            // If not, it is greeted when our link is up again.
-            dial.up().is_some() && dial.may_greet_again(now)
-        }) else {
+        let Some(dial) = self.dials.get(address).filter(|dial| dial.up().is_some()) else {
+            // It is greeted when our link is up again.
             return;
         };
+        if !dial.may_greet_again(now) {
+            return self.challenge_unknown(now, id);
+        }
         debug!(%id, "does not know us");
         let messages = dial.unconfirmed();
         record.await_answer(now + ANSWER);

@@ -174,7 +174,7 @@ impl Node {
     fn dial_hint(&mut self, now: Instant, address: SocketAddr, uuid: PeerId, key: Option<Key>) {
         let mut dial = Dial::new(now, address.ip(), key);
         dial.expect = Some(uuid);
-        self.add_dial(now, address, dial);
+        self.add_dial(now, address, dial, None);
     }
 
     fn goodbye_beacon(&mut self, now: Instant, uuid: PeerId, source: SocketAddr, key: Option<Key>) {
@@ -241,6 +241,16 @@ impl Node {
     // ZRE-17
     pub(super) fn challenge_unknown(&mut self, now: Instant, id: PeerId) {
         self.challenge(now, id, |challenge| challenge.unknown = true);
+    }
+
+    /// It is not waited for the answer any longer, unless something is said against the peer: we or it just greeted anew.
+    pub(super) fn drop_question(&mut self, id: PeerId) {
+        if let Some(record) = self.peers.get_mut(&id)
+            && record.doubt().is_some_and(|doubt| doubt.is_question())
+        {
+            record.challenge = None;
+            self.timers.cancel(Due::Challenge(id));
+        }
     }
 
     fn challenge(&mut self, now: Instant, id: PeerId, doubt: impl Fn(&mut Challenge)) {
