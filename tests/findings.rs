@@ -648,3 +648,54 @@ fn what_may_be_said_is_taken_by_a_node_with_the_same_limits() {
     }
     assert_eq!(largest, 10_000, "what fits is sent, what does not is not");
 }
+
+#[test]
+fn what_a_peer_said_after_our_greeting_and_before_its_own_is_not_lost_without_a_word() {
+    // ZRE-62
+    let whisper = |content: &'static str| Command::Whisper {
+        content: Frames::from(content),
+    };
+    for (speaks_on, another, told) in [
+        (true, true, true),
+        // What was said first in this time with it is not missing between two messages of it.
+        (false, true, false),
+        // It answers on the link on which it spoke: that is in order.
+        (true, false, false),
+    ] {
+        let mut table = Table::new();
+        let (speaks, hears) = table.meet(2);
+        table.wait(Duration::from_secs(1));
+        table.end(hears);
+        table.answer(None);
+        assert_eq!(
+            table.events(),
+            [
+                "enter peer2",
+                "exit peer2 lost: its link was cut, 1 messages to it may be lost",
+                "enter peer2"
+            ]
+        );
+        // It did not hear our HELLO yet.
+        if speaks_on {
+            table.say(speaks, 2, whisper("first"));
+        }
+        let again = if another {
+            // What it says now is lost with its link.
+            table.end(speaks);
+            table.accept(id(2), address(2))
+        } else {
+            speaks
+        };
+        table.say(again, 1, hello("peer2", address(2)));
+        table.say(again, 2, whisper("last"));
+        let events = table.events();
+        let (heard, rest): (Vec<String>, Vec<String>) = events
+            .into_iter()
+            .partition(|event| event.starts_with("Whisper"));
+        assert_eq!(heard.len(), 1 + usize::from(speaks_on));
+        let all = ["exit peer2 replaced", "enter peer2"];
+        let expected = if told { &all[..] } else { &[] };
+        assert_eq!(rest, expected, "{speaks_on} {another}");
+        assert_eq!(table.stack.peers().count(), 1);
+    }
+}

@@ -17,7 +17,12 @@ pub(super) fn put(headers: &mut Headers) {
 }
 
 pub(super) fn has(peer: &Peer, ability: &str) -> bool {
-    peer.headers.get(HEADER).is_some_and(|value| {
+    names(&peer.headers, ability)
+}
+
+/// The same of one who is no peer yet.
+pub(super) fn names(headers: &Headers, ability: &str) -> bool {
+    headers.get(HEADER).is_some_and(|value| {
         value
             .as_bytes()
             // ZRE-99

@@ -40,7 +40,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// at our next beacon, and then it wants another).
 const GREETING_PAUSE: Duration = Duration::from_millis(400);
 
-/// The most HELLOs to one endpoint within [`GREETINGS_WINDOW`].
+/// A HELLO that comes so long after our last one, and after a PING-OK, is of the peer's own accord. C Zyre forgets us when anybody
+/// says goodbye in our name, and greets at our next beacon, a second later.
+pub(super) const PACE: Duration = Duration::from_millis(900);
+
+/// The most HELLOs to one endpoint within [`GREETINGS_WINDOW`], of those that may have answered each other.
 const GREETINGS: usize = 4;
 
 const GREETINGS_WINDOW: Duration = Duration::from_secs(10);
@@ -254,7 +258,7 @@ impl Dial {
                 .greetings
                 .first()
                 .is_some_and(|first| now - *first < GREETINGS_WINDOW);
-        !answer && !storm
+        !answer && (!storm || self.is_paced(now))
     }
 
     /// Whether only a rumour leads there, and nobody goes on telling it.
@@ -307,6 +311,9 @@ impl Dial {
 
     /// A new conversation begins: HELLO comes next, with our groups and this status of them.
     pub(super) fn begin(&mut self, now: Instant, wraps_early: bool, status: u8) {
+        if self.is_paced(now) {
+            self.greetings.clear();
+        }
         self.greeted_at = Some(now);
         if self.greetings.len() == GREETINGS {
             self.greetings.remove(0);
@@ -320,6 +327,12 @@ impl Dial {
         self.asked = None;
         self.status = status;
         self.unsaid.clear();
+    }
+
+    /// Whether a HELLO that comes now is no answer to our last one: a PING was answered since, and some time passed.
+    // ZRE-24
+    pub(super) fn is_paced(&self, now: Instant) -> bool {
+        self.confirmed > 0 && self.greeted_at.is_some_and(|at| now - at >= PACE)
     }
 
     /// How many messages were sent since HELLO.

@@ -18,8 +18,15 @@ use crate::{Instant, PeerId};
 const ANSWER: core::time::Duration = core::time::Duration::from_secs(3);
 
 impl Node {
-    /// ZRE-11. Notes a hint: somebody may be at this address. `false` when there are too many of them.
-    pub(super) fn add_dial(&mut self, now: Instant, address: SocketAddr, mut dial: Dial) -> bool {
+    /// ZRE-11. Notes a hint: somebody may be at this address, who is not dialled before `hold`. `false` when there are too many of
+    /// them.
+    pub(super) fn add_dial(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        mut dial: Dial,
+        hold: Option<Instant>,
+    ) -> bool {
         let mut pause = None;
         if !dial.persistent {
             // One who greets and is to be dialled where it speaks from is no rumour.
@@ -42,11 +49,9 @@ impl Node {
             self.expected.insert(id, address);
         }
         self.dials.insert(address, dial);
-        match pause {
-            Some(pause) => {
-                let pause = self.jitter(pause);
-                self.timers.set(Due::Dial(address), now + pause);
-            }
+        let at = pause.map(|pause| now + self.jitter(pause)).max(hold);
+        match at {
+            Some(at) => self.timers.set(Due::Dial(address), at),
             None => self.begin_dial(now, address),
         }
         true
@@ -129,7 +134,7 @@ impl Node {
         dial.want(key);
         dial.persistent = true;
         dial.target = target;
-        self.add_dial(now, address, dial);
+        self.add_dial(now, address, dial, None);
     }
 
     pub(super) fn begin_dial(&mut self, now: Instant, address: SocketAddr) {
@@ -326,11 +331,12 @@ impl Node {
         }
         if messages > 0 {
             debug!(%id, messages, "greeting anew after a cut");
-            record.answer_until = Some(now + ANSWER);
+            record.await_answer(now + ANSWER);
             // Whoever enters is ready; if it is still silent that is told anew.
             record.presence = Presence::Ready;
             record.untold = Some(record.untold.unwrap_or_default() + messages);
             self.tell(id);
+            self.drop_question(id);
             self.greet_anew(now, address);
         }
         self.say_held(address);
@@ -354,13 +360,40 @@ impl Node {
         self.say(address, hello);
     }
 
+    /// ZRE-64. One that entered by a HELLO that came after ours does not answer: it has forgotten us before that, or never heard
+    /// ours, and leaves alone what we say.
+    pub(super) fn greet_who_is_mute(&mut self, now: Instant, id: PeerId) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let address = record.address;
+        let Some(dial) = self.dials.get(address).filter(|dial| dial.up().is_some()) else {
+            // It is greeted when our link is up again.
+            return;
+        };
+        if !dial.may_greet_again(now) {
+            return self.challenge_unknown(now, id);
+        }
+        debug!(%id, "does not know us");
+        let messages = dial.unconfirmed();
+        record.await_answer(now + ANSWER);
+        // Nobody misses HELLO and the question.
+        if messages > 2 {
+            record.presence = Presence::Ready;
+            record.untold = Some(record.untold.unwrap_or_default() + messages);
+            self.tell(id);
+        }
+        self.greet_anew(now, address);
+        self.say_held(address);
+    }
+
     /// A peer hung up when it was asked what it makes of the number 65,535: it knows no such number, and has forgotten us.
     /// Nothing is lost but the question, so the application need not know.
     pub(super) fn wraps_early(&mut self, now: Instant, address: SocketAddr, id: PeerId) {
         debug!(%id, "wraps early");
         self.past.note_early(now, id);
         if let Some(record) = self.peers.get_mut(&id) {
-            record.answer_until = Some(now + ANSWER);
+            record.await_answer(now + ANSWER);
         }
         self.greet_anew(now, address);
         self.say_held(address);

@@ -161,7 +161,7 @@ pub enum ExitReason {
 pub enum Lost {
     /// Its mailbox does not accept connections any more.
     Unreachable,
-    /// The link to it died while messages were under way that nothing acknowledged.
+    /// The link to it died while messages were under way that nothing acknowledged; or it had forgotten this node when they came.
     LinkCut {
         /// How many messages to the peer may not have arrived.
         messages: u64,

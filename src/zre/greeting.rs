@@ -5,14 +5,15 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use tracing::{debug, trace};
 
-use super::dial::{Dial, Owner};
+use super::dial::{Dial, Owner, PACE, State};
 use super::inbound::{Role, Stage};
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
-use super::record::{Claim, Record};
+use super::record::{Answer, Claim, Record};
 use super::sequence::{FIRST, Receiver};
 use super::{Action, Event, ExitReason, Lost, Peer, Presence, abilities};
 use crate::endpoint::{Endpoint, Host};
@@ -20,6 +21,10 @@ use crate::net::LinkId;
 use crate::wire::zre::{Command, Hello, Message};
 use crate::wire::{Expected, Found, Malformed};
 use crate::{Instant, PeerId};
+
+/// How long the HELLO of a peer waits that greets again and again: three seconds, so that whoever answers each HELLO by another
+/// is sent less than five in ten seconds.
+const STORM: Duration = Duration::from_secs(3);
 
 impl Node {
     /// Something was said on a link that carries an identity and is not that peer's link (yet).
@@ -49,8 +54,16 @@ impl Node {
             return self.close(link);
         }
         let Some(record) = self.peers.get(&id) else {
-            if matches!(message.command, Command::Hello(_)) {
-                self.greet(now, link, id, message);
+            if let Command::Hello(hello) = &message.command {
+                if abilities::names(&hello.headers, abilities::GOODBYE)
+                    && self.past.is_storming(now, id)
+                {
+                    // ZRE-24
+                    debug!(%link, %id, "HELLO refused");
+                    return self.close(link);
+                }
+                let hold = self.past.let_in_at(now, id);
+                self.greet(now, link, id, message, hold);
                 self.ask_whether_known(now, id);
             }
             // ZRE-15: whatever precedes HELLO has no meaning.
@@ -81,7 +94,7 @@ impl Node {
                 self.wraps_early(now, address, id);
                 return self.refresh(now, link, id, message);
             }
-            let answer = record.answer_until.is_some_and(|until| now < until);
+            let answer = record.answer.is_due(now);
             if same && answer && is_same(&record.card, hello) {
                 self.refresh(now, link, id, message);
             } else if same || closed {
@@ -184,8 +197,15 @@ impl Node {
         }
     }
 
-    /// HELLO from one who is no peer yet: they enter once our own link to them is up.
-    fn greet(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
+    /// HELLO from one who is no peer yet: they enter once our own link to them is up, and not before `hold`.
+    fn greet(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        id: PeerId,
+        message: Message,
+        hold: Option<Instant>,
+    ) {
         let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
@@ -200,10 +220,6 @@ impl Node {
                 return self.close(link);
             }
         };
-        if self.past.is_storming(now, id) {
-            debug!(%link, %id, "HELLO refused");
-            return self.close(link);
-        }
         let proved = address.ip() == remote.ip();
         let shunned = self.past.is_shunned(now, (address, key));
         if let Some(before) = self.greeted.remove(&id) {
@@ -250,7 +266,7 @@ impl Node {
                 if shunned {
                     dial.failures = self.config.limits.dial_attempts.saturating_sub(1);
                 }
-                if !self.add_dial(now, address, dial) {
+                if !self.add_dial(now, address, dial, hold) {
                     return self.close(link);
                 }
             }
@@ -262,11 +278,15 @@ impl Node {
         // What is held is not read, so that nobody would notice its end.
         let deadline = now + self.config.limits.hello_deadline;
         self.timers.set(Due::Hello(link), deadline);
-        let up = self
-            .dials
-            .get(address)
-            .is_some_and(|dial| dial.up().is_some());
-        if up {
+        let Some(dial) = self.dials.get(address) else {
+            return;
+        };
+        let (up, waits) = (dial.up().is_some(), dial.state == State::Waiting);
+        if let Some(hold) = hold.filter(|_| waits) {
+            // ZRE-24
+            debug!(%id, "has to wait");
+            self.timers.set(Due::Dial(address), hold);
+        } else if up {
             self.timers.cancel(Due::Dial(address));
             self.enter(now, id, link);
         } else if proved {
@@ -439,7 +459,7 @@ impl Node {
             spoke: now,
             challenge: None,
             farewell: None,
-            answer_until: None,
+            answer: Answer::None,
             elects: false,
             proof,
         };
@@ -461,22 +481,35 @@ impl Node {
         let Some(record) = self.peers.get(&id) else {
             return;
         };
-        let address = record.address;
-        let greeted = self.dials.get(address).and_then(|dial| dial.greeted_at);
-        if greeted.is_some_and(|at| at < now) && !abilities::has(&record.card, abilities::GOODBYE) {
-            self.say(address, Command::Ping);
+        let dial = self.dials.get(record.address);
+        let greeted = dial.and_then(|dial| dial.greeted_at);
+        if greeted.is_some_and(|at| at < now) {
+            self.ask_unless_atonce(now, id);
+        }
+    }
+
+    fn ask_unless_atonce(&mut self, now: Instant, id: PeerId) {
+        let record = self.peers.get(&id);
+        if record.is_some_and(|record| !abilities::has(&record.card, abilities::GOODBYE)) {
+            self.challenge_unknown(now, id);
         }
     }
 
     /// The same peer greeted anew: what was is over, and it enters again. Our link is kept when it leads to the same place.
     pub(super) fn replace(&mut self, now: Instant, link: LinkId, id: PeerId, message: Message) {
-        if self.past.would_storm(now, id) {
+        let paced = self.is_paced(now, id);
+        let storm = !paced && self.past.would_storm(now, id);
+        if let Some(record) = self.peers.get(&id)
+            && abilities::has(&record.card, abilities::GOODBYE)
+            && storm
+        {
             // ZRE-24. It is not let in again for a while.
-            if self.peers.get(&id).map(|record| record.inbound) != Some(Some(link)) {
+            if record.inbound != Some(link) {
                 self.close(link);
             }
             return self.exit(now, id, ExitReason::Lost(Lost::Limit("greetings")));
         }
+        let hold = storm.then(|| now + STORM);
         if let Some(record) = self.peers.get_mut(&id)
             && record.inbound == Some(link)
         {
@@ -489,17 +522,21 @@ impl Node {
             _ => false,
         };
         let waiting = self.end(now, id, ExitReason::Replaced);
-        if moved
+        if paced {
+            self.past.forgive(id);
+        }
+        if (moved || hold.is_some())
             && let Some(address) = address
             && self.dials.get(address).map(|dial| dial.owner) == Some(Owner::Nobody)
         {
-            // A restart at another port: nobody is where our link leads, though that is where we still expect it.
+            // A restart at another port: nobody is where our link leads, though that is where we still expect it. Or it has to wait,
+            // and is dialled then.
             self.remove_dial(now, address);
         }
         if let Some(inbound) = self.inbound(link) {
             inbound.stage = Stage::Unproved(id);
         }
-        self.greet(now, link, id, message);
+        self.greet(now, link, id, message, hold);
         if let Some(address) = address {
             self.settle_dial(now, address);
         }
@@ -512,6 +549,16 @@ impl Node {
         }
     }
 
+    /// ZRE-24. Whether the HELLO of a peer that comes now is no answer to ours, as far as one can tell: it has answered a PING since,
+    /// and did so before, and some time passed.
+    fn is_paced(&self, now: Instant, id: PeerId) -> bool {
+        self.peers.get(&id).is_some_and(|record| {
+            let dial = self.dials.get(record.address);
+            let atonce = abilities::has(&record.card, abilities::GOODBYE);
+            !atonce && now - record.entered >= PACE && dial.is_some_and(|dial| dial.is_paced(now))
+        })
+    }
+
     /// After a peer greeted anew: our link to where it was is of no use any more, or says HELLO again.
     fn settle_dial(&mut self, now: Instant, address: SocketAddr) {
         let Some(dial) = self.dials.get(address) else {
@@ -522,7 +569,11 @@ impl Node {
             return self.remove_dial(now, address);
         }
         if dial.up().is_some() && dial.may_greet_again(now) {
+            let id = dial.peer();
             self.greet_anew(now, address);
+            if let Some(id) = id {
+                self.ask_unless_atonce(now, id);
+            }
         } else if let Some(id) = dial.peer() {
             self.ask_whether_known(now, id);
         }
@@ -533,12 +584,24 @@ impl Node {
         let Command::Hello(hello) = message.command else {
             return;
         };
+        if let Some(record) = self.peers.get_mut(&id)
+            && record.inbound != Some(link)
+            && record.spoke_since_greeted()
+        {
+            // ZRE-62. What it said last before this HELLO may be lost with the link on which it spoke, and some of what it said
+            // after ours is told already.
+            debug!(%id, "greets on another link");
+            record.presence = Presence::Ready;
+            record.untold = Some(record.untold.unwrap_or_default());
+            self.tell(id);
+        }
         self.adopt(now, link, id);
+        self.drop_question(id);
         let Some(record) = self.peers.get_mut(&id) else {
             return;
         };
         record.receiver = Receiver::new();
-        record.answer_until = None;
+        record.answer = Answer::None;
         record.heard = now;
         record.spoke = now;
         let address = record.address;

@@ -102,9 +102,10 @@ impl Node {
                 return self.exit(now, id, ExitReason::Lost(flaw));
             }
             // HELLO always begins a new conversation.
-            let answer = self.peers.get(&id).is_some_and(|record| {
-                record.answer_until.is_some_and(|until| now < until) && is_same(&record.card, hello)
-            });
+            let answer = self
+                .peers
+                .get(&id)
+                .is_some_and(|record| record.answer.is_due(now) && is_same(&record.card, hello));
             let message = Message { sequence, command };
             return if answer {
                 self.refresh(now, link, id, message);

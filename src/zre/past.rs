@@ -23,6 +23,10 @@ const FLAP_WINDOW: Duration = Duration::from_secs(60);
 /// The longest pause before a flapping peer is dialled again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long the HELLO of a flapping peer has to wait: half a second. It proves more than a beacon, and datagrams alone can make
+/// an honest peer greet again and again.
+const ENTRY_PAUSE: Duration = Duration::from_millis(500);
+
 /// How long an endpoint that never answered is left alone.
 const SHUN: Duration = Duration::from_secs(60);
 
@@ -152,11 +156,26 @@ impl Past {
         !buried && now >= memory.exited + pause(memory.exits)
     }
 
-    /// Whether the peer comes and goes so often that even its own HELLO has to wait.
+    /// Whether the peer comes and goes so often that even its own HELLO is refused.
     pub(crate) fn is_storming(&self, now: Instant, id: PeerId) -> bool {
         self.peers.get(&id).is_some_and(|memory| {
             memory.exits > 2 * FREE_EXITS && now < memory.exited + pause(memory.exits)
         })
+    }
+
+    /// Until when it has to wait, where that is not done.
+    // ZRE-24
+    pub(crate) fn let_in_at(&self, now: Instant, id: PeerId) -> Option<Instant> {
+        let memory = self.peers.get(&id)?;
+        let at = memory.exited + ENTRY_PAUSE;
+        (memory.exits > 2 * FREE_EXITS && now < at).then_some(at)
+    }
+
+    /// The last exit of the peer is not held against it.
+    pub(crate) fn forgive(&mut self, id: PeerId) {
+        if let Some(memory) = self.peers.get_mut(&id) {
+            memory.exits = memory.exits.saturating_sub(1);
+        }
     }
 
     /// Whether it would be, if it went now.

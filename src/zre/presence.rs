@@ -174,7 +174,7 @@ impl Node {
     fn dial_hint(&mut self, now: Instant, address: SocketAddr, uuid: PeerId, key: Option<Key>) {
         let mut dial = Dial::new(now, address.ip(), key);
         dial.expect = Some(uuid);
-        self.add_dial(now, address, dial);
+        self.add_dial(now, address, dial, None);
     }
 
     fn goodbye_beacon(&mut self, now: Instant, uuid: PeerId, source: SocketAddr, key: Option<Key>) {
@@ -237,6 +237,22 @@ impl Node {
         }
     }
 
+    /// Asks one that just entered whether it knows us.
+    // ZRE-17
+    pub(super) fn challenge_unknown(&mut self, now: Instant, id: PeerId) {
+        self.challenge(now, id, |challenge| challenge.unknown = true);
+    }
+
+    /// It is not waited for the answer any longer, unless something is said against the peer: we or it just greeted anew.
+    pub(super) fn drop_question(&mut self, id: PeerId) {
+        if let Some(record) = self.peers.get_mut(&id)
+            && record.doubt().is_some_and(|doubt| doubt.is_question())
+        {
+            record.challenge = None;
+            self.timers.cancel(Due::Challenge(id));
+        }
+    }
+
     fn challenge(&mut self, now: Instant, id: PeerId, doubt: impl Fn(&mut Challenge)) {
         let Some(record) = self.peers.get_mut(&id) else {
             return;
@@ -245,10 +261,7 @@ impl Node {
         let challenge = record.challenge.get_or_insert_with(|| {
             Box::new(Challenge {
                 since: now,
-                goodbye: false,
-                takeover: None,
-                claim: None,
-                hung_up: false,
+                ..Challenge::default()
             })
         });
         doubt(challenge);
@@ -270,7 +283,7 @@ impl Node {
             return;
         };
         let gone = self.dials.get(record.address).is_none_or(Dial::is_given_up);
-        if record.challenge.is_some() {
+        if record.doubt().is_some_and(|doubt| !doubt.is_question()) {
             self.doubt_confirmed(now, id);
         } else if record.farewell.is_some_and(|said| now - said < FAREWELL) {
             // ZRE-41
@@ -289,13 +302,9 @@ impl Node {
             return;
         };
         debug!(%id, "its link ended as soon as it entered");
-        record.challenge = Some(Box::new(Challenge {
-            since: now,
-            goodbye: false,
-            takeover: None,
-            claim: None,
-            hung_up: true,
-        }));
+        let challenge = record.challenge.get_or_insert_default();
+        challenge.since = now;
+        challenge.hung_up = true;
         let address = record.address;
         self.say(address, Command::Ping);
         self.timers.set(Due::Challenge(id), now + CHALLENGE);
@@ -317,7 +326,9 @@ impl Node {
             .dials
             .get(record.address)
             .is_some_and(|dial| dial.queued_messages > 0 && dial.taken_at > Some(challenge.since));
-        if unread || reads || record.spoke > challenge.since {
+        // Who does not know us speaks all the same.
+        let speaks = record.spoke > challenge.since && !challenge.is_question();
+        if unread || reads || speaks {
             challenge.since = now;
             let address = record.address;
             self.timers.set(Due::Challenge(id), now + CHALLENGE);
@@ -383,6 +394,8 @@ impl Node {
             } else if challenge.hung_up && mute {
                 let messages = self.dials.get(address).map_or(0, Dial::unconfirmed);
                 self.exit(now, id, ExitReason::Lost(Lost::LinkCut { messages }));
+            } else if challenge.unknown && challenge.takeover.is_none() {
+                self.greet_who_is_mute(now, id);
             }
             return;
         };
@@ -541,9 +554,13 @@ impl Node {
         if let Some(messages) = record.untold.take() {
             self.counters.exits += 1;
             self.counters.enters += 1;
+            let reason = match messages {
+                0 => ExitReason::Replaced,
+                messages => ExitReason::Lost(Lost::LinkCut { messages }),
+            };
             self.inbox.push(Event::Exit {
                 peer: peer.clone(),
-                reason: ExitReason::Lost(Lost::LinkCut { messages }),
+                reason,
             });
             self.inbox.push(Event::Enter { peer: peer.clone() });
             for group in &record.groups {

@@ -14,7 +14,7 @@ use crate::{Instant, PeerId};
 
 /// A doubt about a peer, settled by a PING: if it answers, it stays and the doubt is gone; if its link closes or it is
 /// silent for a second, what was doubted is true.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Challenge {
     /// When the PING was sent.
     pub(super) since: Instant,
@@ -26,6 +26,16 @@ pub(super) struct Challenge {
     pub(super) claim: Option<Claim>,
     /// Its link ended right after it entered.
     pub(super) hung_up: bool,
+    /// It entered by a HELLO that came after ours, and perhaps does not know us.
+    pub(super) unknown: bool,
+}
+
+impl Challenge {
+    /// Whether it is only asked whether it knows us: nothing is said against it.
+    pub(super) const fn is_question(&self) -> bool {
+        let doubted = self.goodbye || self.hung_up;
+        !doubted && self.takeover.is_none() && self.claim.is_none()
+    }
 }
 
 /// Who says that an endpoint is theirs.
@@ -35,6 +45,27 @@ pub(super) enum Claim {
     Beacon(PeerId, Option<Key>),
     /// A HELLO that waits on this link.
     Hello(LinkId),
+}
+
+/// Whether a HELLO with the same card is the answer to ours and no restart.
+// As large as `Option<Instant>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// We did not greet it anew.
+    None,
+    /// We did: until then it is.
+    Until {
+        at: Instant,
+        /// The number that was expected of it when we greeted it.
+        expected: u16,
+    },
+}
+
+impl Answer {
+    /// Whether a HELLO that comes now is one.
+    pub(super) fn is_due(self, now: Instant) -> bool {
+        matches!(self, Self::Until { at, .. } if now < at)
+    }
 }
 
 #[derive(Debug)]
@@ -64,7 +95,8 @@ pub(super) struct Record {
     pub(super) groups: BTreeSet<Text>,
     /// The newest link on which it ever spoke.
     pub(super) newest: LinkId,
-    /// Our link to it was cut, and so many messages to it may be lost; the application is not told yet.
+    /// Our link to it was cut, and so many messages to it may be lost; the application is not told yet. None of them: it greeted
+    /// anew, and what may be lost is what it said.
     pub(super) untold: Option<u64>,
     /// When it entered.
     pub(super) entered: Instant,
@@ -72,8 +104,7 @@ pub(super) struct Record {
     pub(super) challenge: Option<Box<Challenge>>,
     /// When somebody last said goodbye in its name.
     pub(super) farewell: Option<Instant>,
-    /// We greeted it anew: until then a HELLO with the same card is the answer to ours and no restart.
-    pub(super) answer_until: Option<Instant>,
+    pub(super) answer: Answer,
     /// It sent one of the commands that only C Zyre and its kin know.
     pub(super) elects: bool,
     /// The key that it proved on both links, and as whom it was let in. Boxed: in most networks there is none.
@@ -84,6 +115,19 @@ impl Record {
     /// The doubt about it, if there is one.
     pub(super) fn doubt(&self) -> Option<Challenge> {
         self.challenge.as_deref().copied()
+    }
+
+    /// We greeted it anew: for so long its HELLO is the answer.
+    pub(super) fn await_answer(&mut self, until: Instant) {
+        self.answer = Answer::Until {
+            at: until,
+            expected: self.receiver.expected(),
+        };
+    }
+
+    /// Whether it has said anything since we greeted it anew.
+    pub(super) fn spoke_since_greeted(&self) -> bool {
+        matches!(self.answer, Answer::Until { expected, .. } if expected != self.receiver.expected())
     }
 
     /// The key that it proved.

@@ -67,6 +67,17 @@ struct Here {
     farewell: Option<Instant>,
     /// The node greeted it anew after a cut: until then its HELLO is an answer.
     answer_until: Option<Instant>,
+    /// The sequence that came next from it when the node did.
+    expected: u16,
+}
+
+/// How somebody greets.
+#[derive(Clone, Copy, Debug)]
+struct Greeting {
+    /// On another link than that on which it spoke.
+    another: bool,
+    /// The sequence that would have come next.
+    next: u16,
 }
 
 #[derive(Default)]
@@ -101,11 +112,19 @@ impl Model {
     }
 
     /// Whoever greets is here anew, unless its HELLO is an answer to ours.
-    fn greet(&mut self, now: Instant, who: usize, groups: BTreeSet<&'static str>) {
+    fn greet(&mut self, now: Instant, who: usize, groups: BTreeSet<&'static str>, way: Greeting) {
         let answers = |here: &Here| here.answer_until.is_some_and(|until| now < until);
         match &mut self.peers[who] {
             Some(here) if answers(here) => {
                 here.answer_until = None;
+                if way.another && way.next != here.expected {
+                    // What it said between may be lost.
+                    self.told.push(format!("exit {} replaced", NAMES[who]));
+                    self.told.push(format!("enter {}", NAMES[who]));
+                    let joins = here.groups.iter();
+                    let joins = joins.map(|group| format!("join {} {group}", NAMES[who]));
+                    self.told.extend(joins);
+                }
                 let before = std::mem::replace(&mut here.groups, groups.clone());
                 for group in before.difference(&groups) {
                     self.told.push(format!("leave {} {group}", NAMES[who]));
@@ -211,8 +230,14 @@ impl Run {
                     (Way::Another, _) => self.world.puppets[who].link = None,
                     _ => {}
                 }
+                let puppet = &self.world.puppets[who];
+                let way = Greeting {
+                    another: puppet.link.is_none(),
+                    next: puppet.next,
+                };
                 self.world.greet(who, &groups);
-                self.model.greet(now, who, groups.into_iter().collect());
+                let groups = groups.into_iter().collect();
+                self.model.greet(now, who, groups, way);
             }
             Op::Beacon(who) => {
                 if self.world.puppets[who].door == Door::Open {
@@ -411,12 +436,16 @@ impl Run {
             // The same conversation goes on, as far as the node's memory of those who are gone is concerned.
             self.model.exits[who] -= 1;
             self.model.enter(who, here.groups);
-            let greeted = self.world.puppets[who].heard[heard..]
-                .iter()
-                .find(|(_, message)| matches!(message.command, Command::Hello(_)));
+            let puppet = &self.world.puppets[who];
+            let mut since = puppet.heard[heard..].iter();
+            let greeted = since.find(|(_, message)| matches!(message.command, Command::Hello(_)));
+            // It answered each PING that came since.
+            let asked = since.filter(|(_, message)| message.command == Command::Ping);
+            let asked = u16::try_from(asked.count()).unwrap();
             let entered = self.model.peers[who].as_mut().unwrap();
             entered.farewell = here.farewell;
             entered.answer_until = greeted.map(|(at, _)| *at + ms(ANSWER));
+            entered.expected = puppet.next.wrapping_sub(asked);
         }
     }
 

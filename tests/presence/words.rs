@@ -3,8 +3,8 @@
 use atonce::Frames;
 use atonce::wire::zre::Command;
 
-use crate::support::{Lan, frames, names};
-use crate::{NOTHING, alice_and_puppet, ms};
+use crate::support::{Lan, frames, names, text};
+use crate::{NOTHING, alice_and_puppet, hellos, ms};
 
 #[test]
 fn what_was_said_right_before_the_goodbye_is_heard() {
@@ -89,4 +89,85 @@ fn a_stranger_who_greets_after_us_is_asked_whether_it_knows_us() {
     assert_eq!(pings(&mut lan, puppet), 1);
     // It answered with its sequence 2, and nothing else happened.
     assert_eq!(lan.puppet_next(puppet, alice), 3);
+}
+
+/// A puppet that greets four seconds after our own HELLO, as one does that has forgotten us before that.
+fn alice_and_one_who_forgot_her() -> (Lan, usize, usize, u64) {
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    let (id, port) = (lan.id(puppet), lan.address_of(puppet).port());
+    lan.puppet_beacons(puppet, id, port);
+    lan.run_for(ms(4_000));
+    assert_eq!(hellos(&mut lan, puppet), 1);
+    let link = lan.puppet_greets(puppet, alice);
+    lan.puppet_speaks(puppet, alice, link, 2);
+    (lan, alice, puppet, link)
+}
+
+#[test]
+fn one_who_does_not_answer_after_its_greeting_is_greeted_once_more() {
+    // ZRE-64
+    for talks in [false, true] {
+        let (mut lan, alice, puppet, link) = alice_and_one_who_forgot_her();
+        lan.the_puppet(puppet).answers_pings = false;
+        for _ in 0..10 {
+            if talks {
+                let sequence = lan.puppet_next(puppet, alice);
+                let (group, status) = (text("G"), 1);
+                lan.puppet_says(puppet, link, sequence, Command::Join { group, status });
+            }
+            lan.run_for(ms(300));
+        }
+        assert_eq!(hellos(&mut lan, puppet), 2, "talks: {talks}");
+        // Nothing but the question was lost.
+        let told = names(&lan.events(alice));
+        assert_eq!(told[0], "enter puppet");
+        assert_eq!(told[1..], ["join puppet G"][..usize::from(talks)]);
+        // That is all that is done for one who is mute: it is missed as others are.
+        lan.run_for(ms(25_000));
+        assert_eq!(hellos(&mut lan, puppet), 2, "talks: {talks}");
+        assert_eq!(
+            names(&lan.events(alice)),
+            ["evasive puppet", "silent puppet"]
+        );
+    }
+}
+
+#[test]
+fn one_who_answers_after_its_greeting_is_not_greeted_again() {
+    // ZRE-64
+    let (mut lan, alice, puppet, _) = alice_and_one_who_forgot_her();
+    lan.run_for(ms(10_000));
+    assert_eq!(hellos(&mut lan, puppet), 1);
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+}
+
+#[test]
+fn what_is_said_to_one_who_does_not_know_us_is_not_lost_without_a_word() {
+    // ZRE-64
+    let (mut lan, alice, puppet, link) = alice_and_one_who_forgot_her();
+    lan.the_puppet(puppet).answers_pings = false;
+    lan.run_for(ms(100));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+    let id = lan.id(puppet);
+    lan.with(alice, |stack, now| {
+        stack.whisper(now, id, &frames("lost?")).unwrap();
+    });
+    lan.run_for(ms(1_000));
+    assert_eq!(hellos(&mut lan, puppet), 2);
+    assert_eq!(
+        names(&lan.events(alice)),
+        [
+            "exit puppet lost: its link was cut, 3 messages to it may be lost",
+            "enter puppet"
+        ]
+    );
+    // zyre.js, which took that HELLO for a mistake, greets at our next beacon: that is the answer.
+    lan.the_puppet(puppet).answers_pings = true;
+    lan.puppet_closes(puppet, link);
+    let link = lan.puppet_greets(puppet, alice);
+    lan.puppet_speaks(puppet, alice, link, 2);
+    lan.run_for(ms(3_000));
+    assert_eq!(hellos(&mut lan, puppet), 2);
+    assert_eq!(names(&lan.events(alice)), NOTHING);
 }
