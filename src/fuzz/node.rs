@@ -1,5 +1,7 @@
 //! A whole [`Stack`] among puppets that say and do whatever the fuzzer likes.
 
+#[cfg(feature = "curve")]
+mod keys;
 mod network;
 mod puppet;
 mod steps;
@@ -14,7 +16,7 @@ use std::hash::DefaultHasher;
 
 use arbitrary::{Result, Unstructured};
 
-use self::puppet::{Far, PUPPETS, Puppet, Reaction, hello_of};
+use self::puppet::{Far, PUPPETS, Puppet, Reaction};
 use super::witness::Witness;
 use crate::wire::zre::Command;
 use crate::wire::{LongText, Text};
@@ -34,6 +36,8 @@ const REACTIONS: usize = 64;
 /// - Once the time is handled no deadline is in the past.
 /// - The same schedule twice gives the same actions, octets and events.
 /// - When all links close and time passes everything is let go, and a node that is stopped ends.
+/// - Who is here in a secure node proved a key; it is that of its identity, when the embedder knows which that is; and the
+///   embedder is asked about no key that was not proved.
 pub fn node(schedule: &[u8]) {
     let first = run(schedule, true);
     let again = run(schedule, false);
@@ -82,6 +86,9 @@ struct World {
     chunk: usize,
     /// Hand in octets through lent buffers.
     fills: bool,
+    /// The node and the puppets have keys.
+    #[cfg(feature = "curve")]
+    security: Option<keys::Security>,
     /// What the application is told.
     witness: Witness,
     trace: DefaultHasher,
@@ -124,7 +131,8 @@ fn config(u: &mut Unstructured<'_>) -> Result<Config> {
 
 impl World {
     fn new(u: &mut Unstructured<'_>, watched: bool) -> Result<Self> {
-        let config = config(u)?;
+        #[cfg_attr(not(feature = "curve"), allow(unused_mut))]
+        let mut config = config(u)?;
         let now = Instant::from_millis(1_000);
         let mut puppets = Vec::new();
         for who in 0..PUPPETS {
@@ -141,7 +149,17 @@ impl World {
             });
         }
         let chunk = *u.choose(&[usize::MAX, 1_000, 64, 7, 1])?;
-        let fills = u.arbitrary()?;
+        // Lends buffers: 1. Secure: 128.
+        let flags: u8 = u.arbitrary()?;
+        #[cfg(feature = "curve")]
+        let security = match flags & 128 {
+            0 => None,
+            _ => Some(keys::Security::new(u)?),
+        };
+        #[cfg(feature = "curve")]
+        if let Some(security) = &security {
+            security.configure(&mut config);
+        }
         let stack = Stack::new(now, [7; 32], config);
         let mut world = Self {
             stack,
@@ -159,7 +177,9 @@ impl World {
             deserted: false,
             stopping: false,
             chunk,
-            fills,
+            fills: flags & 1 != 0,
+            #[cfg(feature = "curve")]
+            security,
             witness: Witness::default(),
             trace: DefaultHasher::new(),
             aloud: std::env::var_os("ATONCE_FUZZ_ALOUD").is_some(),
@@ -239,11 +259,14 @@ impl World {
                 match reaction {
                     Reaction::Connected(link) => self.connected(link),
                     Reaction::Refused(link) => self.hang_up(link, Cut::Refused),
+                    #[cfg(feature = "curve")]
+                    Reaction::Ended(link) => self.hang_up(link, Cut::Closed),
                     Reaction::Greet(who) => {
                         if self.speaking(who).is_none() {
                             let link = self.accept(who, who);
                             if let Some(link) = link {
-                                self.tell(link, Some(1), Command::Hello(hello_of(who)));
+                                let hello = self.hello_of(who);
+                                self.tell(link, Some(1), Command::Hello(hello));
                             }
                         }
                     }
@@ -264,6 +287,8 @@ impl World {
             return;
         }
         self.stack.check_invariants();
+        #[cfg(feature = "curve")]
+        self.check_keys();
         if self.reading && !self.stopping {
             self.witness.compare(&self.stack);
             self.witness.count(&self.stack);
@@ -301,6 +326,11 @@ impl World {
             puppet.listens = false;
         }
         self.deserted = true;
+        #[cfg(feature = "curve")]
+        {
+            self.let_all_in();
+            self.settle();
+        }
         let links: Vec<LinkId> = self.links.keys().copied().collect();
         for link in links {
             self.hang_up(link, Cut::Closed);

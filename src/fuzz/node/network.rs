@@ -56,6 +56,10 @@ impl World {
                             "the node speaks ZMTP: {error}"
                         );
                     }
+                    #[cfg(feature = "curve")]
+                    zmtp::Event::Authenticate(_) => {
+                        connection.handle_verdict(self.now, zmtp::Verdict::Allow);
+                    }
                     _ => {}
                 }
             }
@@ -65,6 +69,8 @@ impl World {
         for message in messages {
             self.react(link, message);
         }
+        #[cfg(feature = "curve")]
+        self.end_what_failed(link);
     }
 
     /// Hands the stack some octets that are under way; says whether there were any.
@@ -124,7 +130,7 @@ impl World {
             }
             Action::Resolve { query, .. } => self.queries.push_back(query),
             #[cfg(feature = "curve")]
-            Action::Authenticate { .. } => panic!("the node is not secure"),
+            Action::Authenticate { link, key, .. } => self.ask(link, key),
         }
     }
 
@@ -144,6 +150,11 @@ impl World {
             let identity = id_of(identity).identity();
             config.identity = Identity::try_from(identity.as_slice()).unwrap_or_default();
         }
+        #[cfg(feature = "curve")]
+        {
+            config.security = self.security_of(who.unwrap_or_default(), true);
+        }
+        let puppet = who.and_then(|who| self.puppets.get(who));
         let listens = puppet.is_some_and(|puppet| puppet.listens);
         let connection = Box::new(Connection::new(self.now, config));
         let far = Far::new(who.unwrap_or_default(), Some(connection), Some(address));

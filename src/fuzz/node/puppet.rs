@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::World;
+#[cfg(feature = "curve")]
+use crate::curve::PublicKey;
 use crate::endpoint::Endpoint;
 use crate::wire::zmtp::{Identity, SocketType};
 use crate::wire::zre::{Command, Hello, Limits, Message};
@@ -32,6 +34,9 @@ pub(super) struct Far {
     pub(super) under_way: VecDeque<u8>,
     /// The sequence of what the puppet says next.
     pub(super) next: u16,
+    /// The key with which it secures the link.
+    #[cfg(feature = "curve")]
+    pub(super) key: Option<PublicKey>,
 }
 
 pub(super) struct Puppet {
@@ -48,6 +53,9 @@ pub(super) enum Reaction {
     /// The answer to a dial: an embedder gives it later, not between two actions.
     Connected(LinkId),
     Refused(LinkId),
+    /// The puppet closes the link.
+    #[cfg(feature = "curve")]
+    Ended(LinkId),
     Greet(usize),
     PingOk(usize),
 }
@@ -63,7 +71,7 @@ pub(super) fn address_of(who: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, host], port))
 }
 
-pub(super) fn hello_of(who: usize) -> Hello {
+fn hello_of(who: usize) -> Hello {
     Hello {
         endpoint: Text::from(&Endpoint::from(address_of(who))),
         name: Text::try_from(format!("puppet{who}")).unwrap_or_default(),
@@ -86,6 +94,8 @@ impl Far {
             stalled: false,
             under_way: VecDeque::new(),
             next: 1,
+            #[cfg(feature = "curve")]
+            key: None,
         };
         far.collect(Instant::ZERO);
         far
@@ -102,10 +112,26 @@ impl Far {
 }
 
 impl World {
+    /// What a puppet greets with.
+    #[cfg_attr(not(feature = "curve"), allow(clippy::unused_self))]
+    pub(super) fn hello_of(&self, who: usize) -> Hello {
+        #[cfg_attr(not(feature = "curve"), allow(unused_mut))]
+        let mut hello = hello_of(who);
+        #[cfg(feature = "curve")]
+        if let Some(security) = &self.security {
+            security.put_key(&mut hello, who);
+        }
+        hello
+    }
+
     pub(super) fn accept(&mut self, who: usize, poses_as: usize) -> Option<LinkId> {
         let mut config = zmtp::Config::new(SocketType::Dealer);
         let identity = id_of(poses_as).identity();
         config.identity = Identity::try_from(identity.as_slice()).unwrap_or_default();
+        #[cfg(feature = "curve")]
+        {
+            config.security = self.security_of(who, false);
+        }
         let connection = Box::new(Connection::new(self.now, config));
         self.accepted(who, Some(connection))
     }
@@ -125,7 +151,13 @@ impl World {
         let fresh = self.known.insert(link);
         assert!(fresh, "{link} was used before");
         self.note(&format!("> puppet {who} dials: {link}"));
-        self.links.insert(link, Far::new(who, connection, None));
+        #[cfg_attr(not(feature = "curve"), allow(unused_mut))]
+        let mut far = Far::new(who, connection, None);
+        #[cfg(feature = "curve")]
+        if let Some(security) = &self.security {
+            far.key = Some(security.key_of(who));
+        }
+        self.links.insert(link, far);
         Some(link)
     }
 

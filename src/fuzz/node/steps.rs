@@ -10,10 +10,10 @@ use arbitrary::{Result, Unstructured};
 use bytes::Bytes;
 
 use super::World;
-use super::puppet::{PUPPETS, address_of, hello_of, id_of};
+use super::puppet::{PUPPETS, address_of, id_of};
 use crate::endpoint::Endpoint;
 use crate::wire::zre::Command;
-use crate::wire::{Beacon, Frames, Text};
+use crate::wire::{Beacon, Frames, Headers, Text};
 use crate::{Cut, LinkId};
 
 const GROUPS: [&str; 4] = ["CHAT", "NEWS", "", "Ω"];
@@ -48,7 +48,7 @@ fn content(u: &mut Unstructured<'_>) -> Result<Frames> {
 
 impl World {
     pub(super) fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
-        let choice = u.int_in_range(0..=31_u8)?;
+        let choice = self.choice(u)?;
         self.note(&format!("-- {choice}"));
         match choice {
             0..=2 => self.pass_time(u)?,
@@ -106,6 +106,8 @@ impl World {
             }
             29 => self.connect(u)?,
             30 => self.interfaces_change(u)?,
+            #[cfg(feature = "curve")]
+            32.. => self.step_of_keys(u, choice - 32)?,
             _ => {
                 if u.ratio(1_u8, 16)? {
                     self.stack.stop(self.now);
@@ -119,6 +121,16 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Which step it is: those behind 31 are for secure nodes.
+    #[cfg_attr(not(feature = "curve"), allow(clippy::unused_self))]
+    fn choice(&self, u: &mut Unstructured<'_>) -> Result<u8> {
+        #[cfg(feature = "curve")]
+        if self.security.is_some() {
+            return u.int_in_range(0..=31 + super::keys::STEPS);
+        }
+        u.int_in_range(0..=31_u8)
     }
 
     fn pass_time(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
@@ -170,7 +182,7 @@ impl World {
                 id_of(who)
             },
             port,
-            key: u.ratio(1_u8, 32)?.then_some([1; 32]),
+            key: self.key_for_beacon(u, who)?,
         };
         let source = SocketAddr::new(address.ip(), 5670);
         self.note(&format!("> from {source}: {beacon:?}"));
@@ -179,8 +191,19 @@ impl World {
         Ok(())
     }
 
+    /// Mostly what belongs into the beacon of a puppet.
+    #[cfg_attr(not(feature = "curve"), allow(clippy::unused_self))]
+    #[cfg_attr(not(feature = "curve"), allow(unused_variables))]
+    fn key_for_beacon(&self, u: &mut Unstructured<'_>, who: usize) -> Result<Option<[u8; 32]>> {
+        #[cfg(feature = "curve")]
+        if let Some(security) = &self.security {
+            return security.some_key(u, who);
+        }
+        Ok(u.ratio(1_u8, 32)?.then_some([1; 32]))
+    }
+
     /// The address of a puppet, of the node itself, or of somebody who is not there.
-    fn some_address(&self, u: &mut Unstructured<'_>) -> Result<SocketAddr> {
+    pub(super) fn some_address(&self, u: &mut Unstructured<'_>) -> Result<SocketAddr> {
         Ok(match u.int_in_range(0..=9_u8)? {
             0 => SocketAddr::from(([10, 0, 0, 1], 49152)),
             1 => SocketAddr::from(([127, 0, 0, 1], 49152)),
@@ -191,7 +214,7 @@ impl World {
     }
 
     fn hello(&mut self, u: &mut Unstructured<'_>, link: Option<LinkId>, who: usize) -> Result<()> {
-        let mut hello = hello_of(who);
+        let mut hello = self.hello_of(who);
         if u.ratio(1_u8, 4)? {
             let endpoint = match u.int_in_range(0..=3_u8)? {
                 0 => Text::from(&Endpoint::from(self.some_address(u)?)),
@@ -204,7 +227,16 @@ impl World {
                 hello.groups.insert(group(u)?);
             }
             hello.name = u.arbitrary()?;
-            hello.headers = u.arbitrary()?;
+            let headers: Headers = u.arbitrary()?;
+            #[cfg(feature = "curve")]
+            if self.security.is_none() || u.ratio(1_u8, 8)? {
+                hello.headers = Headers::default();
+            }
+            hello.headers.extend(
+                headers
+                    .into_iter()
+                    .map(|(name, value)| (name.clone(), value.clone())),
+            );
         }
         if let Some(link) = link {
             self.tell(link, Some(1), Command::Hello(hello));
