@@ -9,6 +9,8 @@ mod corpora;
 #[cfg(feature = "curve")]
 mod curve;
 #[cfg(feature = "curve")]
+mod insider;
+#[cfg(feature = "curve")]
 mod key;
 mod node;
 mod plain;
@@ -31,6 +33,8 @@ use crate::{Instant, PeerId};
 pub use between::between;
 #[cfg(feature = "curve")]
 pub use curve::zmtp_curve;
+#[cfg(feature = "curve")]
+pub use insider::zmtp_insider;
 #[cfg(feature = "curve")]
 pub use key::key;
 pub use node::node;

@@ -54,4 +54,4 @@ corpora!(
 );
 
 #[cfg(feature = "curve")]
-corpora!(key, zmtp_curve);
+corpora!(key, zmtp_curve, zmtp_insider);
