@@ -85,6 +85,7 @@ fn verdict(u: &mut Unstructured<'_>) -> Result<Verdict> {
         0 => Verdict::Deny(Denial::Refused),
         1 => Verdict::Deny(Denial::Temporary),
         2 => Verdict::Deny(Denial::Internal),
+        3 => Verdict::AllowAs(Text::try_from("joe").unwrap_or_default()),
         _ => Verdict::Allow,
     })
 }
@@ -166,7 +167,7 @@ fn one(mut u: Unstructured<'_>, side: Side) -> Result<()> {
         Stage::Ready => State::Traffic,
     };
     let mut answer = |connection: &mut Connection| {
-        connection.handle_verdict(Instant::ZERO, verdict);
+        connection.handle_verdict(Instant::ZERO, verdict.clone());
     };
     let events = alike(make, state, &cuts, directly, &[early, late], &mut answer);
     let asked = events
@@ -179,7 +180,7 @@ fn one(mut u: Unstructured<'_>, side: Side) -> Result<()> {
     let asks = side == Side::Server && stage <= Stage::Greeted;
     assert!(asked <= usize::from(asks), "asked {asked} times");
     if asks {
-        assert!(!came_in || (asked == 1 && verdict == Verdict::Allow));
+        assert!(!came_in || (asked == 1 && verdict.is_allowed()));
     }
     Ok(())
 }
