@@ -8,9 +8,15 @@ mod between;
 mod corpora;
 #[cfg(feature = "curve")]
 mod curve;
+#[cfg(feature = "curve")]
+mod insider;
+#[cfg(feature = "curve")]
+mod key;
 mod node;
+mod plain;
 mod values;
 mod witness;
+mod zap;
 mod zmtp;
 
 use alloc::string::{String, ToString};
@@ -27,7 +33,13 @@ use crate::{Instant, PeerId};
 pub use between::between;
 #[cfg(feature = "curve")]
 pub use curve::zmtp_curve;
+#[cfg(feature = "curve")]
+pub use insider::zmtp_insider;
+#[cfg(feature = "curve")]
+pub use key::key;
 pub use node::node;
+pub use plain::zmtp_plain;
+pub use zap::zap;
 pub use zmtp::{zmtp_grammar, zmtp_greeting, zmtp_handshake, zmtp_pair, zmtp_steps, zmtp_traffic};
 
 /// A datagram: what decodes is, octet by octet, what its value encodes to.
@@ -246,6 +258,20 @@ mod tests {
 
         #[test]
         fn nodes(octets in prop::collection::vec(any::<u8>(), 0..2_000)) {
+            let mut octets = octets;
+            if let Some(flags) = octets.get_mut(11) {
+                *flags &= 127;
+            }
+            node(&octets);
+        }
+
+        #[cfg(feature = "curve")]
+        #[test]
+        fn secure_nodes(octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
+            let mut octets = octets;
+            if let Some(flags) = octets.get_mut(11) {
+                *flags |= 128;
+            }
             node(&octets);
         }
 

@@ -188,6 +188,7 @@ impl Table {
                 Event::Enter { peer } => format!("enter {}", peer.name),
                 Event::Exit { peer, reason } => format!("exit {} {reason}", peer.name),
                 Event::Evasive { peer } => format!("evasive {}", peer.name),
+                Event::Silent { peer } => format!("silent {}", peer.name),
                 Event::Recovered { peer } => format!("recovered {}", peer.name),
                 Event::InterfaceUp { .. } => continue,
                 Event::Stopped => "stopped".into(),
@@ -698,4 +699,39 @@ fn what_a_peer_said_after_our_greeting_and_before_its_own_is_not_lost_without_a_
         assert_eq!(rest, expected, "{speaks_on} {another}");
         assert_eq!(table.stack.peers().count(), 1);
     }
+
+#[test]
+fn one_who_was_silent_and_is_evasive_again_recovered_in_between() {
+    let mut config = Config {
+        evasive_timeout: Duration::from_secs(2),
+        ..Config::default()
+    };
+    config.limits.changes_per_peer = 2;
+    let mut table = Table::with(config);
+    table.meet(2);
+    assert_eq!(table.events(), ["enter peer2"]);
+    // The application is told both, takes neither, and so is told of nothing more.
+    table.wait(Duration::from_secs(4));
+    let beacon = Beacon {
+        uuid: id(2),
+        port: address(2).port(),
+        key: None,
+    };
+    let source = SocketAddr::new(address(2).ip(), 5670);
+    table
+        .stack
+        .handle_datagram(table.now, source, &beacon.encode());
+    table.settle();
+    table.wait(Duration::from_millis(2_100));
+    let peer = table.stack.peer(id(2)).unwrap();
+    assert_eq!(peer.presence, atonce::Presence::Evasive);
+    assert_eq!(
+        table.events(),
+        [
+            "evasive peer2",
+            "silent peer2",
+            "recovered peer2",
+            "evasive peer2"
+        ]
+    );
 }

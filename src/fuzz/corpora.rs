@@ -42,14 +42,16 @@ corpora!(
     between,
     endpoint,
     node,
+    zap,
     zmtp_grammar,
     zmtp_greeting,
     zmtp_handshake,
     zmtp_pair,
+    zmtp_plain,
     zmtp_steps,
     zmtp_traffic,
     zre
 );
 
 #[cfg(feature = "curve")]
-corpora!(zmtp_curve);
+corpora!(key, zmtp_curve, zmtp_insider);

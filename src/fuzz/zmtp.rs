@@ -8,14 +8,15 @@ use bytes::BufMut;
 
 use super::values;
 use crate::wire::zmtp::{
-    Command, Decoded, FrameHeader, Greeting, GreetingError, MechanismName, Metadata, SocketType,
+    Command, Decoded, FrameHeader, Greeting, GreetingError, MechanismName, Metadata, PlainCommand,
+    SocketType,
 };
 use crate::wire::{Frames, Text};
 use crate::zmtp::{Config, Connection, Event, Heartbeat, Limits, SendError};
 use crate::{Bytes, Instant};
 
 /// The limits of the connections here: small, so that they are reached.
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     frame_octets: 20_000,
     message_octets: 30_000,
     message_frames: 4,
@@ -40,12 +41,35 @@ pub fn zmtp_grammar(octets: &[u8]) {
             Ok(command.name())
         );
     }
+    if let Ok(command) = PlainCommand::decode(octets) {
+        assert!(command.encode() == octets);
+    }
+    curve(octets);
     if let Ok(metadata) = Metadata::decode(octets) {
         assert_eq!(metadata.as_bytes(), octets);
         values::shown(octets.len(), format_args!("{metadata:?}"));
         let property = |(name, value): (&[u8], &[u8])| 1 + name.len() + 4 + value.len();
         assert_eq!(metadata.iter().map(property).sum::<usize>(), octets.len());
     }
+}
+
+/// The commands of CURVE: each is one of them at most, and what decodes encodes to the same.
+fn curve(octets: &[u8]) {
+    use crate::wire::zmtp::curve::{Hello, Initiate, Ready, SealedFrame, Welcome};
+
+    let encoded = [
+        Hello::decode(octets).map(|command| command.encode()),
+        Welcome::decode(octets).map(|command| command.encode()),
+        Initiate::decode(octets).map(|command| command.encode()),
+        Ready::decode(octets).map(|command| command.encode()),
+        SealedFrame::decode(octets)
+            .map(|frame| [&SealedFrame::head(frame.nonce)[..], frame.sealed].concat()),
+    ];
+    for error in encoded.iter().filter_map(|encoded| encoded.as_ref().err()) {
+        values::shown(octets.len(), format_args!("{error} {error:?}"));
+    }
+    let decoded: Vec<_> = encoded.into_iter().flatten().collect();
+    assert!(decoded.len() <= 1 && decoded.iter().all(|encoded| encoded == octets));
 }
 
 fn greeting(octets: &[u8]) {
@@ -100,7 +124,7 @@ fn header(octets: &[u8]) {
 
 /// How far a connection is when the fuzzer gets it.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     New,
     Handshake,
     Traffic,
@@ -158,25 +182,46 @@ fn in_state(state: State, input: &[u8]) {
     };
     let octets = u.take_rest();
 
-    let mut whole = connection(state, SocketType::Dealer);
-    whole.handle_input(Instant::ZERO, octets);
-    check(&whole);
+    let make = || connection(state, SocketType::Dealer);
+    alike(make, state, &cuts, directly, &[octets], &mut |_| {});
+}
 
-    let mut pieces = connection(state, SocketType::Dealer);
-    let mut rest = octets;
+/// What the connections here say by themselves, in octets: greeting, READY or ERROR, one PONG, one PING.
+const OWN: usize = Greeting::OCTETS + 64 + 32 + 23 + 9;
+
+/// Hands a connection these parts, after each of which the embedder does something: in one piece, and another one in several
+/// pieces, with and without the lent buffers. The same comes out of both; it is given back.
+pub(super) fn alike(
+    make: impl Fn() -> Connection,
+    state: State,
+    cuts: &[u16],
+    directly: bool,
+    parts: &[&[u8]],
+    between: &mut dyn FnMut(&mut Connection),
+) -> Vec<Event> {
+    let octets: usize = parts.iter().map(|part| part.len()).sum();
+    let mut whole = make();
+    let mut pieces = make();
     let mut cuts = cuts.iter().map(|cut| usize::from(*cut));
-    while !rest.is_empty() {
-        let mut n = cuts.next().unwrap_or(rest.len()).clamp(1, rest.len());
-        match pieces.receive_buffer() {
-            Some(mut buffer) if directly => {
-                n = n.min(buffer.remaining_mut());
-                buffer.put_slice(&rest[..n]);
-                pieces.handle_filled(Instant::ZERO);
+    for part in parts {
+        whole.handle_input(Instant::ZERO, part);
+        check(&whole);
+        between(&mut whole);
+        let mut rest = *part;
+        while !rest.is_empty() {
+            let mut n = cuts.next().unwrap_or(rest.len()).clamp(1, rest.len());
+            match pieces.receive_buffer() {
+                Some(mut buffer) if directly => {
+                    n = n.min(buffer.remaining_mut());
+                    buffer.put_slice(&rest[..n]);
+                    pieces.handle_filled(Instant::ZERO);
+                }
+                _ => pieces.handle_input(Instant::ZERO, &rest[..n]),
             }
-            _ => pieces.handle_input(Instant::ZERO, &rest[..n]),
+            rest = &rest[n..];
+            check(&pieces);
         }
-        rest = &rest[n..];
-        check(&pieces);
+        between(&mut pieces);
     }
 
     assert_eq!(whole.error(), pieces.error());
@@ -186,12 +231,14 @@ fn in_state(state: State, input: &[u8]) {
     let events = drain(&mut whole);
     assert_eq!(events, drain(&mut pieces));
     ordered(&events, state);
-    values::shown(octets.len() + 64, format_args!("{events:?}"));
+    values::shown(octets + 64, format_args!("{events:?}"));
     if let Some(error) = whole.error() {
-        values::shown(octets.len(), format_args!("{error} {error:?}"));
+        values::shown(octets, format_args!("{error} {error:?}"));
     }
     if whole.is_closed() {
-        whole.handle_input(Instant::ZERO, octets);
+        for part in parts {
+            whole.handle_input(Instant::ZERO, part);
+        }
         assert_eq!(
             whole.poll_event(),
             None,
@@ -200,6 +247,7 @@ fn in_state(state: State, input: &[u8]) {
         assert_eq!(whole.poll_timeout(), None);
         assert_eq!(whole.send(Frames::from("x")), Err(SendError::Closed));
     }
+    events
 }
 
 /// One thing that an embedder does.
@@ -319,12 +367,12 @@ fn perform(
 fn check(connection: &Connection) {
     let one_frame = FrameHeader::LONGEST + LIMITS.command_octets;
     assert!(connection.partial_octets() <= LIMITS.message_octets + one_frame);
-    // Greeting, READY or ERROR, one PONG, one PING: whatever the peer does, we say no more by ourselves.
-    assert!(connection.queued_octets() <= Greeting::OCTETS + 64 + 32 + 23 + 9);
+    // Whatever the peer does, we say no more by ourselves.
+    assert!(connection.queued_octets() <= OWN);
 }
 
 /// Ready comes first, unless it came before; Closed comes last; nothing is larger than allowed.
-fn ordered(events: &[Event], state: State) {
+pub(super) fn ordered(events: &[Event], state: State) {
     let mut ready = matches!(state, State::Traffic);
     for (at, event) in events.iter().enumerate() {
         match event {
@@ -345,7 +393,7 @@ fn ordered(events: &[Event], state: State) {
     }
 }
 
-fn drain(connection: &mut Connection) -> Vec<Event> {
+pub(super) fn drain(connection: &mut Connection) -> Vec<Event> {
     core::iter::from_fn(|| connection.poll_event()).collect()
 }
 
@@ -369,7 +417,7 @@ pub fn zmtp_pair(input: &[u8]) {
     assert!(arrived.eq(expected.into_iter().map(Event::Message)));
 }
 
-fn pair_step(
+pub(super) fn pair_step(
     u: &mut Unstructured<'_>,
     one: &mut Connection,
     other: &mut Connection,
@@ -398,7 +446,7 @@ fn pair_step(
 }
 
 /// Carries at most `octets` octets over, into a lent buffer when there is one; whether any.
-fn transfer(from: &mut Connection, to: &mut Connection, octets: usize) -> bool {
+pub(super) fn transfer(from: &mut Connection, to: &mut Connection, octets: usize) -> bool {
     let Some(slice) = from.poll_transmit().next() else {
         return false;
     };

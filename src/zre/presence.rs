@@ -575,7 +575,10 @@ impl Node {
         while record.told != record.presence {
             let peer = peer.clone();
             let (told, event) = match (record.told, record.presence) {
-                (_, Presence::Ready) => (Presence::Ready, Event::Recovered { peer }),
+                // From silent to evasive leads only the way over ready, which was put off.
+                (_, Presence::Ready) | (Presence::Silent, Presence::Evasive) => {
+                    (Presence::Ready, Event::Recovered { peer })
+                }
                 (Presence::Ready, _) => (Presence::Evasive, Event::Evasive { peer }),
                 _ => (record.presence, Event::Silent { peer }),
             };
