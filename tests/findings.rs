@@ -699,6 +699,7 @@ fn what_a_peer_said_after_our_greeting_and_before_its_own_is_not_lost_without_a_
         assert_eq!(rest, expected, "{speaks_on} {another}");
         assert_eq!(table.stack.peers().count(), 1);
     }
+}
 
 #[test]
 fn one_who_was_silent_and_is_evasive_again_recovered_in_between() {
