@@ -27,6 +27,10 @@ class Results:
     def contestants(self, case):
         return [it.name for it in CONTESTANTS if self.of(case, it.name, case.figures[0])]
 
+    def figures(self, case):
+        """Those that anybody has: a row that was measured earlier may lack a new one."""
+        return [it for it in case.figures if any(self.of(case, name, it) for name in self.contestants(case))]
+
     def cases(self):
         return [case for case in CASES if self.contestants(case)]
 
@@ -118,7 +122,7 @@ def tall(results, case, names, ours):
     """A line for each figure."""
     pairs = [(mine, other) for other in names if other not in ours for mine in ours]
     rows = [["figure", *names, *[f"{mine} beside {other}" for mine, other in pairs]]]
-    for figure in case.figures:
+    for figure in results.figures(case):
         cells = [spread(results.of(case, name, figure)) for name in names]
         cells += [ratios(results, case, figure, mine, other) for mine, other in pairs]
         rows.append([figure.name, *cells])
@@ -141,7 +145,7 @@ def draw(results, folder):
     colours = dict(zip([it.name for it in CONTESTANTS], [*pyplot.colormaps["tab10"].colors, "black"], strict=True))
     for row in dict.fromkeys(case.row for case in results.cases()):
         cases = [case for case in results.cases() if case.row == row]
-        figures = list(dict.fromkeys(figure for case in cases for figure in case.figures if figure.better))
+        figures = list(dict.fromkeys(figure for case in cases for figure in results.figures(case) if figure.better))
         plot, axes = pyplot.subplots(
             len(figures), 1, figsize=(9, 2.4 * len(figures)), squeeze=False, layout="constrained"
         )

@@ -40,8 +40,8 @@ DELIVERIES = Figure("deliveries a second", "more")
 PER_DELIVERY = Figure("CPU µs a delivery, both sides", "less")
 MET = Figure("until all have met, ms", "less")
 LINK_CPU = Figure("CPU µs a link", "less")
-LINK_MEMORY = Figure("KiB a link", "less")
-LINK_RESIDENT = Figure("KiB a link, pages of the program's file included", "less")
+LINK_RESIDENT = Figure("KiB a link", "less")
+LINK_MEMORY = Figure("KiB a link, pages of the program's file left out", "less")
 LINK_DESCRIPTORS = Figure("descriptors a link", "less")
 THREADS = Figure("threads a node", "less")
 CONNECTIONS = Figure("connections a second", "more")
@@ -294,7 +294,7 @@ class Mesh:
         if self.nodes == 2:
             return (MET,)
         return (
-            MET, LINK_CPU, LINK_MEMORY, LINK_RESIDENT, LINK_DESCRIPTORS, THREADS, IDLE_CPU, IDLE_PACKETS, IDLE_OCTETS,
+            MET, LINK_CPU, LINK_RESIDENT, LINK_MEMORY, LINK_DESCRIPTORS, THREADS, IDLE_CPU, IDLE_PACKETS, IDLE_OCTETS,
         )  # fmt: skip
 
     @property
@@ -348,8 +348,8 @@ class Mesh:
         return (
             met,
             used,
-            (total(Process.octets) - octets) / links / 1024,
             (total(Process.resident) - resident) / links / 1024,
+            (total(Process.octets) - octets) / links / 1024,
             total(Process.descriptors) / links,
             total(Process.threads) / self.nodes,
             (total(Process.cpu) - resting) / seconds * 1e3,
