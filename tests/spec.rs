@@ -32,7 +32,7 @@ impl fmt::Display for Id {
     }
 }
 
-const KINDS: [&str; 3] = ["ZRE", "ZMTP", "ZAP"];
+const KINDS: [&str; 4] = ["ZRE", "ZMTP", "ZAP", "ONCE"];
 
 /// The ids in a text. An id that begins or ends a range is marked: a range cites nothing, since nobody can tell what of it
 /// is meant.
@@ -254,7 +254,8 @@ fn sources() -> BTreeMap<String, String> {
 
 #[test]
 fn every_requirement_is_cited_in_code_and_proved_by_a_test() {
-    let files = ["spec/zre.md", "spec/zmtp.md", "spec/zap.md"].map(|file| (file, read(file)));
+    let files = ["spec/zre.md", "spec/zmtp.md", "spec/zap.md", "spec/once.md"];
+    let files = files.map(|file| (file, read(file)));
     let specs = files.each_ref().map(|(file, text)| (*file, text.as_str()));
     let problems = problems(&specs, &sources());
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -280,6 +281,7 @@ fn the_check_of_citations_sees_what_it_should() {
     assert!(requirements(&read("spec/zre.md")).len() > 50);
     assert!(requirements(&read("spec/zmtp.md")).len() > 40);
     assert!(requirements(&read("spec/zap.md")).len() > 10);
+    assert!(requirements(&read("spec/once.md")).len() > 15);
     for (path, expected) in [
         ("src/zre/node.rs", Place::Code),
         ("crates/std/src/node.rs", Place::Code),
@@ -571,12 +573,12 @@ fn a_claim_without_a_vector_and_a_vector_without_a_claim_are_found() {
 /// The ids that a vector shows, in all files of vectors that were written by hand.
 #[test]
 fn every_vector_shows_requirements_that_there_are() {
-    let known: BTreeSet<String> = ["spec/zre.md", "spec/zmtp.md"]
+    let known: BTreeSet<String> = ["spec/zre.md", "spec/zmtp.md", "spec/once.md"]
         .iter()
         .flat_map(|file| requirements(&read(file)))
         .map(|id| id.to_string())
         .collect();
-    for file in ["beacon", "endpoint", "zmtp", "zre"] {
+    for file in ["beacon", "endpoint", "once", "zmtp", "zre"] {
         let text = read(&format!("spec/vectors/{file}.json"));
         let mut left = vec![serde_json::from_str::<serde_json::Value>(&text).unwrap()];
         let mut shown = 0;

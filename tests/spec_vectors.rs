@@ -8,14 +8,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use atonce::endpoint::{Endpoint, Host};
+use atonce::wire::once::{
+    Address, Challenge, Change, Contact, Exchange, Limits as OnceLimits, Message as OnceMessage,
+    Party, Peer, Side, Target, V1, V2,
+};
 use atonce::wire::zmtp::{
     Command as ZmtpCommand, Decoded, FrameHeader, FrameKind, Greeting, GreetingError,
     MechanismName, Metadata, PingContext, SocketType,
 };
 use atonce::wire::zre::{Command, Limits, Message};
-use atonce::wire::{Beacon, Malformed};
+use atonce::wire::{Beacon, Headers, Malformed, Text};
 use atonce::zmtp::{Config, Connection, Error, Event};
-use atonce::{Frames, Instant};
+use atonce::{Frames, Instant, PeerId};
 use serde_json::{Map, Value, json};
 
 const PEERS: [&str; 4] = ["zyre", "pyre", "zyrejs", "ingescape"];
@@ -85,20 +89,28 @@ fn beacon_fields(datagram: &[u8]) -> Result<Value, Malformed> {
     Ok(fields)
 }
 
+fn headers(headers: &Headers) -> Value {
+    let headers = headers.iter();
+    let headers: Map<_, _> = headers
+        .map(|(name, value)| (name.to_string(), octets(value.as_bytes())))
+        .collect();
+    headers.into()
+}
+
+fn texts<'a>(texts: impl IntoIterator<Item = &'a Text>) -> Value {
+    let texts = texts.into_iter();
+    texts.map(|text| octets(text.as_bytes())).collect()
+}
+
 fn message_fields(message: &Message) -> Value {
     let mut fields = match &message.command {
         Command::Hello(hello) => {
-            let headers = hello.headers.iter();
-            let headers: Map<_, _> = headers
-                .map(|(name, value)| (name.to_string(), octets(value.as_bytes())))
-                .collect();
-            let groups: Vec<_> = hello.groups.iter().map(|g| octets(g.as_bytes())).collect();
             json!({
                 "endpoint": octets(hello.endpoint.as_bytes()),
-                "groups": groups,
+                "groups": texts(&hello.groups),
                 "status": hello.status,
                 "name": octets(hello.name.as_bytes()),
-                "headers": headers,
+                "headers": headers(&hello.headers),
             })
         }
         Command::Shout { group, .. } => json!({ "group": octets(group.as_bytes()) }),
@@ -195,6 +207,116 @@ fn router(stream: &[u8]) -> (Vec<Frames>, Vec<u8>, Option<&'static str>) {
     (messages, said, end)
 }
 
+fn once_fields(message: &OnceMessage) -> Value {
+    let mut fields = match message {
+        OnceMessage::V1(V1::GetEndpoints)
+        | OnceMessage::V2(V2::GetEndpoints)
+        | OnceMessage::Unknown(_) => json!({}),
+        OnceMessage::V1(V1::ListEndpoints { endpoints }) => {
+            json!({ "endpoints": texts(endpoints) })
+        }
+        OnceMessage::V2(message) => v2_fields(message),
+    };
+    fields["version"] = json!(message.version());
+    fields["message"] = match message {
+        OnceMessage::Unknown(unknown) => json!(unknown.id()),
+        message => json!(message.name()),
+    };
+    fields
+}
+
+fn v2_fields(message: &V2) -> Value {
+    match message {
+        V2::Challenge(challenge) => json!({
+            "mechanisms": texts(&challenge.mechanisms),
+            "nonce": upper(&challenge.nonce),
+        }),
+        V2::Authenticate(authenticate) => json!({
+            "mechanism": octets(authenticate.mechanism.as_bytes()),
+            "nonce": upper(&authenticate.nonce),
+            "proof": upper(authenticate.proof.as_bytes()),
+        }),
+        V2::Ok { proof, seconds } => {
+            json!({ "proof": upper(proof.as_bytes()), "seconds": seconds })
+        }
+        V2::Nope(nope) => json!({
+            "about": nope.about,
+            "code": nope.code.0,
+            "text": octets(nope.text.as_bytes()),
+        }),
+        V2::Stop { proof } => json!({ "proof": upper(proof.as_bytes()) }),
+        V2::GetEndpoints => json!({}),
+        V2::ListEndpoints { contacts } => {
+            let contacts = contacts.iter().map(contact_fields);
+            json!({ "contacts": contacts.collect::<Value>() })
+        }
+        V2::GetRoster { epoch, from } => json!({ "epoch": epoch, "from": from }),
+        V2::Roster(roster) => json!({
+            "epoch": roster.epoch,
+            "number": roster.number,
+            "part": roster.part.index(),
+            "parts": roster.part.count(),
+            "peers": roster.peers.iter().map(peer_fields).collect::<Value>(),
+        }),
+        V2::Delta(delta) => {
+            let mut fields = match &delta.change {
+                Change::Enter(peer) => json!({ "peer": peer_fields(peer) }),
+                Change::Exit { uuid } => json!({ "uuid": uuid.to_string() }),
+                Change::Join { uuid, group } | Change::Leave { uuid, group } => {
+                    json!({ "uuid": uuid.to_string(), "group": octets(group.as_bytes()) })
+                }
+            };
+            fields["epoch"] = json!(delta.epoch);
+            fields["number"] = json!(delta.number);
+            fields
+        }
+        V2::RemoteWhisper(whisper) => json!({
+            "epoch": whisper.epoch,
+            "number": whisper.number,
+            "from": whisper.from.to_string(),
+            "to": whisper.to.to_string(),
+        }),
+        V2::RemoteShout(shout) => json!({
+            "epoch": shout.epoch,
+            "number": shout.number,
+            "from": shout.from.to_string(),
+            "group": octets(shout.group.as_bytes()),
+        }),
+        V2::Undeliverable(undeliverable) => json!({
+            "epoch": undeliverable.epoch,
+            "number": undeliverable.number,
+            "from": undeliverable.from.to_string(),
+            "target": match &undeliverable.target {
+                Target::Peer(uuid) => json!({ "peer": uuid.to_string() }),
+                Target::Group(group) => json!({ "group": octets(group.as_bytes()) }),
+            },
+            "reason": undeliverable.reason.0,
+        }),
+    }
+}
+
+fn contact_fields(contact: &Contact) -> Value {
+    let beacon = |Address { ip, port }| json!({ "ip": ip.to_string(), "port": port });
+    json!({
+        "uuid": contact.uuid.to_string(),
+        "name": octets(contact.name.as_bytes()),
+        "endpoint": octets(contact.endpoint.as_bytes()),
+        "beacon": contact.beacon.map(beacon),
+        "key": contact.key.map(|key| upper(&key)),
+    })
+}
+
+fn peer_fields(peer: &Peer) -> Value {
+    json!({
+        "uuid": peer.uuid.to_string(),
+        "name": octets(peer.name.as_bytes()),
+        "endpoint": peer.endpoint.as_ref().map(|endpoint| octets(endpoint.as_bytes())),
+        "key": peer.key.map(|key| upper(&key)),
+        "headers": headers(&peer.headers),
+        "groups": texts(&peer.groups),
+    })
+}
+
 // ---- vectors written by hand
 
 #[test]
@@ -249,6 +371,69 @@ fn messages_are_read_and_written_as_the_vectors_say() {
         assert_eq!(Message::is_zre(&came), vector["zre"], "{}", name(vector));
         let error = Message::decode(came, &Limits::default()).expect_err(name(vector));
         assert_eq!(error.field, vector["field"], "{}", name(vector));
+    });
+}
+
+#[test]
+fn messages_of_once_are_read_and_written_as_the_vectors_say() {
+    // ONCE-1, ONCE-2, ONCE-3, ONCE-4, ONCE-5, ONCE-6, ONCE-7, ONCE-8, ONCE-11, ONCE-12, ONCE-13, ONCE-20, ONCE-21, ONCE-30,
+    // ONCE-31, ONCE-32, ONCE-33
+    let file = load("once.json");
+    each(&file["good"], |vector| {
+        let came = frames(&vector["frames"]);
+        assert!(OnceMessage::is_once(&came), "{}", name(vector));
+        let message = OnceMessage::decode(came.clone(), &OnceLimits::default());
+        let message = message.unwrap_or_else(|error| panic!("{}: {error}", name(vector)));
+        assert_eq!(once_fields(&message), vector["fields"], "{}", name(vector));
+        if let Some(content) = message.content() {
+            assert_eq!(&content[..], &came[1..], "{}", name(vector));
+        }
+        let written = vector.get("written").map_or(came, frames);
+        assert_eq!(message.encode(), written, "{}", name(vector));
+    });
+    each(&file["refused"], |vector| {
+        let came = frames(&vector["frames"]);
+        let begins = OnceMessage::is_once(&came);
+        assert_eq!(begins, vector["once"], "{}", name(vector));
+        let error = OnceMessage::decode(came, &OnceLimits::default()).expect_err(name(vector));
+        assert_eq!(error.field, vector["field"], "{}", name(vector));
+    });
+}
+
+#[test]
+fn proofs_are_over_what_the_vectors_say() {
+    // ONCE-40, ONCE-41, ONCE-42
+    let text = |value: &Value| Text::try_from(value.as_str().unwrap()).unwrap();
+    let long = |value: &Value| -> [u8; 32] { hex(value).try_into().unwrap() };
+    let party = |value: &Value| Party {
+        uuid: PeerId::from_bytes(hex(&value["uuid"]).try_into().unwrap()),
+        key: (!value["key"].is_null()).then(|| long(&value["key"])),
+    };
+    each(&load("once.json")["proven"], |vector| {
+        let mechanisms = vector["mechanisms"].as_array().unwrap();
+        let challenge = Challenge {
+            mechanisms: mechanisms.iter().map(text).collect(),
+            nonce: long(&vector["challenge"]),
+        };
+        let exchange = Exchange {
+            challenger: party(&vector["challenger"]),
+            answerer: party(&vector["answerer"]),
+            challenge: &challenge,
+            mechanism: &text(&vector["mechanism"]),
+            nonce: &long(&vector["nonce"]),
+        };
+        let seconds = vector["seconds"].as_u64().unwrap().try_into().unwrap();
+        for (ours, theirs) in [
+            (exchange.authenticate(), &vector["authenticate"]),
+            (exchange.ok(seconds), &vector["ok"]),
+            (
+                exchange.stop(Side::Challenger),
+                &vector["stop"]["challenger"],
+            ),
+            (exchange.stop(Side::Answerer), &vector["stop"]["answerer"]),
+        ] {
+            assert_eq!(upper(&ours), *theirs, "{}", name(vector));
+        }
     });
 }
 
@@ -531,6 +716,7 @@ fn every_file_of_vectors_has_a_test() {
         "beacon.json",
         "curve.json",
         "endpoint.json",
+        "once.json",
         "zmtp.json",
         "zre.json",
     ];
@@ -546,6 +732,8 @@ fn every_file_of_vectors_has_a_test() {
     for file in ["beacon.json", "endpoint.json", "zre.json"] {
         assert_eq!(lists(&load(file)), ["good", "refused"], "{file}");
     }
+    let once = lists(&load("once.json"));
+    assert_eq!(once, ["good", "proven", "refused"]);
     let zmtp = load("zmtp.json");
     assert_eq!(
         lists(&zmtp),

@@ -9,6 +9,7 @@ mod body;
 mod error;
 mod frames;
 mod headers;
+pub mod once;
 pub(crate) mod primitive;
 mod text;
 pub mod zap;

@@ -62,7 +62,7 @@ pub(crate) fn wide(n: usize) -> u64 {
 }
 
 /// An error that no other parser is tried after.
-fn refused<T>(error: Malformed) -> Result<T, nom::Err<Malformed>> {
+pub(crate) fn refused<T>(error: Malformed) -> Result<T, nom::Err<Malformed>> {
     Err(nom::Err::Failure(error))
 }
 
@@ -176,7 +176,10 @@ pub(crate) fn longstr<'a>(
 }
 
 /// The octets of a `longstr` of at most `limit` octets.
-fn longstr_octets(field: &'static str, limit: usize) -> impl Fn(&[u8]) -> Parsed<'_, &[u8]> + Copy {
+pub(crate) fn longstr_octets(
+    field: &'static str,
+    limit: usize,
+) -> impl Fn(&[u8]) -> Parsed<'_, &[u8]> + Copy {
     move |input| {
         let (input, length) = number4(field)(input)?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -234,7 +237,7 @@ pub(crate) fn hash<'a>(
 /// A count of four octets, of entries that follow and take `least` octets or more each.
 ///
 /// A claim that cannot be true is refused before the first entry. Memory is taken for the entries that are there.
-fn claimed<'a>(
+pub(crate) fn claimed<'a>(
     field: &'static str,
     limit: usize,
     least: usize,
@@ -254,7 +257,7 @@ fn claimed<'a>(
     }
 }
 
-fn too_many(field: &'static str, limit: usize, found: usize) -> Malformed {
+pub(crate) fn too_many(field: &'static str, limit: usize, found: usize) -> Malformed {
     Malformed::new(
         field,
         Expected::AtMost(wide(limit)),
@@ -263,7 +266,7 @@ fn too_many(field: &'static str, limit: usize, found: usize) -> Malformed {
 }
 
 /// A string whose length was read and so fits; the error is for the sake of the type.
-fn bounded<T: TryFrom<Bytes, Error = super::TooLong>>(
+pub(crate) fn bounded<T: TryFrom<Bytes, Error = super::TooLong>>(
     field: &'static str,
     octets: Bytes,
 ) -> Result<T, nom::Err<Malformed>> {
@@ -343,7 +346,7 @@ pub(crate) fn put_hash(out: &mut impl BufMut, headers: &Headers) {
 }
 
 /// Appends a count or length of four octets.
-fn put_count(out: &mut impl BufMut, count: usize) {
+pub(crate) fn put_count(out: &mut impl BufMut, count: usize) {
     out.put_u32(
         u32::try_from(count).expect("a LongText, and a collection of strings, is below 2^32"),
     );
