@@ -13,6 +13,7 @@ mod insider;
 #[cfg(feature = "curve")]
 mod key;
 mod node;
+mod once;
 mod plain;
 mod values;
 mod witness;
@@ -38,6 +39,7 @@ pub use insider::zmtp_insider;
 #[cfg(feature = "curve")]
 pub use key::key;
 pub use node::node;
+pub use once::once;
 pub use plain::zmtp_plain;
 pub use zap::zap;
 pub use zmtp::{zmtp_grammar, zmtp_greeting, zmtp_handshake, zmtp_pair, zmtp_steps, zmtp_traffic};

@@ -42,6 +42,7 @@ corpora!(
     between,
     endpoint,
     node,
+    once,
     zap,
     zmtp_grammar,
     zmtp_greeting,
