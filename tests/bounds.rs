@@ -1,11 +1,9 @@
 //! What some octets can cost: work and memory are bounded by how many came, and by the limits, whatever they say.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(unsafe_code)] // a global allocator cannot be had without
 
+mod counting_common;
 mod zmtp_common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::net::SocketAddr;
 
 use atonce::wire::zmtp::{Command, Metadata, OtherCommand, Ping, PingContext, SocketType};
@@ -16,58 +14,13 @@ use atonce::{
     Action, Bytes, Cut, Frames, Instant, Interface, InterfaceId, LinkId, PeerId, Stack, Text,
     zre as node,
 };
+use counting_common::{COUNT, LIVE, PEAK};
 use proptest::prelude::*;
 use zmtp_common::{command, greeted, lent, message, ready, wire};
 
 const START: Instant = Instant::from_millis(1_000_000);
 
 // ---- what is counted
-
-thread_local! {
-    /// Allocations so far.
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-    /// Octets that are allocated now, by this thread.
-    static LIVE: Cell<isize> = const { Cell::new(0) };
-    /// The most that there were since this was set.
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-fn note(allocations: usize, more: usize, less: usize) {
-    // Nothing is counted while the thread ends.
-    let _ = COUNT.try_with(|count| count.set(count.get() + allocations));
-    let _ = LIVE.try_with(|live| {
-        let now = live.get().wrapping_add_unsigned(more);
-        let now = now.wrapping_sub_unsigned(less);
-        live.set(now);
-        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(now)));
-    });
-}
-
-// SAFETY: every call is handed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(1, layout.size(), 0);
-        // SAFETY: the caller's promise is the one that is asked for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        note(0, 0, layout.size());
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note(1, size, layout.size());
-        // SAFETY: as above.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// What some work cost.
 #[derive(Clone, Copy, Debug)]

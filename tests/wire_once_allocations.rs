@@ -1,61 +1,10 @@
 //! What messages of @Once allocate: counted, not believed.
-#![allow(unsafe_code)] // a global allocator cannot be had without
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting_common;
 
 use atonce::wire::once::{Limits, Message, RemoteShout, RemoteWhisper, V2};
-use atonce::{Bytes, Frames, PeerId};
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-    static OCTETS: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-fn count(octets: usize) {
-    // Nothing is counted while the thread ends.
-    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-    let _ = OCTETS.try_with(|sum| sum.set(sum.get() + octets));
-}
-
-// SAFETY: every call is handed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: the caller's promise is the one that is asked for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
-        // SAFETY: as above.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// How many allocations of how many octets in all `work` made, and its result.
-fn allocations<T>(work: impl FnOnce() -> T) -> (usize, usize, T) {
-    let before = (COUNT.get(), OCTETS.get());
-    let result = work();
-    (COUNT.get() - before.0, OCTETS.get() - before.1, result)
-}
-
-/// Shared memory, as it comes from a connection: the first clone of it is not counted here.
-fn shared(octets: &[u8]) -> Bytes {
-    let octets = Bytes::copy_from_slice(octets);
-    drop(octets.clone());
-    octets
-}
+use atonce::{Frames, PeerId};
+use counting_common::{allocations, shared};
 
 fn whisper() -> Message {
     V2::RemoteWhisper(RemoteWhisper {

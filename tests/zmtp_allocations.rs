@@ -1,64 +1,17 @@
 //! What the ZMTP machine allocates, and what it keeps: counted, not believed.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(unsafe_code)] // a global allocator cannot be had without
 
+mod counting_common;
 mod zmtp_common;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
 use atonce::wire::zmtp::{Command, Metadata, Ping, PingContext, SocketType};
 use atonce::zmtp::{Config, Connection, Event};
 use atonce::{Bytes, Frames, Instant};
 use bytes::BufMut;
+use counting_common::{COUNT, LIVE};
 use zmtp_common::{command, drain, greeted, in_traffic, message, messages, ready, sent, wire};
 
 const START: Instant = Instant::from_millis(1_000);
-
-thread_local! {
-    /// Allocations so far.
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-    /// Octets that are allocated now; of this thread, whose tests give back what they took.
-    static LIVE: Cell<isize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-fn note(allocations: usize, more: usize, less: usize) {
-    // Nothing is counted while the thread ends.
-    let _ = COUNT.try_with(|count| count.set(count.get() + allocations));
-    let _ = LIVE.try_with(|live| {
-        live.set(
-            live.get()
-                .wrapping_add_unsigned(more)
-                .wrapping_sub_unsigned(less),
-        );
-    });
-}
-
-// SAFETY: every call is handed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(1, layout.size(), 0);
-        // SAFETY: the caller's promise is the one that is asked for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        note(0, 0, layout.size());
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note(1, size, layout.size());
-        // SAFETY: as above.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// How many allocations `work` makes.
 fn allocations(work: impl FnOnce()) -> usize {
