@@ -6,7 +6,7 @@ use atonce::wire::zre::Command;
 use atonce::{Action, Config, Instant, Stack};
 
 use crate::support::{Lan, frames, names, text, two};
-use crate::{NOTHING, alice_and_puppet, ms, still_talk};
+use crate::{NOTHING, alice_and_puppet, ms};
 
 #[test]
 fn a_link_that_is_cut_with_nothing_under_way_goes_on() {
@@ -20,7 +20,7 @@ fn a_link_that_is_cut_with_nothing_under_way_goes_on() {
     lan.run_for(ms(6_000));
     lan.reset_dialled(alice, bob);
     lan.run_for(ms(100));
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
     assert_eq!(names(&lan.events(alice)), NOTHING);
     assert_eq!(names(&lan.events(bob)), NOTHING);
 }
@@ -47,7 +47,7 @@ fn a_link_that_is_cut_with_messages_under_way_is_told() {
         Some("enter alice"),
         "{events:?}"
     );
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn all_links_cut_at_once_heal() {
         assert_eq!(enters, exits, "{events:?}");
         assert!(enters <= 2, "{events:?}");
     }
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use atonce::wire::zre::Command;
 use atonce::{Action, Config, Instant, PeerId, Stack};
 
 use crate::support::{Lan, names, text, two};
-use crate::{NOTHING, alice_and_puppet, hellos, ms, still_talk};
+use crate::{NOTHING, alice_and_puppet, hellos, ms};
 
 #[test]
 fn our_own_endpoint_is_never_dialled() {
@@ -30,7 +30,7 @@ fn our_own_endpoint_is_never_dialled() {
     lan.broadcast(bob, source, &beacon.encode());
     lan.run_for(ms(2_000));
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn our_own_identity_from_elsewhere_is_refused() {
     lan.run_for(ms(2_000));
     assert!(lan.the_puppet(mallory).closed.contains(&link));
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn who_names_the_endpoint_of_another_is_not_let_in() {
     lan.run_for(ms(5_000));
     assert!(lan.the_puppet(mallory).closed.contains(&link));
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_beacon_with_a_forged_source_displaces_nobody() {
         lan.run_for(ms(250));
     }
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use atonce::wire::zre::Command;
 use atonce::{Config, Frames, PeerId};
 
 use crate::support::{Lan, frames, names, text, two};
-use crate::{NOTHING, alice_and_puppet, ms, still_talk};
+use crate::{NOTHING, alice_and_puppet, ms};
 
 #[test]
 fn a_flood_of_beacons_is_capped() {
@@ -21,7 +21,7 @@ fn a_flood_of_beacons_is_capped() {
     lan.run_for(ms(30_000));
     assert!(lan.stack(alice).counters().hints_refused > 1_000);
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
     // A newcomer from elsewhere is served.
     let carol = lan.node("carol");
     lan.run_for(ms(100));
@@ -59,7 +59,7 @@ fn a_flood_of_hints_keeps_no_newcomer_out() {
     lan.puppet_greets(puppet, alice);
     lan.run_for(ms(100));
     assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_flood_of_links_is_capped() {
     lan.run_for(ms(100));
     assert!(lan.open_links(alice) <= 260);
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
     let carol = lan.node("carol");
     lan.run_for(ms(100));
     assert_eq!(names(&lan.events(alice)), ["enter carol"]);

@@ -3,7 +3,7 @@
 use atonce::wire::zre::Command;
 
 use crate::support::{Lan, names, two};
-use crate::{NOTHING, alice_and_puppet, hellos, ms, still_talk};
+use crate::{NOTHING, alice_and_puppet, hellos, ms};
 
 #[test]
 fn a_forged_goodbye_changes_nothing() {
@@ -16,7 +16,7 @@ fn a_forged_goodbye_changes_nothing() {
         lan.run_for(ms(200));
     }
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]

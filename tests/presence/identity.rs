@@ -5,7 +5,7 @@ use atonce::wire::zre::Command;
 
 use crate::model_common::{Door, World, address_of, tell};
 use crate::support::{frames, names, two};
-use crate::{NOTHING, alice_and_puppet, hellos, ms, still_talk};
+use crate::{NOTHING, alice_and_puppet, hellos, ms};
 
 #[test]
 fn a_silent_link_under_the_identity_of_another_changes_nothing() {
@@ -16,11 +16,11 @@ fn a_silent_link_under_the_identity_of_another_changes_nothing() {
     let link = lan.puppet_dials_as(mallory, alice, &id.identity());
     lan.run_for(ms(60_000));
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
     lan.puppet_closes(mallory, link);
     lan.run_for(ms(5_000));
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_greeting_under_the_identity_of_one_who_answers_is_refused() {
     lan.run_for(ms(5_000));
     assert!(lan.the_puppet(mallory).closed.contains(&link));
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn words_under_the_identity_of_one_who_answers_are_refused() {
         assert!(lan.the_puppet(mallory).closed.contains(&link));
     }
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]

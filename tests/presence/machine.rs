@@ -4,7 +4,7 @@ use atonce::{Config, Frames};
 
 use crate::model_common::{Door, World, address_of, tell};
 use crate::support::{Lan, frames, names, two};
-use crate::{alice_and_puppet, hellos, ms, still_talk};
+use crate::{alice_and_puppet, hellos, ms};
 
 #[test]
 fn a_node_that_overslept_blames_nobody() {
@@ -32,7 +32,7 @@ fn a_node_that_overslept_blames_nobody() {
         );
         let heard = names(&lan.events(bob));
         assert_eq!(heard, ["evasive alice", "silent alice", "recovered alice"]);
-        still_talk(&mut lan, alice, bob);
+        lan.still_talk(alice, bob);
     }
 }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use atonce::wire::zre::Command;
 
-use support::{Lan, frames, names};
+use support::{Lan, names};
 
 const NOTHING: [&str; 0] = [];
 
@@ -47,19 +47,4 @@ fn hellos(lan: &mut Lan, puppet: usize) -> usize {
         .iter()
         .filter(|(_, message)| matches!(message.command, Command::Hello(_)))
         .count()
-}
-
-fn still_talk(lan: &mut Lan, alice: usize, bob: usize) {
-    for (from, to) in [(alice, bob), (bob, alice)] {
-        let id = lan.id(to);
-        lan.with(from, |stack, now| {
-            stack.whisper(now, id, &frames("still?")).unwrap();
-        });
-        lan.run_for(ms(20));
-        let heard = names(&lan.events(to));
-        assert!(
-            matches!(&heard[..], [one] if one.ends_with("[b\"still?\"]")),
-            "{heard:?}"
-        );
-    }
 }

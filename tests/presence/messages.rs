@@ -4,7 +4,7 @@ use atonce::Frames;
 use atonce::wire::zre::{Command, UnknownCommand};
 
 use crate::support::{Lan, frames, names, text, two};
-use crate::{NOTHING, alice_and_puppet, ms, still_talk};
+use crate::{NOTHING, alice_and_puppet, ms};
 
 #[test]
 fn a_gap_costs_one_exit_and_the_peer_may_come_back() {
@@ -36,7 +36,7 @@ fn a_malformed_message_costs_only_its_sender() {
     assert_eq!(events[0], "enter puppet");
     assert!(events[1].starts_with("exit puppet lost: a malformed message"));
     assert_eq!(events.len(), 2);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_link_that_breaks_the_rules_of_zmtp_costs_its_peer_only() {
         let lost = ["exit puppet lost: its link broke the rules of ZMTP"];
         assert_eq!(names(&lan.events(alice)), lost, "{octets:02x?}");
         assert!(lan.the_puppet(puppet).closed.contains(&link));
-        still_talk(&mut lan, alice, bob);
+        lan.still_talk(alice, bob);
     }
 }
 

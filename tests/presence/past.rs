@@ -4,7 +4,7 @@ use atonce::Config;
 use atonce::wire::zre::Command;
 
 use crate::support::{Lan, frames, names, text, two};
-use crate::{NOTHING, alice_and_puppet, ms, still_talk};
+use crate::{NOTHING, alice_and_puppet, ms};
 
 #[test]
 fn a_hello_that_comes_later_than_its_successor_changes_nothing() {
@@ -160,5 +160,5 @@ fn what_waited_for_a_dead_peer_is_not_said_to_the_one_that_has_its_port() {
     let heard = names(&lan.events(carol));
     assert!(!heard.iter().any(|it| it.contains("for bob")), "{heard:?}");
     lan.events(alice);
-    still_talk(&mut lan, alice, carol);
+    lan.still_talk(alice, carol);
 }

@@ -9,7 +9,7 @@ use atonce::{Instant, Interface, PeerId, Stack};
 use crate::support::{Guard, Lan, names, text};
 use crate::{
     NOTHING, alice, alice_and_puppet, bob, enter, impostors, keys, listed, ms, public,
-    say_hello_as, secure, still_talk, two,
+    say_hello_as, secure, two,
 };
 
 #[test]
@@ -60,7 +60,7 @@ fn what_the_embedder_says_late_counts_and_what_it_never_says_does_not() {
     for question in &asked {
         lan.answer_question(*question, Verdict::Deny(Denial::Refused));
     }
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 
     // Never.
     let mut lan = Lan::new();
@@ -178,7 +178,7 @@ fn a_key_that_is_taken_back_is_gone_at_once() {
     assert_eq!(lan.open_links(alice), 2);
     lan.run_for(ms(5_000));
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]

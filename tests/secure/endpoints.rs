@@ -7,9 +7,7 @@ use atonce::curve::KeyPair;
 use atonce::wire::zre::Command;
 
 use crate::support::{Guard, Lan, names, text};
-use crate::{
-    NOTHING, alice, enter, keys, listed, ms, public, say_hello_as, secure, still_talk, tell, two,
-};
+use crate::{NOTHING, alice, enter, keys, listed, ms, public, say_hello_as, secure, tell, two};
 
 #[test]
 fn a_wrong_key_for_a_true_endpoint_keeps_nobody_out() {
@@ -74,7 +72,7 @@ fn lies_about_one_who_is_here_cost_nothing() {
     let asked = lan.stack(bob).counters().messages_received - received;
     assert!(asked <= 2, "{asked}");
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
     // A beacon with another key does not keep one alive that is gone.
     lan.isolate(bob, true);
     for _ in 0..40 {

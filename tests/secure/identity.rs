@@ -10,7 +10,7 @@ use atonce::wire::zre::Command;
 use crate::support::{Lan, frames, names, text};
 use crate::{
     NOTHING, alice_and_puppet, enter, impostors, keys, ms, node, public, say_hello_as, secure,
-    still_talk, tell, two,
+    tell, two,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -88,7 +88,7 @@ fn the_identity_of_one_who_is_here_is_with_its_key() {
     lan.freeze(bob, false);
     lan.run_for(ms(100));
     assert_eq!(impostors(&mut lan, alice), []);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
     // A minute later it is news.
     lan.run_for(ms(60_000));
     say_hello_as(&mut lan, mallory, alice, bobs);
@@ -176,7 +176,7 @@ fn a_mailbox_that_states_the_identity_of_another_is_not_spoken_to() {
         impostors(&mut lan, alice),
         [(lan.id(bob), public(66), public(2))]
     );
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use atonce::wire::Beacon;
 use atonce::wire::zre::Command;
 use atonce::zre::Curve;
 use atonce::{Config, Event, PeerId};
-use support::{Guard, Lan, frames, names, text};
+use support::{Guard, Lan, names, text};
 
 const NOTHING: [&str; 0] = [];
 
@@ -90,21 +90,6 @@ fn enter(lan: &mut Lan, puppet: usize, node: usize) -> u64 {
     lan.puppet_speaks(puppet, node, link, 2);
     lan.run_for(ms(50));
     link
-}
-
-fn still_talk(lan: &mut Lan, alice: usize, bob: usize) {
-    for (from, to) in [(alice, bob), (bob, alice)] {
-        let id = lan.id(to);
-        lan.with(from, |stack, now| {
-            stack.whisper(now, id, &frames("still?")).unwrap();
-        });
-        lan.run_for(ms(20));
-        let heard = names(&lan.events(to));
-        assert!(
-            matches!(&heard[..], [one] if one.ends_with("[b\"still?\"]")),
-            "{heard:?}"
-        );
-    }
 }
 
 /// The impostors of whom a node was told.

@@ -7,7 +7,7 @@ use atonce::wire::Beacon;
 use atonce::{Action, Config, Instant, Interface, PeerId, Stack};
 
 use crate::support::{Guard, Lan, frames, names, text};
-use crate::{NOTHING, alice, bob, keys, ms, public, secure, still_talk, tell, two};
+use crate::{NOTHING, alice, bob, keys, ms, public, secure, tell, two};
 
 #[test]
 fn two_secure_nodes_meet_whisper_shout_and_part_and_nobody_can_read_along() {
@@ -38,7 +38,7 @@ fn two_secure_nodes_meet_whisper_shout_and_part_and_nobody_can_read_along() {
         ]
     );
     lan.run_for(Duration::from_secs(120));
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
     lan.with(bob, Stack::stop);
     lan.run_for(ms(50));
     assert_eq!(names(&lan.events(alice)), ["exit bob left"]);
@@ -128,7 +128,7 @@ fn nobody_talks_a_secure_node_down() {
     assert!(lan.the_puppet(mallory).closed.contains(&link));
     assert_eq!(lan.stack(alice).counters().beacons_refused, 4);
     assert_eq!(names(&lan.events(alice)), NOTHING);
-    still_talk(&mut lan, alice, bob);
+    lan.still_talk(alice, bob);
     // Nor is one that has no key talked up.
     let plain = lan.node("plain");
     lan.run_for(ms(5_000));

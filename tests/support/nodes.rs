@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use atonce::zmtp;
 use atonce::{Action, Cut, LinkId};
 
-use super::{Delivery, End, Lan};
+use super::{DELAY, Delivery, End, Lan, frames, names};
 #[cfg(feature = "curve")]
 use super::{Guard, Question};
 
@@ -135,5 +135,22 @@ impl Lan {
             .find(|(_, other)| **other == link)
             .map(|(key, _)| *key)?;
         Some(End { host, key })
+    }
+
+    /// Asserts that two nodes hear each other, and that nothing else is told to them.
+    #[track_caller]
+    pub(crate) fn still_talk(&mut self, alice: usize, bob: usize) {
+        for (from, to) in [(alice, bob), (bob, alice)] {
+            let id = self.id(to);
+            self.with(from, |stack, now| {
+                stack.whisper(now, id, &frames("still?")).unwrap();
+            });
+            self.run_for(20 * DELAY);
+            let heard = names(&self.events(to));
+            assert!(
+                matches!(&heard[..], [one] if one.ends_with("[b\"still?\"]")),
+                "{heard:?}"
+            );
+        }
     }
 }
