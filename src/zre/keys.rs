@@ -166,7 +166,7 @@ impl Node {
     }
 
     #[cfg(not(feature = "curve"))]
-    #[allow(clippy::unused_self)] // with the feature it looks
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
     pub(super) const fn is_secure(&self) -> bool {
         false
     }
@@ -180,7 +180,7 @@ impl Node {
     }
 
     #[cfg(not(feature = "curve"))]
-    #[allow(clippy::unused_self)] // with the feature it looks
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
     pub(super) const fn own_key(&self) -> Option<[u8; 32]> {
         None
     }
@@ -199,7 +199,7 @@ impl Node {
     }
 
     #[cfg(not(feature = "curve"))]
-    #[allow(clippy::unused_self)] // with the feature it looks
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
     pub(super) const fn key_in(&self, beacon: &Beacon) -> Result<Option<Key>, Unfit> {
         match beacon.key {
             None => Ok(None),
@@ -218,7 +218,7 @@ impl Node {
     }
 
     #[cfg(not(feature = "curve"))]
-    #[allow(clippy::unused_self)] // with the feature it looks
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
     pub(super) const fn is_useful(&self, _key: Option<Key>) -> bool {
         true
     }
@@ -238,7 +238,7 @@ impl Node {
     }
 
     #[cfg(not(feature = "curve"))]
-    #[allow(clippy::unused_self)] // with the feature it looks
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
     pub(super) const fn put_key(&self, _headers: &mut Headers) {}
 
     /// Whether HELLO names the key that its link proved.
@@ -272,7 +272,7 @@ impl Node {
     }
 
     #[cfg(not(feature = "curve"))]
-    #[allow(clippy::unused_self)] // with the feature it looks
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
     const fn is_bridge(&self, key: Key) -> bool {
         match key {}
     }
@@ -284,7 +284,7 @@ impl Node {
     }
 
     #[cfg(not(feature = "curve"))]
-    #[allow(clippy::unused_self)] // with the feature it looks
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
     const fn bound(&self, _id: PeerId) -> Option<Key> {
         None
     }
@@ -326,12 +326,12 @@ impl Node {
 
 #[cfg(not(feature = "curve"))]
 impl Node {
-    #[allow(clippy::unused_self)] // with the feature it asks
+    #[expect(clippy::unused_self, reason = "with the feature it asks")]
     pub(super) const fn ask(&self, _link: LinkId, key: Key, _address: SocketAddr) {
         match key {}
     }
 
-    #[allow(clippy::unused_self)] // with the feature it refuses
+    #[expect(clippy::unused_self, reason = "with the feature it refuses")]
     pub(super) const fn refuse(
         &self,
         _now: Instant,
