@@ -19,7 +19,7 @@ const SCHEME: &str = "tcp://";
 /// use atonce::endpoint::{Endpoint, Host};
 ///
 /// let endpoint: Endpoint = "tcp://192.168.1.7:49152".parse()?;
-/// assert_eq!(endpoint.socket_address(), Some("192.168.1.7:49152".parse().unwrap()));
+/// assert_eq!(endpoint.socket_address(), Some(([192, 168, 1, 7], 49152).into()));
 ///
 /// let from_c: Endpoint = "tcp://fe80::1:49152".parse()?;
 /// assert_eq!(from_c.to_string(), "tcp://[fe80::1]:49152");

@@ -91,8 +91,8 @@ pub enum Action {
 /// use atonce::{Config, Instant, Stack, Timer, zre};
 ///
 /// let stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
-/// let (at, timer) = stack.poll_timeout().unwrap();
-/// assert_eq!((at.as_millis(), timer), (1_000, Timer::Node(zre::Timer::Beacon)));
+/// let next = stack.poll_timeout().map(|(at, timer)| (at.as_millis(), timer));
+/// assert_eq!(next, Some((1_000, Timer::Node(zre::Timer::Beacon))));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -76,8 +76,8 @@ pub enum Message {
 /// ```
 /// use atonce::wire::once::Unknown;
 ///
-/// let unknown = Unknown::new(2, 0x50).unwrap();
-/// assert_eq!((unknown.version(), unknown.id()), (2, 0x50));
+/// let unknown = Unknown::new(2, 0x50).map(|unknown| (unknown.version(), unknown.id()));
+/// assert_eq!(unknown, Some((2, 0x50)));
 /// // GET-ENDPOINTS; what ZRE/LOG has; and a version that is not spoken.
 /// assert_eq!([Unknown::new(1, 1), Unknown::new(2, 1), Unknown::new(3, 9)], [None; 3]);
 /// ```

@@ -64,8 +64,8 @@ pub struct Config {
 ///
 /// // In earnest the keys are from a file, or the seed is from the operating system.
 /// let keys = Arc::new(KeyPair::generate([7; 32]));
-/// let config = Config { curve: Some(Curve::new(keys)), ..Config::default() };
-/// assert!(!format!("{config:?}").contains(config.curve.unwrap().keys.secret().to_z85().as_str()));
+/// let config = Config { curve: Some(Curve::new(keys.clone())), ..Config::default() };
+/// assert!(!format!("{config:?}").contains(keys.secret().to_z85().as_str()));
 /// ```
 #[cfg(feature = "curve")]
 #[derive(Clone, Debug)]

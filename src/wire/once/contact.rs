@@ -27,7 +27,7 @@ use crate::wire::{Expected, Found, Malformed, Text};
 ///     beacon: Some(Address { ip: [192, 0, 2, 7].into(), port: 5671 }),
 ///     key: None,
 /// };
-/// assert_eq!(contact.beacon.unwrap().port, 5671);
+/// assert!(contact.beacon.is_some_and(|beacon| beacon.port == 5671));
 /// # Ok::<(), atonce::wire::TooLong>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

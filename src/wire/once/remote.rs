@@ -42,7 +42,7 @@ pub struct RemoteWhisper {
 ///     group: "CHAT".try_into()?,
 ///     content: Frames::from("dinner is ready"),
 /// };
-/// assert_eq!(V2::RemoteShout(shout).content().unwrap().len(), 1);
+/// assert_eq!(V2::RemoteShout(shout.clone()).content(), Some(&shout.content));
 /// # Ok::<(), atonce::wire::TooLong>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -76,8 +76,7 @@ pub struct Roster {
 /// ```
 /// use atonce::wire::once::Part;
 ///
-/// let last = Part::new(2, 3).unwrap();
-/// assert!(last.is_last() && Part::WHOLE.is_last());
+/// assert!(Part::new(2, 3).is_some_and(|last| last.is_last()) && Part::WHOLE.is_last());
 /// assert_eq!(Part::new(3, 3), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
