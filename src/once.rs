@@ -12,13 +12,19 @@ mod role;
 
 pub mod bridge;
 pub mod server;
+pub mod session;
 
 pub use bridge::Bridge;
-pub use config::{Limits, Mechanism, Secret};
+pub use config::{EmptySecret, Limits, Mechanism, Secret};
 pub use role::{Role, Roles, VIA};
 pub use server::Server;
+pub use session::Sessions;
+
+use alloc::string::ToString;
 
 use crate::PeerId;
+use crate::wire::Text;
+use crate::wire::once::{Code, Nope};
 
 /// One of the nodes of a bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,4 +35,13 @@ pub enum Which {
     Local,
     /// The stand-in of this peer of another LAN.
     StandIn(PeerId),
+}
+
+/// What refuses a message, with the reason in words.
+fn nope(about: u8, code: Code) -> Nope {
+    Nope {
+        about,
+        code,
+        text: Text::try_from(code.to_string()).unwrap_or_default(),
+    }
 }

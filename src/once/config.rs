@@ -5,11 +5,23 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::curve::PublicKey;
+use crate::wire::once::Proof;
 
 /// A way to prove that one may take part, and who may.
+///
+/// ```
+/// use atonce::once::{Mechanism, Secret};
+///
+/// let mechanism = Mechanism::Secret(Secret::new("of all of us")?);
+/// assert_eq!((mechanism.name(), Mechanism::Open.name()), ("SECRET", "OPEN"));
+/// # Ok::<(), atonce::once::EmptySecret>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mechanism {
     /// `OPEN`: nothing is proved, everybody may take part.
@@ -20,16 +32,90 @@ pub enum Mechanism {
     Keys(BTreeSet<PublicKey>),
 }
 
-/// A secret that all share. It never travels, and is not shown.
-#[derive(Clone, PartialEq, Eq)]
+impl Mechanism {
+    /// Its name on the wire.
+    // ONCE-60
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Secret(_) => "SECRET",
+            Self::Keys(_) => "CURVE",
+        }
+    }
+
+    /// The proof of a text: zeros where nothing needs one.
+    pub(super) fn proof(&self, text: &[u8]) -> Proof {
+        match self {
+            Self::Secret(secret) => secret.proof(text),
+            // ONCE-62
+            Self::Open | Self::Keys(_) => Proof::from_bytes([0; 32]),
+        }
+    }
+
+    /// Whether it lets in whoever has this key, as far as keys go.
+    pub(super) fn admits(&self, key: Option<&PublicKey>) -> bool {
+        match self {
+            Self::Open | Self::Secret(_) => true,
+            // ONCE-62
+            Self::Keys(keys) => key.is_some_and(|key| keys.contains(key)),
+        }
+    }
+}
+
+/// A secret that all share. It never travels, is not shown, is compared in constant time, and is overwritten when it is dropped.
+///
+/// One that was drawn (128 bits or more) cannot be guessed; one that people can remember can, by whoever saw a proof that was made
+/// with it.
+///
+/// ```
+/// use atonce::once::{EmptySecret, Secret};
+///
+/// let secret = Secret::new("d41d8cd98f00b204e9800998ecf8427e")?;
+/// assert_eq!(format!("{secret:?}"), "Secret(..)");
+/// assert_eq!(Secret::new(""), Err(EmptySecret));
+/// # Ok::<(), EmptySecret>(())
+/// ```
+#[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
+
+/// A secret without octets is none: everybody has it. Nothing was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a secret has at least one octet")]
+pub struct EmptySecret;
 
 impl Secret {
     /// The secret of these octets.
-    pub fn new(octets: impl Into<Vec<u8>>) -> Self {
-        Self(Zeroizing::new(octets.into()))
+    ///
+    /// # Errors
+    ///
+    /// [`EmptySecret`] when there are none.
+    pub fn new(octets: impl Into<Vec<u8>>) -> Result<Self, EmptySecret> {
+        let octets = Zeroizing::new(octets.into());
+        if octets.is_empty() {
+            return Err(EmptySecret);
+        }
+        Ok(Self(octets))
+    }
+
+    /// What proves of a text that one has the secret: HMAC-SHA256 (RFC 2104, FIPS 180-4).
+    // ONCE-61
+    pub(super) fn proof(&self, text: &[u8]) -> Proof {
+        // A key of any length will do: what is longer than a block is hashed.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
+            unreachable!("HMAC takes a key of any length")
+        };
+        mac.update(text);
+        Proof::from_bytes(mac.finalize().into_bytes().into())
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
