@@ -7,7 +7,6 @@ use core::num::NonZeroU16;
 use crate::wire::{Headers, LongText, Text};
 
 /// The header of a stand-in, with the identity of the bridge that the peer is at, as 32 hexadecimal digits.
-// ONCE-53
 pub const VIA: &str = "X-ONCE-VIA";
 
 /// The header of servers and bridges.

@@ -274,7 +274,7 @@ impl Sessions {
         key: Option<PublicKey>,
         content: Frames,
     ) -> Heard {
-        // ONCE-56: what is no message of @Once is somebody else's.
+        // ONCE-52: what is no message of @Once is somebody else's.
         if self.stopped || !Message::is_once(&content) {
             return Heard::Nothing;
         }

@@ -545,7 +545,7 @@ impl Session {
         if id::is_of_sessions(about) {
             limits.octets = SESSION_OCTETS;
         } else if version != 1 && !self.is_proved() {
-            // ONCE-56: what is in it is not even looked at.
+            // ONCE-53: what is in it is not even looked at.
             self.offence(turn, about, Code::UNAUTHENTICATED);
             return Heard::Nothing;
         }
