@@ -171,3 +171,50 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn octets(hex: &str) -> [u8; 32] {
+        let digit = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
+        core::array::from_fn(digit)
+    }
+
+    #[test]
+    fn proofs_are_those_of_rfc_4231() {
+        // ONCE-61: test cases 1, 2 and 6, with a key shorter and longer than a block.
+        for (key, text, expected) in [
+            (
+                &[0x0B; 20][..],
+                &b"Hi There"[..],
+                "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+            ),
+            (
+                b"Jefe",
+                b"what do ya want for nothing?",
+                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+            ),
+            (
+                &[0xAA; 131],
+                b"Test Using Larger Than Block-Size Key - Hash Key First",
+                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+            ),
+        ] {
+            let proof = Secret::new(key).unwrap().proof(text);
+            assert_eq!(proof.as_bytes(), &octets(expected));
+        }
+    }
+
+    #[test]
+    fn a_secret_is_compared_and_not_shown() {
+        // ONCE-61
+        let secret = |text: &str| Secret::new(text).unwrap();
+        assert_eq!(secret("one"), secret("one"));
+        assert_ne!(secret("one"), secret("two"));
+        assert_ne!(secret("one"), secret("on"));
+        assert_eq!(Secret::new(Vec::new()), Err(EmptySecret));
+        let shown = std::format!("{:?}", Mechanism::Secret(secret("one")));
+        assert_eq!(shown, "Secret(Secret(..))");
+    }
+}
