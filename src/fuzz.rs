@@ -14,6 +14,8 @@ mod insider;
 mod key;
 mod node;
 mod once;
+#[cfg(feature = "curve")]
+mod once_session;
 mod plain;
 mod values;
 mod witness;
@@ -40,6 +42,8 @@ pub use insider::zmtp_insider;
 pub use key::key;
 pub use node::node;
 pub use once::once;
+#[cfg(feature = "curve")]
+pub use once_session::once_session;
 pub use plain::zmtp_plain;
 pub use zap::zap;
 pub use zmtp::{zmtp_grammar, zmtp_greeting, zmtp_handshake, zmtp_pair, zmtp_steps, zmtp_traffic};
@@ -290,6 +294,12 @@ mod tests {
                 *flags |= 128;
             }
             between(&octets);
+        }
+
+        #[cfg(feature = "curve")]
+        #[test]
+        fn sessions_and_mallory(octets in prop::collection::vec(any::<u8>(), 0..2_000)) {
+            once_session(&octets);
         }
 
         #[test]

@@ -44,7 +44,7 @@ impl Mechanism {
     }
 
     /// The proof of a text: zeros where nothing needs one.
-    pub(super) fn proof(&self, text: &[u8]) -> Proof {
+    pub(crate) fn proof(&self, text: &[u8]) -> Proof {
         match self {
             Self::Secret(secret) => secret.proof(text),
             // ONCE-62

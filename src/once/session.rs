@@ -301,7 +301,7 @@ impl Sessions {
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(peer) = self.timers.pop_due(now) {
-            let over = self.with(now, peer, |session, turn| session.is_due(turn));
+            let over = self.with(now, peer, Session::is_due);
             if over == Some(true) {
                 self.forget(peer);
             }
@@ -312,7 +312,7 @@ impl Sessions {
     pub fn stop(&mut self, now: Instant) {
         let peers: Vec<PeerId> = self.peers.keys().copied().collect();
         for peer in peers {
-            self.with(now, peer, |session, turn| session.stop(turn));
+            self.with(now, peer, Session::stop);
         }
         self.stopped = true;
         self.peers.clear();

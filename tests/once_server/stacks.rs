@@ -9,7 +9,7 @@ use atonce::once::{Limits, Mechanism, Role, Roles};
 use atonce::wire::Headers;
 use atonce::wire::once::{Contact, Message, V1, V2};
 use atonce::zre::{Curve, Event as NodeEvent};
-use atonce::{Config, Frames, PeerId, Text};
+use atonce::{Config, Frames, PeerId, Stack};
 
 use crate::support::{Guard, Lan};
 use crate::{content, decoded, listed, ms, public, secret, text};
@@ -218,7 +218,7 @@ impl Net {
     fn meet(&mut self, hosts: &[usize]) {
         for &host in hosts {
             for contact in self.contacts(host).to_vec() {
-                let endpoint = Text::from(contact.endpoint).to_str_lossy().parse().unwrap();
+                let endpoint = contact.endpoint.to_str_lossy().parse().unwrap();
                 self.lan.with(host, |stack, now| match contact.key {
                     Some(key) => {
                         let key = PublicKey::from_bytes(key);
@@ -281,7 +281,7 @@ fn meeting(
         told.contains(&proved(one)) && told.contains(&proved(other)),
         "{told:?}"
     );
-    net.lan.with(server, |stack, now| stack.stop(now));
+    net.lan.with(server, Stack::stop);
     net.run(300);
     let id = net.lan.id(other);
     net.told();

@@ -70,6 +70,14 @@ struct Proved {
     until: Instant,
 }
 
+/// Which of the messages a proof is in.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Authenticate,
+    Ok(u32),
+    Stop(Side),
+}
+
 #[derive(Debug)]
 enum UnderWay {
     /// We said CHALLENGE.
@@ -189,7 +197,7 @@ impl Session {
             Some(UnderWay::Answered { agreed, .. }) => agreed,
             _ => agreed,
         };
-        let proof = self.proof_of(turn, &last, last.mechanism, |exchange| exchange.stop(side));
+        let proof = self.proof_of(turn, &last, last.mechanism, What::Stop(side));
         turn.send(V2::Stop { proof });
     }
 
@@ -365,7 +373,7 @@ impl Session {
                 if !named || !is_usable(turn.own, mechanism, self.key) {
                     continue;
                 }
-                let proof = self.proof_of(turn, &agreed, at, |it| it.authenticate());
+                let proof = self.proof_of(turn, &agreed, at, What::Authenticate);
                 if proof == said.proof {
                     right = right.or(Some(at));
                 }
@@ -379,7 +387,7 @@ impl Session {
         // ONCE-65
         let good_for = turn.own.limits.proof_good_for.as_secs().max(1);
         let seconds = u32::try_from(good_for).unwrap_or(u32::MAX);
-        let proof = self.proof_of(turn, &agreed, mechanism, |it| it.ok(seconds));
+        let proof = self.proof_of(turn, &agreed, mechanism, What::Ok(seconds));
         turn.send(V2::Ok { proof, seconds });
         let good_for = Duration::from_secs(seconds.into());
         self.tries = 0;
@@ -410,7 +418,7 @@ impl Session {
             name,
             nonce: turn.nonce(),
         };
-        let proof = self.proof_of(turn, &agreed, mechanism, |it| it.authenticate());
+        let proof = self.proof_of(turn, &agreed, mechanism, What::Authenticate);
         turn.send(V2::Authenticate(Authenticate {
             mechanism: agreed.name.clone(),
             nonce: agreed.nonce,
@@ -453,7 +461,7 @@ impl Session {
             // ONCE-66
             return self.offence(turn, id::OK, Code::UNEXPECTED);
         };
-        let proof = self.proof_of(turn, &agreed, agreed.mechanism, |it| it.ok(seconds));
+        let proof = self.proof_of(turn, &agreed, agreed.mechanism, What::Ok(seconds));
         let code = if proof != said {
             Code::WRONG_PROOF
         } else if seconds == 0 {
@@ -490,26 +498,25 @@ impl Session {
     }
 
     /// The proof of one of the texts of an exchange, under one of our mechanisms.
-    fn proof_of(
-        &self,
-        turn: &Turn<'_>,
-        agreed: &Agreed,
-        mechanism: usize,
-        text: impl FnOnce(&Exchange<'_>) -> Vec<u8>,
-    ) -> Proof {
+    fn proof_of(&self, turn: &Turn<'_>, agreed: &Agreed, mechanism: usize, what: What) -> Proof {
         // ONCE-61: who they are is what the link says.
         let (own, other) = (turn.own.party(), party(turn.peer, self.key));
         let (challenger, answerer) = match self.side {
             Some(Side::Answerer) => (other, own),
             _ => (own, other),
         };
-        let text = text(&Exchange {
+        let exchange = Exchange {
             challenger,
             answerer,
             challenge: &agreed.challenge,
             mechanism: &agreed.name,
             nonce: &agreed.nonce,
-        });
+        };
+        let text = match what {
+            What::Authenticate => exchange.authenticate(),
+            What::Ok(seconds) => exchange.ok(seconds),
+            What::Stop(side) => exchange.stop(side),
+        };
         match turn.own.mechanisms.get(mechanism) {
             Some(mechanism) => mechanism.proof(&text),
             None => Proof::from_bytes([0; 32]),
@@ -589,7 +596,7 @@ impl Session {
         let Some(Proved { agreed, .. }) = &self.proved else {
             return self.offence(turn, id::STOP, Code::UNAUTHENTICATED);
         };
-        if self.proof_of(turn, agreed, agreed.mechanism, |it| it.stop(side)) != said {
+        if self.proof_of(turn, agreed, agreed.mechanism, What::Stop(side)) != said {
             return self.offence(turn, id::STOP, Code::WRONG_PROOF);
         }
         self.over(turn, true);
