@@ -455,8 +455,9 @@ impl Play {
         let own = [SERVER, BRIDGE][machine];
         let parties = [own, octet].map(|octet| party(octet, self.key(octet)));
         let asked = &self.asked[machine][&octet];
-        let challenge = asked.challenge.as_ref();
-        let challenge = challenge.map_or_else(|| panic!("nobody said CHALLENGE"), |it| it);
+        let Some(challenge) = &asked.challenge else {
+            panic!("nobody said CHALLENGE");
+        };
         // Whom it challenged proves it with AUTHENTICATE, who challenged it with OK.
         let (answer, challenger, proof, seconds) = match (&said, &asked.answer) {
             (V2::Authenticate(answer), _) => (answer, parties[0], answer.proof, None),

@@ -332,3 +332,35 @@ fn a_goodbye_is_proved() {
         assert_eq!(pair.sides[stayer].shorts(), ["NOPE 4 about 14"]);
     }
 }
+
+#[test]
+fn a_goodbye_is_about_what_was_said_last() {
+    // ONCE-66: a renewal is under way, and the goodbye of either side meets a message of the other.
+    for leaver in [0, 1] {
+        let both = || vec![secret("s")];
+        let mut pair = Pair::new([both(), both()]).enter();
+        pair.told();
+        pair.now += super::secs(2_700);
+        let now = pair.now;
+        pair.sides[0].sessions.handle_timeout(now);
+        for challenge in pair.sides[0].says() {
+            pair.carry(0, challenge);
+        }
+        let answer = pair.sides[1].says();
+        pair.sides[leaver].sessions.stop(now);
+        let stop = pair.sides[leaver].says();
+        let to_server = if leaver == 1 {
+            [answer, stop.clone()].concat()
+        } else {
+            answer
+        };
+        for message in to_server {
+            pair.carry(1, message);
+        }
+        if leaver == 0 {
+            pair.carry(0, stop[0].clone());
+        }
+        pair.sides[1 - leaver].says();
+        assert_eq!(pair.sides[1 - leaver].told(), ["stopped"], "{leaver}");
+    }
+}
