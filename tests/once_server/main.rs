@@ -14,6 +14,7 @@ mod refusals;
 mod roles;
 mod server;
 mod stacks;
+mod table;
 mod time;
 
 use std::time::Duration;
