@@ -23,7 +23,7 @@ use self::wire::{End, Wire};
 use super::witness::Witness;
 use crate::net::{InterfaceId, LinkId};
 use crate::wire::{LongText, Text};
-use crate::zre::Lost;
+use crate::zre::{Beacons, Lost};
 use crate::{Action, Config, Cut, Event, ExitReason, Instant, Interface, PeerId, Presence, Stack};
 
 const GROUPS: [&str; 3] = ["CHAT", "NEWS", ""];
@@ -155,7 +155,10 @@ struct World {
 
 fn config(u: &mut Unstructured<'_>) -> Result<Config> {
     let mut config = Config {
-        beacons: u.ratio(7_u8, 8)?,
+        beacons: match u.ratio(7_u8, 8)? {
+            true => Beacons::Both,
+            false => Beacons::Off,
+        },
         interval: Duration::from_secs(*u.choose(&[1, 5])?),
         ..Config::default()
     };
@@ -272,7 +275,7 @@ impl World {
         side.last.clear();
         self.note(format_args!("{who} starts"));
         self.interfaces_up(who);
-        if !beacons {
+        if beacons == Beacons::Off {
             self.connect(who);
         }
     }
@@ -436,6 +439,26 @@ impl World {
                 let mut mailbox = mailbox.filter(|(id, _)| *id == interface);
                 // An interface may be gone by now.
                 if let Some((_, mailbox)) = mailbox.next() {
+                    self.datagrams.push_back(Datagram {
+                        to: 1 - who,
+                        source: SocketAddr::new(mailbox.ip(), 5670),
+                        octets: datagram.clone(),
+                    });
+                    if self.datagrams.len() > DATAGRAMS {
+                        self.datagrams.pop_front();
+                    }
+                }
+            }
+            Action::Beacon {
+                interface,
+                to,
+                ref datagram,
+            } => {
+                let there = self.sides[1 - who].mailboxes.iter();
+                let mut there = there.filter(|(_, mailbox)| mailbox.ip() == to.ip());
+                let mailbox = self.sides[who].mailboxes.iter();
+                let mut mailbox = mailbox.filter(|(id, _)| *id == interface);
+                if let (Some((_, mailbox)), true) = (mailbox.next(), there.next().is_some()) {
                     self.datagrams.push_back(Datagram {
                         to: 1 - who,
                         source: SocketAddr::new(mailbox.ip(), 5670),
@@ -610,7 +633,7 @@ impl World {
             self.start(who);
         }
         self.settle();
-        if !self.config.beacons {
+        if self.config.beacons == Beacons::Off {
             self.connect(0);
         }
         while !(self.is_healed() && self.hear_each_other()) {

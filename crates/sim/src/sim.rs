@@ -303,7 +303,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         application: A,
     ) -> NodeId {
         let id = NodeId(count(self.processes.len()));
-        let beacons = config.beacons;
+        let beacons = config.beacons.hears();
         let seed = self.world.chance.seed();
         let now = self.world.host_now(host);
         let mut stack = Stack::new(now, seed, config);

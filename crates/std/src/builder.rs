@@ -8,7 +8,7 @@ use std::time::Duration;
 use atonce::PeerId;
 use atonce::endpoint::Endpoint;
 use atonce::wire::{Headers, LongText, Text};
-use atonce::zre::{Config, Curve, Limits};
+use atonce::zre::{Beacons, Config, Curve, Limits};
 
 use crate::{Certificate, ConnectError, Contact, Node, StartError, Trust};
 
@@ -224,7 +224,10 @@ impl<N> Builder<N> {
         let peers = self.peers.iter().map(|endpoint| parse_peer(endpoint));
         let peers = peers.collect::<Result<_, _>>()?;
         let mut config = self.config;
-        config.beacons = self.port != 0;
+        config.beacons = match self.port {
+            0 => Beacons::Off,
+            _ => Beacons::Both,
+        };
         config.headers = headers;
         if let Some(name) = self.name {
             config.name = Some(Text::try_from(name).map_err(StartError::Name)?);
