@@ -155,9 +155,10 @@ struct World {
 
 fn config(u: &mut Unstructured<'_>) -> Result<Config> {
     let mut config = Config {
-        beacons: match u.ratio(7_u8, 8)? {
-            true => Beacons::Both,
-            false => Beacons::Off,
+        beacons: match u.arbitrary::<u8>()? {
+            off if off % 8 == 7 => Beacons::Off,
+            224.. => Beacons::Directed,
+            _ => Beacons::Both,
         },
         interval: Duration::from_secs(*u.choose(&[1, 5])?),
         ..Config::default()
@@ -275,7 +276,7 @@ impl World {
         side.last.clear();
         self.note(format_args!("{who} starts"));
         self.interfaces_up(who);
-        if beacons == Beacons::Off {
+        if beacons != Beacons::Both {
             self.connect(who);
         }
     }
@@ -329,6 +330,11 @@ impl World {
     fn connect(&mut self, who: usize) {
         let address = self.address_of(1 - who, 0);
         if let Some(stack) = &mut self.sides[who].stack {
+            if self.config.beacons == Beacons::Directed {
+                // It may be stopping.
+                let _ = stack.beacon(self.now, SocketAddr::new(address.ip(), 5670));
+                return;
+            }
             #[cfg(feature = "curve")]
             if let Some(security) = &self.security {
                 let key = security.key_of(1 - who);
@@ -633,7 +639,7 @@ impl World {
             self.start(who);
         }
         self.settle();
-        if self.config.beacons == Beacons::Off {
+        if self.config.beacons != Beacons::Both {
             self.connect(0);
         }
         while !(self.is_healed() && self.hear_each_other()) {

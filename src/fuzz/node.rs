@@ -100,9 +100,11 @@ struct World {
 fn config(u: &mut Unstructured<'_>) -> Result<Config> {
     let mut config = Config {
         interval: Duration::from_secs(*u.choose(&[1, 5])?),
-        beacons: match u.ratio(9_u8, 10)? {
-            true => Beacons::Both,
-            false => Beacons::Off,
+        beacons: match u.arbitrary::<u8>()? {
+            off if off % 10 == 9 => Beacons::Off,
+            220.. => Beacons::Directed,
+            200.. => Beacons::Say,
+            _ => Beacons::Both,
         },
         ..Config::default()
     };
