@@ -193,6 +193,35 @@ impl Stack {
         shouted
     }
 
+    /// See [`Node::shout_to`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing was sent and nothing changed.
+    pub fn shout_to(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        group: &Text,
+        content: &Frames,
+    ) -> Result<(), SendError> {
+        match self.node.shout_to_at_once(now, peer, group, content) {
+            Ok(Some((link, sequence))) => {
+                let mut head = core::mem::take(&mut self.head);
+                head.clear();
+                put_shout_head(group, &mut head);
+                renumber(&mut head, sequence);
+                self.transmit(link, &head, &spoken(content));
+                self.head = head;
+                Ok(())
+            }
+            waits => {
+                self.settle(now);
+                waits.map(drop)
+            }
+        }
+    }
+
     /// See [`Node::connect`].
     ///
     /// # Errors
@@ -219,6 +248,51 @@ impl Stack {
         let contacted = self.node.connect_with_key(now, endpoint, key);
         self.settle(now);
         contacted
+    }
+
+    /// See [`Node::disconnect`].
+    pub fn disconnect(&mut self, now: Instant, endpoint: &Endpoint) {
+        self.node.disconnect(now, endpoint);
+        self.settle(now);
+    }
+
+    /// See [`Node::beacon`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing changed.
+    pub fn beacon(&mut self, now: Instant, address: SocketAddr) -> Result<(), ConnectError> {
+        let sought = self.node.beacon(now, address);
+        self.settle(now);
+        sought
+    }
+
+    /// See [`Node::unbeacon`].
+    pub fn unbeacon(&mut self, address: SocketAddr) {
+        self.node.unbeacon(address);
+    }
+
+    /// See [`Node::introduce`].
+    pub fn introduce(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        address: SocketAddr,
+        key: Option<zre::Key>,
+    ) {
+        self.node.introduce(now, id, address, key);
+        self.settle(now);
+    }
+
+    /// See [`Node::ignore`].
+    pub fn ignore(&mut self, now: Instant, address: SocketAddr) {
+        self.node.ignore(now, address);
+        self.settle(now);
+    }
+
+    /// See [`Node::heed`].
+    pub fn heed(&mut self, address: SocketAddr) {
+        self.node.heed(address);
     }
 
     /// See [`Node::bind`].
@@ -250,6 +324,12 @@ impl Stack {
     /// [`Event::Stopped`] is the last event.
     pub fn stop(&mut self, now: Instant) {
         self.node.stop(now);
+        self.settle(now);
+    }
+
+    /// Ends like [`stop`](Stack::stop), without any goodbye; see [`Node::retire`]. [`Event::Stopped`] is the last event.
+    pub fn retire(&mut self, now: Instant) {
+        self.node.retire(now);
         self.settle(now);
     }
 
@@ -610,6 +690,18 @@ impl Stack {
                     let datagram = beacon.encode();
                     self.actions.push_back(Action::Broadcast {
                         interface,
+                        datagram,
+                    });
+                }
+                zre::Action::Beacon {
+                    interface,
+                    to,
+                    beacon,
+                } => {
+                    let datagram = beacon.encode();
+                    self.actions.push_back(Action::Beacon {
+                        interface,
+                        to,
                         datagram,
                     });
                 }

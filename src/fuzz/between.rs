@@ -23,7 +23,7 @@ use self::wire::{End, Wire};
 use super::witness::Witness;
 use crate::net::{InterfaceId, LinkId};
 use crate::wire::{LongText, Text};
-use crate::zre::Lost;
+use crate::zre::{Beacons, Lost};
 use crate::{Action, Config, Cut, Event, ExitReason, Instant, Interface, PeerId, Presence, Stack};
 
 const GROUPS: [&str; 3] = ["CHAT", "NEWS", ""];
@@ -155,7 +155,11 @@ struct World {
 
 fn config(u: &mut Unstructured<'_>) -> Result<Config> {
     let mut config = Config {
-        beacons: u.ratio(7_u8, 8)?,
+        beacons: match u.arbitrary::<u8>()? {
+            off if off % 8 == 7 => Beacons::Off,
+            224.. => Beacons::Directed,
+            _ => Beacons::Both,
+        },
         interval: Duration::from_secs(*u.choose(&[1, 5])?),
         ..Config::default()
     };
@@ -272,7 +276,7 @@ impl World {
         side.last.clear();
         self.note(format_args!("{who} starts"));
         self.interfaces_up(who);
-        if !beacons {
+        if beacons != Beacons::Both {
             self.connect(who);
         }
     }
@@ -326,6 +330,11 @@ impl World {
     fn connect(&mut self, who: usize) {
         let address = self.address_of(1 - who, 0);
         if let Some(stack) = &mut self.sides[who].stack {
+            if self.config.beacons == Beacons::Directed {
+                // It may be stopping.
+                let _ = stack.beacon(self.now, SocketAddr::new(address.ip(), 5670));
+                return;
+            }
             #[cfg(feature = "curve")]
             if let Some(security) = &self.security {
                 let key = security.key_of(1 - who);
@@ -436,6 +445,26 @@ impl World {
                 let mut mailbox = mailbox.filter(|(id, _)| *id == interface);
                 // An interface may be gone by now.
                 if let Some((_, mailbox)) = mailbox.next() {
+                    self.datagrams.push_back(Datagram {
+                        to: 1 - who,
+                        source: SocketAddr::new(mailbox.ip(), 5670),
+                        octets: datagram.clone(),
+                    });
+                    if self.datagrams.len() > DATAGRAMS {
+                        self.datagrams.pop_front();
+                    }
+                }
+            }
+            Action::Beacon {
+                interface,
+                to,
+                ref datagram,
+            } => {
+                let there = self.sides[1 - who].mailboxes.iter();
+                let mut there = there.filter(|(_, mailbox)| mailbox.ip() == to.ip());
+                let mailbox = self.sides[who].mailboxes.iter();
+                let mut mailbox = mailbox.filter(|(id, _)| *id == interface);
+                if let (Some((_, mailbox)), true) = (mailbox.next(), there.next().is_some()) {
                     self.datagrams.push_back(Datagram {
                         to: 1 - who,
                         source: SocketAddr::new(mailbox.ip(), 5670),
@@ -610,7 +639,7 @@ impl World {
             self.start(who);
         }
         self.settle();
-        if !self.config.beacons {
+        if self.config.beacons != Beacons::Both {
             self.connect(0);
         }
         while !(self.is_healed() && self.hear_each_other()) {

@@ -105,6 +105,8 @@ pub(super) struct Dial {
     pub(super) full: bool,
     /// The application asked for it: it is tried for ever.
     pub(super) persistent: bool,
+    /// It asked for this address itself, not only for a name that led here.
+    pub(super) by_address: bool,
     pub(super) owner: Owner,
     /// What is to be said as soon as the link is up again, or the PING is answered.
     pub(super) held: VecDeque<Command>,
@@ -168,6 +170,7 @@ impl Dial {
             source,
             hinted: now,
             persistent: false,
+            by_address: false,
             target: None,
             failures: 0,
             refusals: 0,

@@ -120,6 +120,7 @@ impl Node {
         }
         if let Some(dial) = self.dials.get_mut(address) {
             dial.target = dial.target.or(target);
+            dial.by_address |= target.is_none();
             dial.want(key);
             let rumour = dial.owner == Owner::Nobody && dial.up().is_none();
             let other = dial.key() != key;
@@ -134,7 +135,37 @@ impl Node {
         dial.want(key);
         dial.persistent = true;
         dial.target = target;
+        dial.by_address = target.is_none();
         self.add_dial(now, address, dial, None);
+    }
+
+    /// The application does not ask for this address any more, whatever names lead there.
+    pub(super) fn forget_address(&mut self, now: Instant, address: SocketAddr) {
+        if let Some(dial) = self.dials.get_mut(address) {
+            dial.by_address = false;
+            if dial.target.is_none() {
+                self.release_dial(now, address);
+            }
+        }
+    }
+
+    /// Nobody asks for an endpoint any more. A link that is there stays, as if a hint had led to it; what is still on the way is
+    /// given up.
+    pub(super) fn release_dial(&mut self, now: Instant, address: SocketAddr) {
+        let Some(dial) = self.dials.get_mut(address).filter(|dial| dial.persistent) else {
+            return;
+        };
+        dial.want(None);
+        let peer = matches!(dial.owner, Owner::Peer(_));
+        let there = dial.up().is_some() || dial.owner != Owner::Nobody;
+        let source = dial.source;
+        dial.hinted = now;
+        // ZRE-139, ZRE-11
+        let stays = peer || there && self.make_room(now, source, true);
+        self.dials.release(address);
+        if !stays {
+            self.give_up_dial(now, address);
+        }
     }
 
     pub(super) fn begin_dial(&mut self, now: Instant, address: SocketAddr) {
@@ -524,21 +555,22 @@ impl Node {
             self.expected.remove(&id);
         }
         let link = dial.link();
-        if dial.persistent && dial.target.is_none() {
+        let target = dial.target.filter(|_| dial.persistent);
+        if dial.persistent && (target.is_none() || dial.by_address) {
             let mut anew = Dial::new(now, dial.source, dial.wanted());
             anew.want(dial.wanted());
             anew.persistent = true;
+            anew.by_address = true;
             anew.failures = dial.failures.max(1) + 1;
             let pause = anew.pause();
             *dial = anew;
             let pause = self.jitter(pause);
             self.timers.set(Due::Dial(address), now + pause);
         } else {
-            let target = dial.target.filter(|_| dial.persistent);
             self.dials.remove(address);
-            if let Some(target) = target {
-                self.target_failed(now, target);
-            }
+        }
+        if let Some(target) = target {
+            self.target_failed(now, target);
         }
         if let Some(link) = link {
             // What is queued is of no use to anybody now.

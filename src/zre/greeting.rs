@@ -366,6 +366,10 @@ impl Node {
             // ZRE-3
             return no_endpoint("ours");
         }
+        if self.ignores(address) {
+            // ZRE-138
+            return no_endpoint("one that is ignored");
+        }
         // ZRE-11. Whoever greets from the address where it is to be dialled is there, whatever was rumoured before: it is worth
         // a try. Two nodes that shun each other by turns would never meet.
         if self.past.is_shunned(now, (address, key)) && address.ip() != remote.ip() {

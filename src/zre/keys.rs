@@ -42,11 +42,11 @@ use crate::wire::{Expected, Found, LongText, Text};
 
 /// The public key of somebody.
 #[cfg(feature = "curve")]
-pub(super) type Key = PublicKey;
+pub(crate) type Key = PublicKey;
 
 /// Nobody has one.
 #[cfg(not(feature = "curve"))]
-pub(super) type Key = core::convert::Infallible;
+pub(crate) type Key = core::convert::Infallible;
 
 /// Who somebody is.
 #[derive(Clone, Debug)]
@@ -205,6 +205,19 @@ impl Node {
             None => Ok(None),
             Some(_) => Err(Unfit),
         }
+    }
+
+    /// Whether one with this key, or without, is of the same kind of network as this node.
+    // ZRE-110, ZRE-111
+    #[cfg(feature = "curve")]
+    pub(super) fn is_fit(&self, key: Option<Key>) -> bool {
+        key.is_some() == self.is_secure() && key != Some(Key::from_bytes([0; 32]))
+    }
+
+    #[cfg(not(feature = "curve"))]
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
+    pub(super) const fn is_fit(&self, _key: Option<Key>) -> bool {
+        true
     }
 
     /// Whether anybody can own a key. Takes as long as half a handshake.

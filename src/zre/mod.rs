@@ -33,6 +33,7 @@
 //! | `hearing` | what a peer says |
 //! | `speaking` | what the application says |
 //! | `dialling` | links that we make: hints, tries, cuts |
+//! | `partners` | whom the application names: directed beacons, introductions, mailboxes that are ignored |
 //! | `presence` | beacons, silence, doubts, the end of a peer |
 //! | `keys` | who may speak for an identity in a secure network, and who is asked whether they may |
 //! | `rivals` | several keys that are told for one endpoint |
@@ -51,6 +52,7 @@ mod inbound;
 mod inbox;
 mod keys;
 mod node;
+mod partners;
 mod past;
 mod peer;
 mod presence;
@@ -63,8 +65,9 @@ mod target;
 
 #[cfg(feature = "curve")]
 pub use config::Curve;
-pub use config::{Config, Limits};
+pub use config::{Beacons, Config, Limits};
 pub use event::{Event, ExitReason, Lost};
+pub(crate) use keys::Key;
 pub use node::{Action, Node, Timer};
 pub use peer::{Peer, PeerView, Presence};
 pub use report::{ConnectError, Counters, SendError, Shouted, Usage};

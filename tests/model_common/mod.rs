@@ -506,6 +506,11 @@ impl World {
                     self.reactions.push_back(Reaction::Flushed(link));
                 }
             }
+            Action::Beacon { to, beacon, .. } => {
+                let port = beacon.port;
+                self.log
+                    .push((self.now, format!("beacon to {to}: port {port}")));
+            }
             Action::Resolve { host, .. } => self.log.push((self.now, format!("resolve {host}"))),
         }
     }

@@ -15,6 +15,7 @@ mod goodbye;
 mod identity;
 mod machine;
 mod messages;
+mod partners;
 mod past;
 mod words;
 

@@ -12,6 +12,7 @@ mod contact;
 mod endpoints;
 mod identity;
 mod meeting;
+mod partners;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -101,6 +101,8 @@ pub(crate) struct Lan {
     frozen: Vec<Delivery>,
     /// Pairs of hosts between which nothing gets through.
     pub(crate) cut: BTreeSet<(usize, usize)>,
+    /// All beacons that nodes sent to one address: when, who, whereto, what.
+    pub(crate) directed: Vec<(Instant, usize, SocketAddr, Vec<u8>)>,
     /// All that went over connections, for those who read along.
     pub(crate) tapped: Option<Vec<u8>>,
     #[cfg(feature = "curve")]

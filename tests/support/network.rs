@@ -22,6 +22,25 @@ impl Lan {
         }
     }
 
+    /// A datagram from the port on which a host hears beacons, to one address.
+    pub(crate) fn direct(&mut self, from: usize, to: SocketAddr, octets: &[u8]) {
+        let mut source = self.hosts[from].address;
+        source.set_port(5670);
+        self.directed.push((self.now, from, to, octets.to_vec()));
+        // A node that hears none has no socket there.
+        for host in 0..self.hosts.len() {
+            let there = self.hosts[host].address.ip() == to.ip() && to.port() == 5670;
+            if there && !self.is_cut(from, host) {
+                let octets = octets.to_vec();
+                self.push(Delivery::Datagram {
+                    to: host,
+                    source,
+                    octets,
+                });
+            }
+        }
+    }
+
     /// Octets of TCP are not lost: what cannot get through now gets through later.
     pub(super) fn transfer(&mut self, from: usize, to: usize, delivery: Delivery) {
         if let (Some(tapped), Delivery::Octets { octets, .. }) = (&mut self.tapped, &delivery) {

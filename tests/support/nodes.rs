@@ -44,6 +44,7 @@ impl Lan {
                 let source = self.hosts[host].address;
                 self.broadcast(host, source, &datagram);
             }
+            Action::Beacon { to, datagram, .. } => self.direct(host, to, &datagram),
             Action::Dial { link, address } => {
                 *self.dials.entry(host).or_default() += 1;
                 // Dialled links are told from accepted ones by their key, for the faults.

@@ -6,12 +6,13 @@ mod pipes;
 mod process;
 mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use atonce::endpoint::HostName;
+use atonce::zre::Beacons;
 use atonce::{Config, Instant, Interface, InterfaceId, Stack};
 use bytes::Bytes;
 use slab::Slab;
@@ -26,6 +27,12 @@ use process::Running;
 
 /// The port on which beacons are heard.
 const BEACON_PORT: u16 = 5_670;
+
+/// The port on which a directed node hears, if it is not told another.
+const DIRECTED_PORT: u16 = 5_671;
+
+/// From where a node sends directed beacons that hears none: nobody hears there.
+const SAYING_PORT: u16 = 32_767;
 
 /// What is to happen.
 #[derive(Debug)]
@@ -65,6 +72,7 @@ pub(crate) struct Datagram {
     segment: SegmentId,
     source: SocketAddr,
     to: To,
+    port: u16,
     octets: Bytes,
 }
 
@@ -209,7 +217,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
         self.world.topology.add_router(segments)
     }
 
-    /// A router that hides `inside` behind one address of its own on `outside`.
+    /// A router that hides `inside` behind one address of its own on `outside`. A datagram that goes out does so from a port that
+    /// its sender keeps, the same as its own if nobody has it yet, and lets in what comes back from the address and port that it
+    /// went to, for as long as the simulation lasts. Connections get out, and in only by [`forward`](Sim::forward).
     pub fn nat(
         &mut self,
         inside: SegmentId,
@@ -219,7 +229,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
         self.world.topology.add_nat(inside, outside, address.into())
     }
 
-    /// Lets a port of a NAT's own address lead to a mailbox inside.
+    /// Lets a port of a NAT's own address lead inside, for connections and, unless the NAT has given it to one of those inside
+    /// already, for datagrams.
     pub fn forward(&mut self, router: RouterId, port: u16, to: SocketAddr) {
         self.world.topology.forward(router, port, to);
     }
@@ -243,8 +254,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
     }
 
     /// Another program on a host sends a datagram: to one address, to everybody on its segments (255.255.255.255), or to a
-    /// multicast group there, which no router passes on. Nodes hear what is sent to the port of beacons, 5670. It fares as the
-    /// segments' quality has it.
+    /// multicast group there, which no router passes on. Nodes hear what is sent to the port of beacons, 5670, and those that are
+    /// directed what is sent to [their own](Sim::beacon_port). It fares as the segments' quality has it.
     ///
     /// ```
     /// use atonce_sim::Sim;
@@ -302,8 +313,24 @@ impl<A: Application, O: Observer> Sim<A, O> {
         config: Config,
         application: A,
     ) -> NodeId {
+        self.start_hearing(host, port, DIRECTED_PORT, config, application)
+    }
+
+    /// The same, and a node that is [directed](atonce::zre::Beacons::Directed) hears on this UDP port, which is 5671 otherwise; on
+    /// a free one when another directed node of the host has it.
+    pub fn start_hearing(
+        &mut self,
+        host: HostId,
+        port: Option<u16>,
+        beacon_port: u16,
+        config: Config,
+        application: A,
+    ) -> NodeId {
         let id = NodeId(count(self.processes.len()));
-        let beacons = config.beacons;
+        let ear = match config.beacons {
+            Beacons::Directed => self.free_beacon_port(host, beacon_port),
+            beacons => beacons.hears().then_some(BEACON_PORT),
+        };
         let seed = self.world.chance.seed();
         let now = self.world.host_now(host);
         let mut stack = Stack::new(now, seed, config);
@@ -325,11 +352,24 @@ impl<A: Application, O: Observer> Sim<A, O> {
         self.processes.push(Process {
             host,
             application,
-            running: Some(Box::new(Running::new(stack, interfaces, beacons, chance))),
+            running: Some(Box::new(Running::new(stack, interfaces, ear, chance))),
         });
         self.call(id, A::on_start);
         self.drain(id);
         id
+    }
+
+    /// A UDP port of a host that nobody there has, from this one on.
+    fn free_beacon_port(&self, host: HostId, from: u16) -> Option<u16> {
+        let nodes = &self.world.topology.host(host).nodes;
+        let taken = nodes.iter().filter_map(|node| self.beacon_port(*node));
+        let taken: BTreeSet<u16> = taken.collect();
+        (from..=u16::MAX).find(|port| !taken.contains(port))
+    }
+
+    /// The UDP port on which a node hears beacons; `None` when it hears none, or its process has ended.
+    pub fn beacon_port(&self, node: NodeId) -> Option<u16> {
+        self.running(node)?.ear
     }
 
     /// All processes, also those that ended.

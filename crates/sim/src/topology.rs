@@ -120,6 +120,40 @@ struct Nat {
     outside: SegmentId,
     address: IpAddr,
     forwards: BTreeMap<u16, SocketAddr>,
+    /// Ports of its own from which it has sent datagrams of those inside.
+    mapped: BTreeMap<u16, Mapped>,
+}
+
+/// A port of a NAT: for whom it is, and who may send to it.
+#[derive(Clone, Debug)]
+struct Mapped {
+    inside: SocketAddr,
+    /// Those to whom something was sent from there. Others are not let in.
+    partners: BTreeSet<SocketAddr>,
+}
+
+impl Nat {
+    /// The port from which a datagram of one inside goes out: always the same, its own if nobody else has it.
+    fn port_for(&self, inside: SocketAddr) -> Option<u16> {
+        let has = self.mapped.iter().find(|(_, it)| it.inside == inside);
+        let free =
+            |port: &u16| !self.mapped.contains_key(port) && !self.forwards.contains_key(port);
+        has.map(|(port, _)| *port).or_else(|| {
+            [inside.port()]
+                .into_iter()
+                .chain(FIRST_PORT..=u16::MAX)
+                .find(free)
+        })
+    }
+
+    /// Where a datagram of this sender goes that is for this port.
+    fn inward(&self, from: SocketAddr, port: u16) -> Option<SocketAddr> {
+        let mapped = self.mapped.get(&port);
+        let mapped = mapped.filter(|mapped| mapped.partners.contains(&from));
+        mapped
+            .map(|mapped| mapped.inside)
+            .or_else(|| self.forwards.get(&port).copied())
+    }
 }
 
 /// The way from a host to an address.
@@ -134,6 +168,10 @@ pub(crate) struct Route {
     pub(crate) seen: IpAddr,
     pub(crate) interface: usize,
     pub(crate) hops: SmallVec<[SegmentId; 2]>,
+    /// Of a datagram: its port as the other end sees it, and the NATs by which it goes out, with who sends it there and from
+    /// which of their ports.
+    pub(crate) seen_port: Option<u16>,
+    pub(crate) outward: SmallVec<[(usize, SocketAddr, u16); 2]>,
 }
 
 #[derive(Debug, Default)]
@@ -214,6 +252,7 @@ impl Topology {
             outside,
             address,
             forwards: BTreeMap::new(),
+            mapped: BTreeMap::new(),
         });
         id
     }
@@ -240,8 +279,39 @@ impl Topology {
         &mut self.segments[segment.0 as usize]
     }
 
+    /// The way of a datagram from a port of a host to an address: NATs let the answer in from now on.
+    pub(crate) fn route_datagram(
+        &mut self,
+        from: HostId,
+        port: u16,
+        target: SocketAddr,
+    ) -> Option<Route> {
+        let way = self.find(from, Some(port), target)?;
+        for (router, inside, port) in &way.outward {
+            if let Some(nat) = &mut self.routers[*router].nat {
+                let inside = *inside;
+                let mapped = nat.mapped.entry(*port).or_insert_with(|| Mapped {
+                    inside,
+                    partners: BTreeSet::new(),
+                });
+                mapped.partners.insert(target);
+            }
+        }
+        Some(way)
+    }
+
     /// The way from a host to an address; the search goes over routers, shortest way first.
     pub(crate) fn route(&self, from: HostId, target: SocketAddr) -> Option<Route> {
+        self.find(from, None, target)
+    }
+
+    /// The way of a connection, or of a datagram from this port.
+    pub(crate) fn find(
+        &self,
+        from: HostId,
+        port: Option<u16>,
+        target: SocketAddr,
+    ) -> Option<Route> {
         let host = self.host(from);
         if let Some(interface) = host
             .interfaces
@@ -256,6 +326,8 @@ impl Topology {
                 seen: local,
                 interface,
                 hops: SmallVec::new(),
+                seen_port: port,
+                outward: SmallVec::new(),
             });
         }
         let mut ways: Vec<Route> = host
@@ -269,6 +341,8 @@ impl Topology {
                 seen: iface.address,
                 interface,
                 hops: SmallVec::from_slice(&[iface.segment]),
+                seen_port: port,
+                outward: SmallVec::new(),
             })
             .collect();
         let mut seen: BTreeSet<SegmentId> = BTreeSet::new();
@@ -286,13 +360,15 @@ impl Topology {
                 return Some(Route { to, ..way });
             }
             for router in &segment.routers {
-                self.cross(&self.routers[router.0 as usize], here, &way, &mut ways);
+                self.cross(router.0 as usize, here, &way, &mut ways);
             }
         }
         None
     }
 
-    fn cross(&self, router: &Router, here: SegmentId, way: &Route, ways: &mut Vec<Route>) {
+    fn cross(&self, index: usize, here: SegmentId, way: &Route, ways: &mut Vec<Route>) {
+        let router = &self.routers[index];
+        let before = way.seen;
         let over = |segment: SegmentId| {
             let mut way = way.clone();
             way.hops.push(segment);
@@ -306,12 +382,29 @@ impl Topology {
                     .filter(|segment| **segment != here)
                     .map(|segment| over(*segment)),
             ),
-            Some(nat) if nat.inside == here => ways.push(Route {
-                seen: nat.address,
-                ..over(nat.outside)
-            }),
+            Some(nat) if nat.inside == here => {
+                let mut way = Route {
+                    seen: nat.address,
+                    ..over(nat.outside)
+                };
+                if let Some(port) = way.seen_port {
+                    // As the NAT sees it.
+                    let inside = SocketAddr::new(before, port);
+                    let Some(port) = nat.port_for(inside) else {
+                        return;
+                    };
+                    way.seen_port = Some(port);
+                    way.outward.push((index, inside, port));
+                }
+                ways.push(way);
+            }
             Some(nat) if nat.outside == here && nat.address == way.target.ip() => {
-                if let Some(&target) = nat.forwards.get(&way.target.port()) {
+                let port = way.target.port();
+                let inward = match way.seen_port {
+                    Some(seen) => nat.inward(SocketAddr::new(way.seen, seen), port),
+                    None => nat.forwards.get(&port).copied(),
+                };
+                if let Some(target) = inward {
                     ways.push(Route {
                         target,
                         ..over(nat.inside)
@@ -381,6 +474,39 @@ mod tests {
         topology.forward(nat, 7, at("10.0.0.1:49152"));
         let inward = topology.route(b, at("10.0.1.254:7")).unwrap();
         assert_eq!((inward.to, inward.target), (a, at("10.0.0.1:49152")));
+    }
+
+    #[test]
+    fn a_nat_lets_in_only_the_answers_to_datagrams() {
+        let (mut topology, lans, [a, b]) = two_lans();
+        let outside: IpAddr = [10, 0, 1, 254].into();
+        topology.add_nat(lans[0], lans[1], outside);
+        let other = topology.add_host();
+        topology.attach(other, lans[0], [10, 0, 0, 2].into());
+        let stranger = topology.add_host();
+        topology.attach(stranger, lans[1], [10, 0, 1, 2].into());
+        let there = at("10.0.1.1:5671");
+        // The first has its own port, the second another, and each keeps it.
+        let mut seen = || {
+            [a, other, a].map(|host| {
+                let way = topology.route_datagram(host, 5671, there).unwrap();
+                (way.to == b, way.seen, way.seen_port.unwrap())
+            })
+        };
+        let expected = [5671, FIRST_PORT, 5671].map(|port| (true, outside, port));
+        assert_eq!(seen(), expected);
+        for (port, inside, to) in [
+            (5671, "10.0.0.1:5671", a),
+            (FIRST_PORT, "10.0.0.2:5671", other),
+        ] {
+            let to_port = SocketAddr::new(outside, port);
+            let answer = topology.route_datagram(b, 5671, to_port).unwrap();
+            assert_eq!((answer.to, answer.target), (to, at(inside)));
+            // From another port, from another host, and no connection.
+            assert!(topology.route_datagram(b, 5670, to_port).is_none());
+            assert!(topology.route_datagram(stranger, 5671, to_port).is_none());
+            assert!(topology.route(b, to_port).is_none());
+        }
     }
 
     #[test]

@@ -100,6 +100,19 @@ pub(crate) enum Kind {
     Address,
     /// Link, whether the owner of the key may come in.
     Asked,
+    /// Octets, checksum; then an address follows.
+    Directed,
+    /// What the application did: an address follows.
+    Seek,
+    Unseek,
+    Ignore,
+    Heed,
+    /// Peer; then an address follows.
+    Introduce,
+    /// Peer, checksum of group and content, how it went.
+    ShoutTo,
+    Disconnect,
+    Retire,
 }
 
 /// The running trace.
@@ -412,6 +425,19 @@ impl fmt::Display for Shown<'_> {
             Kind::InterfaceUp => write!(f, "interface up: {}", address_of(words)),
             Kind::InterfaceDown => write!(f, "interface down: {}", address_of(words)),
             Kind::Broadcast => write!(f, "broadcasts {a} octets, sum {b:016x}"),
+            Kind::Directed => write!(f, "sends a beacon of {a} octets, sum {b:016x}, to one"),
+            Kind::Seek => f.write_str("seeks who is at an address"),
+            Kind::Unseek => f.write_str("seeks nobody there any more"),
+            Kind::Ignore => f.write_str("ignores a mailbox"),
+            Kind::Heed => f.write_str("ignores it no more"),
+            Kind::Introduce => write!(f, "is told of {a:016X}"),
+            Kind::ShoutTo => write!(
+                f,
+                "shouts to {a:016X} alone, sum {b:016x}: {}",
+                outcome_text(c)
+            ),
+            Kind::Disconnect => write!(f, "wants {a:016x} no more"),
+            Kind::Retire => f.write_str("is told to end without a goodbye"),
             Kind::Datagram => write!(f, "hears {a} octets, sum {b:016x}, of host {c}"),
             Kind::DatagramLost => write!(f, "a datagram of host {a} to host {b} is lost"),
             Kind::DatagramDropped => f.write_str("has no room for a datagram"),

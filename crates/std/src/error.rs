@@ -119,6 +119,17 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// A directed node cannot have the port on which it is to hear for itself.
+    #[error(
+        "cannot have UDP port {port}, to which others send beacons, for this node alone: {source}; end the program that uses \
+         it, or choose another port, or 0 for any that is free"
+    )]
+    DirectedPort {
+        /// The port; 0 stands for any.
+        port: u16,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The operating system does not tell its interfaces.
     #[error("cannot list the interfaces of this machine: {0}")]
     Interfaces(#[source] io::Error),

@@ -118,7 +118,7 @@ mod view;
 pub use atonce::wire::{LongText, Text, TooLong};
 pub use atonce::zmtp::{Denial, Verdict};
 pub use atonce::zre::{
-    Counters, Event, ExitReason, Limits, Lost, Peer, Presence, SendError, Shouted, Usage,
+    Beacons, Counters, Event, ExitReason, Limits, Lost, Peer, Presence, SendError, Shouted, Usage,
 };
 pub use atonce::{Bytes, Frames, PeerId};
 

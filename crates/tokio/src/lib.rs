@@ -69,9 +69,9 @@ mod task;
 struct Readme;
 
 pub use atonce_std::{
-    Builder, Bytes, Certificate, ConnectError, Contact, Counters, Denial, Event, ExitReason,
-    Frames, Limits, LongText, Lost, Peer, PeerId, PeerInfo, Presence, SendError, Shouted,
-    StartError, Text, TooLong, Trust, Usage, Verdict,
+    Beacons, Builder, Bytes, Certificate, ConnectError, Contact, Counters, Denial, Event,
+    ExitReason, Frames, Limits, LongText, Lost, Peer, PeerId, PeerInfo, Presence, SendError,
+    Shouted, StartError, Text, TooLong, Trust, Usage, Verdict,
 };
 
 pub use crate::node::{Events, Node};

@@ -218,7 +218,8 @@ impl Node {
         let set: BTreeSet<Due> = self.timers.keys().collect();
         for due in &set {
             let meant = match due {
-                Due::Beacon => self.config.beacons,
+                Due::Beacon => self.config.beacons.broadcasts(),
+                Due::Partner(address) => self.partners.contains(*address),
                 Due::Goodbye => self.stopping && !self.stopped,
                 // It may be for those who went meanwhile.
                 Due::Sweep => !self.stopping,
@@ -237,7 +238,7 @@ impl Node {
                     let greeted = |dial: &Dial| matches!(dial.owner, Owner::Greeted { link: held, .. } if held == *link);
                     self.unproved.contains(link) || self.dials.values().any(greeted)
                 }
-                Due::Target(index) => self.targets.get(*index).is_some(),
+                Due::Target(index) => self.is_sought(*index),
             };
             assert!(meant, "{due:?} is for nothing");
         }
@@ -288,6 +289,7 @@ impl Node {
         );
         let hints = self.dials.values().filter(|dial| !dial.persistent).count();
         assert!(hints <= limits.contacts + limits.peers, "hints");
+        self.partners.check();
         for (id, record) in self.peers.iter() {
             assert!(
                 record.groups.len() <= limits.groups_per_peer,

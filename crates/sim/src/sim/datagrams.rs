@@ -6,7 +6,7 @@ use atonce::wire::Beacon;
 use atonce::{InterfaceId, PeerId};
 use bytes::Bytes;
 
-use super::{BEACON_PORT, Coming, Datagram, Sim, To, World};
+use super::{BEACON_PORT, Coming, Datagram, SAYING_PORT, Sim, To, World};
 use crate::application::{Application, NodeId, Observer};
 use crate::topology::{HostId, count};
 use crate::trace::{self, Kind};
@@ -44,9 +44,35 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 segment,
                 source,
                 to: To::Everybody,
+                port: BEACON_PORT,
                 octets,
             },
         );
+    }
+
+    /// Sends a beacon to one address, if the way there begins at this interface.
+    pub(super) fn direct(
+        &mut self,
+        node: NodeId,
+        interface: InterfaceId,
+        to: SocketAddr,
+        octets: Bytes,
+    ) {
+        let from = self.host_of(node);
+        let Some(running) = self.running(node) else {
+            return;
+        };
+        let port = running.ear.unwrap_or(SAYING_PORT);
+        let bound = running.interfaces.iter().find(|it| it.id == interface);
+        let Some(way) = self.world.topology.find(from, Some(port), to) else {
+            return;
+        };
+        if bound.is_some_and(|bound| bound.index == way.interface) {
+            let words = [octets.len() as u64, trace::checksum(&octets), 0];
+            self.world.say(node, Kind::Directed, words);
+            self.world.say_all(Kind::Address, trace::address(to));
+            self.world.send_to(from, port, to, octets);
+        }
     }
 
     /// A datagram reaches its segment, or one host on it.
@@ -139,7 +165,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
             let Some(running) = self.running_mut(node) else {
                 continue;
             };
-            if !running.hears {
+            if running.ear != Some(datagram.port) {
                 continue;
             }
             if running.reads() {
@@ -173,9 +199,10 @@ impl World {
         ];
         self.say_all(Kind::Program, words);
         self.say_all(Kind::Address, trace::address(to));
-        if to.port() != BEACON_PORT || !self.topology.host(from).on {
+        if !self.topology.host(from).on {
             return;
         }
+        let port = to.port();
         let all = match to.ip() {
             IpAddr::V4(Ipv4Addr::BROADCAST) => Some(To::Everybody),
             group if group.is_multicast() => Some(To::Group(group)),
@@ -196,39 +223,50 @@ impl World {
                         segment,
                         source,
                         to: all,
+                        port,
                         octets,
                     },
                 );
             }
-        } else if let Some(way) = self.topology.route(from, to) {
-            let mut at = self.now;
-            let mut segment = None;
-            for hop in &way.hops {
-                let quality = self.topology.segment(*hop).quality;
-                if self.chance.happens(quality.loss) {
-                    self.counters.datagrams_lost += 1;
-                    return;
-                }
-                at += quality.delay + self.jitter(quality.jitter);
-                segment = Some(*hop);
-            }
-            let Some(segment) = segment.or_else(|| {
-                let iface = self.topology.host(from).interfaces.first();
-                iface.map(|iface| iface.segment)
-            }) else {
-                return;
-            };
-            self.post(
-                at,
-                Datagram {
-                    from,
-                    segment,
-                    source: SocketAddr::new(way.seen, BEACON_PORT),
-                    to: To::Host(way.to),
-                    octets,
-                },
-            );
+        } else {
+            self.send_to(from, BEACON_PORT, to, octets);
         }
+    }
+
+    /// Sends a datagram from a port of a host to one address.
+    fn send_to(&mut self, from: HostId, port: u16, to: SocketAddr, octets: Bytes) {
+        let Some(way) = self.topology.route_datagram(from, port, to) else {
+            return;
+        };
+        let mut at = self.now;
+        let mut segment = None;
+        for hop in &way.hops {
+            let quality = self.topology.segment(*hop).quality;
+            if self.chance.happens(quality.loss) {
+                self.counters.datagrams_lost += 1;
+                return;
+            }
+            at += quality.delay + self.jitter(quality.jitter);
+            segment = Some(*hop);
+        }
+        let Some(segment) = segment.or_else(|| {
+            let iface = self.topology.host(from).interfaces.first();
+            iface.map(|iface| iface.segment)
+        }) else {
+            return;
+        };
+        let source = SocketAddr::new(way.seen, way.seen_port.unwrap_or(port));
+        self.post(
+            at,
+            Datagram {
+                from,
+                segment,
+                source,
+                to: To::Host(way.to),
+                port: way.target.port(),
+                octets,
+            },
+        );
     }
 
     fn post(&mut self, at: atonce::Instant, datagram: Datagram) {

@@ -44,6 +44,8 @@ impl World {
             seen: address.ip(),
             interface: 0,
             hops: SmallVec::new(),
+            seen_port: None,
+            outward: SmallVec::new(),
         };
         let way = way.unwrap_or_else(nowhere);
         let end = |host, local, interface, socket| End {

@@ -22,8 +22,8 @@ const RESOLVER: Duration = Duration::from_millis(20);
 pub(super) struct Running {
     pub(super) stack: Stack,
     pub(super) interfaces: Vec<Bound>,
-    /// It listens to beacons.
-    pub(super) hears: bool,
+    /// The port on which it listens to beacons, if it does.
+    pub(super) ear: Option<u16>,
     pub(super) chance: Chance,
     pub(super) links: LinkTable,
     /// Links that have something to send that was not tried yet.
@@ -47,11 +47,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(stack: Stack, interfaces: Vec<Bound>, hears: bool, chance: Chance) -> Self {
+    pub(super) fn new(
+        stack: Stack,
+        interfaces: Vec<Bound>,
+        ear: Option<u16>,
+        chance: Chance,
+    ) -> Self {
         Self {
             stack,
             interfaces,
-            hears,
+            ear,
             chance,
             links: LinkTable::default(),
             unsent: VecDeque::new(),
@@ -243,7 +248,10 @@ impl<A: Application, O: Observer> Sim<A, O> {
 
     /// Does one thing that the node wants.
     fn act(&mut self, node: NodeId, action: Action) {
-        if matches!(action, Action::Broadcast { .. } | Action::Close { .. }) {
+        if matches!(
+            action,
+            Action::Broadcast { .. } | Action::Beacon { .. } | Action::Close { .. }
+        ) {
             // What was said before comes before.
             self.flush(node);
         }
@@ -252,6 +260,11 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 interface,
                 datagram,
             } => self.broadcast(node, interface, datagram),
+            Action::Beacon {
+                interface,
+                to,
+                datagram,
+            } => self.direct(node, interface, to, datagram),
             Action::Dial { link, address } => self.dial(node, link, address),
             Action::Transmit { link } => {
                 if let Some(running) = self.running_mut(node) {

@@ -55,9 +55,12 @@ mod timer;
 mod zap;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atonce::curve::PublicKey;
+use atonce::endpoint::Endpoint;
 use atonce::wire::{Frames, Text};
 use atonce::zre::{Event, Limits, SendError, Shouted};
 use atonce::{Action, Instant, LinkId, PeerId, Stack};
@@ -178,6 +181,7 @@ impl Driver {
             None => random_seed().map_err(system("random octets"))?,
         };
         let clock = Clock::start();
+        let beacons = options.config.beacons;
         let decider = options.trust.as_ref().and_then(Trust::decider);
         let asker = decider.map(|decider| Asker::new(decider.clone(), Arc::clone(&waker)));
         let mut driver = Self {
@@ -186,7 +190,7 @@ impl Driver {
             registry,
             resolver: Resolver::new(Arc::clone(&waker)),
             waker,
-            network: Network::new(options.interfaces, options.port, options.tcp_ports),
+            network: Network::new(options.interfaces, beacons, options.port, options.tcp_ports),
             links: Slab::new(),
             link_keys: FxHashMap::default(),
             unread: VecDeque::new(),
@@ -405,6 +409,70 @@ impl Driver {
         result
     }
 
+    /// Says something to one member of a group, as a SHOUT that the others do not get. See [`Stack::shout_to`].
+    pub fn shout_to(
+        &mut self,
+        peer: PeerId,
+        group: &Text,
+        content: &Frames,
+    ) -> Result<(), SendError> {
+        let now = self.moment();
+        let octets = content.octets();
+        let result = self.stack.shout_to(now, peer, group, content);
+        self.sent(now, octets);
+        result
+    }
+
+    /// Sends beacons to one address, with growing pauses, until the node that is there is met, or
+    /// [`unbeacon`](Driver::unbeacon). Over IPv4. See [`Stack::beacon`].
+    pub fn beacon(&mut self, address: SocketAddr) -> Result<(), ConnectError> {
+        let now = self.clock.now();
+        let sought = self.stack.beacon(now, address);
+        self.sent(now, 0);
+        Ok(sought?)
+    }
+
+    /// Sends no more beacons to this address.
+    pub fn unbeacon(&mut self, address: SocketAddr) {
+        self.stack.unbeacon(address);
+    }
+
+    /// Tells the node of another, as if its beacon had been heard. See [`Stack::introduce`].
+    pub fn introduce(&mut self, id: PeerId, address: SocketAddr, key: Option<PublicKey>) {
+        let now = self.clock.now();
+        self.stack.introduce(now, id, address, key);
+        self.sent(now, 0);
+    }
+
+    /// From now on the mailbox at this address is not there for the node. See [`Stack::ignore`].
+    pub fn ignore(&mut self, address: SocketAddr) {
+        let now = self.clock.now();
+        self.stack.ignore(now, address);
+        self.sent(now, 0);
+    }
+
+    /// Takes [`ignore`](Driver::ignore) back.
+    pub fn heed(&mut self, address: SocketAddr) {
+        self.stack.heed(address);
+    }
+
+    /// Forgets what [`connect`](Driver::connect) asked for. A peer that is here stays. See [`Stack::disconnect`].
+    pub fn disconnect(&mut self, endpoint: &Endpoint) {
+        let now = self.clock.now();
+        self.stack.disconnect(now, endpoint);
+        self.sent(now, 0);
+    }
+
+    /// The UDP port on which the node hears beacons; `None` when it hears none, or cannot at the moment.
+    pub fn beacon_port(&self) -> Option<u16> {
+        self.ear_port()
+    }
+
+    /// Where the mailboxes are bound: one for each interface in use.
+    pub fn mailboxes(&self) -> impl Iterator<Item = SocketAddr> {
+        self.bound_mailboxes()
+    }
+
     /// Contacts a node, until it answers.
     pub fn connect(&mut self, contact: &Contact) -> Result<(), ConnectError> {
         let now = self.clock.now();
@@ -426,6 +494,17 @@ impl Driver {
     pub fn stop(&mut self) {
         let now = self.clock.now();
         self.stack.stop(now);
+        self.wind_up();
+    }
+
+    /// Ends like [`stop`](Driver::stop), without any goodbye. See [`Stack::retire`].
+    pub fn retire(&mut self) {
+        let now = self.clock.now();
+        self.stack.retire(now);
+        self.wind_up();
+    }
+
+    fn wind_up(&mut self) {
         self.act();
         self.send();
         if self.stack.is_stopped() {
@@ -470,7 +549,10 @@ impl Driver {
         let mut any = false;
         while let Some(action) = self.stack.poll_action() {
             any = true;
-            if matches!(action, Action::Broadcast { .. } | Action::Close { .. }) {
+            if matches!(
+                action,
+                Action::Broadcast { .. } | Action::Beacon { .. } | Action::Close { .. }
+            ) {
                 self.flush_all();
             }
             match action {
@@ -483,6 +565,11 @@ impl Driver {
                     interface,
                     datagram,
                 } => self.broadcast(interface, &datagram),
+                Action::Beacon {
+                    interface,
+                    to,
+                    datagram,
+                } => self.direct(interface, to, &datagram),
                 Action::Dial { link, address } => self.dial(link, address),
                 Action::Authenticate { link, key, remote } => self.authenticate(link, &key, remote),
                 Action::Pause { link } => self.pause(link),
