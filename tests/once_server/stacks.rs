@@ -8,7 +8,7 @@ use atonce::once::session::{Config as Own, Heard, Output, Sessions};
 use atonce::once::{Limits, Mechanism, Role, Roles};
 use atonce::wire::Headers;
 use atonce::wire::once::{Contact, Message, V1, V2};
-use atonce::zre::{Curve, Event as NodeEvent};
+use atonce::zre::{Beacons, Curve, Event as NodeEvent};
 use atonce::{Config, Frames, PeerId, Stack};
 
 use crate::support::{Guard, Lan};
@@ -59,7 +59,7 @@ impl Net {
         let host = self.lan.node_with(Config {
             name: Some(text(&format!("node {octet}"))),
             headers,
-            beacons: false,
+            beacons: Beacons::Off,
             curve: keys.map(Curve::new),
             ..Config::default()
         });
