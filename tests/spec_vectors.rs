@@ -225,6 +225,10 @@ fn once_fields(message: &OnceMessage) -> Value {
     fields
 }
 
+fn ids(ids: &[PeerId]) -> Value {
+    ids.iter().map(|id| json!(id.to_string())).collect()
+}
+
 fn v2_fields(message: &V2) -> Value {
     match message {
         V2::Challenge(challenge) => json!({
@@ -281,6 +285,13 @@ fn v2_fields(message: &V2) -> Value {
             "number": shout.number,
             "from": shout.from.to_string(),
             "group": octets(shout.group.as_bytes()),
+            "to": ids(&shout.to),
+        }),
+        V2::RemoteAgain(again) => json!({
+            "epoch": again.epoch,
+            "number": again.number,
+            "of": again.of,
+            "to": ids(&again.to),
         }),
         V2::Undeliverable(undeliverable) => json!({
             "epoch": undeliverable.epoch,

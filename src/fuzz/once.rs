@@ -15,6 +15,7 @@ const LIMITS: Limits = Limits {
     peers: 20,
     groups: 16,
     headers: 16,
+    receivers: 20,
     value: 300,
 };
 
@@ -123,7 +124,11 @@ fn v2(octets: usize, message: &V2) {
                 values::text(group.as_bytes());
             }
         }
-        V2::RemoteShout(shout) => values::text(shout.group.as_bytes()),
+        V2::RemoteShout(shout) => {
+            values::text(shout.group.as_bytes());
+            assert!(shout.to.len() <= LIMITS.receivers);
+        }
+        V2::RemoteAgain(again) => assert!(again.to.len() <= LIMITS.receivers),
         V2::GetEndpoints | V2::GetRoster { .. } | V2::RemoteWhisper(_) => {}
     }
 }
@@ -195,7 +200,7 @@ mod tests {
         /// Lists of nothing much, which are what octets seldom make up.
         #[test]
         fn messages_that_are_nearly_right(
-            id in prop::sample::select(alloc::vec![0x10, 0x21, 0x31, 0x32, 0x33, 0x34, 0x41, 0x42]),
+            id in prop::sample::select(alloc::vec![0x10, 0x21, 0x31, 0x32, 0x33, 0x34, 0x41, 0x42, 0x43]),
             numbers in any::<[u8; 16]>(),
             small in prop::collection::vec(prop_oneof![9 => Just(0_u8), 2 => Just(1), 1 => 2..9_u8], 0..120),
             at in any::<prop::sample::Index>(),

@@ -46,7 +46,7 @@ mod v2;
 
 pub use contact::{Address, Contact};
 pub use proof::{Exchange, Party, Proof, Side};
-pub use remote::{Reason, RemoteShout, RemoteWhisper, Target, Undeliverable};
+pub use remote::{Reason, RemoteAgain, RemoteShout, RemoteWhisper, Target, Undeliverable};
 pub use roster::{Change, Delta, Part, Peer, Roster};
 pub use session::{Authenticate, Challenge, Code, Nope};
 pub use v1::V1;
@@ -139,6 +139,8 @@ pub struct Limits {
     pub groups: usize,
     /// The most headers of a peer: 256, as in ZRE.
     pub headers: usize,
+    /// The most peers that a REMOTE-SHOUT or REMOTE-AGAIN is for: 4,096, as many as a node may have.
+    pub receivers: usize,
     /// The most octets in the value of a header: 1 MiB, more than a HELLO with it could have.
     pub value: usize,
 }
@@ -152,6 +154,7 @@ impl Default for Limits {
             peers: 4_096,
             groups: 1_024,
             headers: 256,
+            receivers: 4_096,
             value: 1 << 20,
         }
     }

@@ -12,8 +12,8 @@ use std::net::IpAddr;
 
 use atonce::wire::once::{
     Address, Authenticate, Challenge, Change, Code, Contact, Delta, Limits, Message, Nope, Part,
-    Peer, Proof, Reason, RemoteShout, RemoteWhisper, Roster, Target, Undeliverable, Unknown, V1,
-    V2,
+    Peer, Proof, Reason, RemoteAgain, RemoteShout, RemoteWhisper, Roster, Target, Undeliverable,
+    Unknown, V1, V2,
 };
 use atonce::wire::{Expected, Found, Headers, LongText, Malformed, Text};
 use atonce::{Frames, PeerId};
@@ -150,6 +150,7 @@ fn every() -> Vec<Message> {
             number: 2,
             from: A,
             group: group.clone(),
+            to: vec![B, A],
             content: Frames::from("dinner"),
         }),
         V2::Undeliverable(Undeliverable {
@@ -165,6 +166,12 @@ fn every() -> Vec<Message> {
             from: A,
             target: Target::Group(group),
             reason: Reason::FULL,
+        }),
+        V2::RemoteAgain(RemoteAgain {
+            epoch: 5,
+            number: 3,
+            of: 2,
+            to: vec![B],
         }),
     ];
     let unknown = [(1, 6), (2, 0x50)].map(|(version, id)| Unknown::new(version, id).unwrap());

@@ -7,8 +7,8 @@ use nom::Parser;
 
 use super::fields::{SECRET_OCTETS, list, list_len, proof, put_list, text, uuid};
 use super::{
-    Authenticate, Challenge, Change, Contact, Delta, Limits, Nope, Peer, Proof, RemoteShout,
-    RemoteWhisper, Roster, Undeliverable,
+    Authenticate, Challenge, Change, Contact, Delta, Limits, Nope, Peer, Proof, RemoteAgain,
+    RemoteShout, RemoteWhisper, Roster, Undeliverable,
 };
 use crate::wire::primitive::{number4, number8, whole};
 use crate::wire::{Frames, Malformed};
@@ -35,6 +35,7 @@ mod id {
     pub(super) const REMOTE_WHISPER: u8 = 0x40;
     pub(super) const REMOTE_SHOUT: u8 = 0x41;
     pub(super) const UNDELIVERABLE: u8 = 0x42;
+    pub(super) const REMOTE_AGAIN: u8 = 0x43;
 }
 
 /// Whether it is the id of a message.
@@ -44,7 +45,7 @@ pub(super) const fn is_known(id: u8) -> bool {
         id::CHALLENGE..=id::STOP
             | id::GET_ENDPOINTS..=id::LIST_ENDPOINTS
             | id::GET_ROSTER..=id::LEAVE
-            | id::REMOTE_WHISPER..=id::UNDELIVERABLE
+            | id::REMOTE_WHISPER..=id::REMOTE_AGAIN
     )
 }
 
@@ -100,6 +101,8 @@ pub enum V2 {
     RemoteShout(RemoteShout),
     /// Something could not be delivered.
     Undeliverable(Undeliverable),
+    /// The same for a group once more.
+    RemoteAgain(RemoteAgain),
 }
 
 impl V2 {
@@ -124,6 +127,7 @@ impl V2 {
             Self::RemoteWhisper(_) => id::REMOTE_WHISPER,
             Self::RemoteShout(_) => id::REMOTE_SHOUT,
             Self::Undeliverable(_) => id::UNDELIVERABLE,
+            Self::RemoteAgain(_) => id::REMOTE_AGAIN,
         }
     }
 
@@ -148,6 +152,7 @@ impl V2 {
             Self::RemoteWhisper(_) => "REMOTE-WHISPER",
             Self::RemoteShout(_) => "REMOTE-SHOUT",
             Self::Undeliverable(_) => "UNDELIVERABLE",
+            Self::RemoteAgain(_) => "REMOTE-AGAIN",
         }
     }
 
@@ -175,6 +180,7 @@ impl V2 {
             Self::RemoteWhisper(_) => RemoteWhisper::octets(),
             Self::RemoteShout(shout) => shout.octets(),
             Self::Undeliverable(undeliverable) => undeliverable.octets(),
+            Self::RemoteAgain(again) => again.octets(),
         }
     }
 
@@ -201,6 +207,7 @@ impl V2 {
             Self::RemoteWhisper(whisper) => whisper.put(out),
             Self::RemoteShout(shout) => shout.put(out),
             Self::Undeliverable(undeliverable) => undeliverable.put(out),
+            Self::RemoteAgain(again) => again.put(out),
         }
     }
 }
@@ -279,7 +286,10 @@ fn fields<'a>(id: u8, frame: &'a Bytes, body: &'a [u8], limits: &Limits) -> Resu
             whole("REMOTE-WHISPER", RemoteWhisper::read, body).map(V2::RemoteWhisper)
         }
         id::REMOTE_SHOUT => {
-            whole("REMOTE-SHOUT", RemoteShout::read(frame), body).map(V2::RemoteShout)
+            whole("REMOTE-SHOUT", RemoteShout::read(frame, limits), body).map(V2::RemoteShout)
+        }
+        id::REMOTE_AGAIN => {
+            whole("REMOTE-AGAIN", RemoteAgain::read(limits), body).map(V2::RemoteAgain)
         }
         // UNDELIVERABLE: all others are unknown.
         _ => whole("UNDELIVERABLE", Undeliverable::read(frame), body).map(V2::Undeliverable),
