@@ -15,6 +15,8 @@ mod key;
 mod node;
 mod once;
 #[cfg(feature = "curve")]
+mod once_bridge;
+#[cfg(feature = "curve")]
 mod once_session;
 mod plain;
 mod values;
@@ -42,6 +44,8 @@ pub use insider::zmtp_insider;
 pub use key::key;
 pub use node::node;
 pub use once::once;
+#[cfg(feature = "curve")]
+pub use once_bridge::once_bridge;
 #[cfg(feature = "curve")]
 pub use once_session::once_session;
 pub use plain::zmtp_plain;
@@ -294,6 +298,12 @@ mod tests {
                 *flags |= 128;
             }
             between(&octets);
+        }
+
+        #[cfg(feature = "curve")]
+        #[test]
+        fn bridges_among_liars(octets in prop::collection::vec(any::<u8>(), 0..3_000)) {
+            once_bridge(&octets);
         }
 
         #[cfg(feature = "curve")]
