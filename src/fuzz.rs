@@ -19,6 +19,8 @@ mod once_bridge;
 #[cfg(feature = "curve")]
 mod once_session;
 mod plain;
+#[cfg(feature = "curve")]
+mod relay;
 mod values;
 mod witness;
 mod zap;
@@ -49,6 +51,8 @@ pub use once_bridge::once_bridge;
 #[cfg(feature = "curve")]
 pub use once_session::once_session;
 pub use plain::zmtp_plain;
+#[cfg(feature = "curve")]
+pub use relay::relay;
 pub use zap::zap;
 pub use zmtp::{zmtp_grammar, zmtp_greeting, zmtp_handshake, zmtp_pair, zmtp_steps, zmtp_traffic};
 
@@ -285,6 +289,12 @@ mod tests {
             node(&octets);
         }
 
+        #[cfg(feature = "curve")]
+        #[test]
+        fn relays(octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
+            relay(&octets);
+        }
+
         #[test]
         fn two_nodes_and_a_middle(octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
             between(&octets);
@@ -314,7 +324,7 @@ mod tests {
 
         #[test]
         fn two_of_whom_one_cannot_be_dialled(way: u8, octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
-            let mut schedule = alloc::vec::Vec::from([b'N', b'A', b'T', way | 1]);
+            let mut schedule = Vec::from([b'N', b'A', b'T', way | 1]);
             schedule.extend(octets);
             between(&schedule);
         }
