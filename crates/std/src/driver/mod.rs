@@ -48,6 +48,7 @@ mod lull;
 mod network;
 mod pace;
 mod poller;
+mod relay;
 mod resolver;
 mod sockets;
 #[cfg(target_os = "linux")]
@@ -80,6 +81,7 @@ use crate::{ConnectError, Contact, Options, StartError, Trust};
 
 pub use self::inbox::Inbox;
 pub use self::poller::Poller;
+pub use self::relay::RelayDriver;
 
 /// See [the module](self).
 #[derive(Debug)]
@@ -647,14 +649,17 @@ impl Driver {
 /// Strangers who connect, and hints that are dialled, take a quarter each of the descriptors that the process may have, so
 /// that they never keep peers out.
 fn fit_descriptors(limits: &mut Limits) {
-    let Ok((descriptors, _)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-        return;
-    };
-    let quarter = usize::try_from(descriptors / 4)
-        .unwrap_or(usize::MAX)
-        .max(1);
-    limits.unproved_links = limits.unproved_links.min(quarter);
-    limits.contacts = limits.contacts.min(quarter);
+    if let Some(quarter) = quarter_of_descriptors() {
+        limits.unproved_links = limits.unproved_links.min(quarter);
+        limits.contacts = limits.contacts.min(quarter);
+    }
+}
+
+/// A quarter of the descriptors that the process may have, if that is known.
+fn quarter_of_descriptors() -> Option<usize> {
+    let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let quarter = usize::try_from(descriptors / 4).unwrap_or(usize::MAX);
+    Some(quarter.max(1))
 }
 
 fn random_seed() -> std::io::Result<Zeroizing<[u8; 32]>> {
