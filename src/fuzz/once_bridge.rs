@@ -617,6 +617,7 @@ impl World {
             }
             Action::Connect { key, .. } => assert!(key.is_none()),
             Action::Forget { .. } => {}
+            Action::DialRelay { .. } => panic!("over a relay without a key"),
         }
         true
     }
