@@ -56,12 +56,13 @@ mod timer;
 mod zap;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use atonce::curve::PublicKey;
 use atonce::endpoint::Endpoint;
+use atonce::wire::once::{RelayRole, Ticket};
 use atonce::wire::{Frames, Text};
 use atonce::zre::{Event, Limits, SendError, Shouted};
 use atonce::{Action, Instant, LinkId, PeerId, Stack};
@@ -72,11 +73,11 @@ use slab::Slab;
 use zeroize::Zeroizing;
 
 use self::asker::Asker;
-use self::clock::Clock;
+pub(crate) use self::clock::Clock;
 use self::links::Link;
 use self::network::Network;
 use self::pace::Pace;
-use self::resolver::Resolver;
+pub(crate) use self::resolver::Resolver;
 use crate::{ConnectError, Contact, Options, StartError, Trust};
 
 pub use self::inbox::Inbox;
@@ -446,6 +447,21 @@ impl Driver {
         self.sent(now, 0);
     }
 
+    /// Makes a link over a relay of @Once, once. See [`Stack::dial_relayed`].
+    pub fn dial_relayed(
+        &mut self,
+        peer: PeerId,
+        key: PublicKey,
+        relay: SocketAddr,
+        ticket: Ticket,
+        role: RelayRole,
+    ) -> Result<(), ConnectError> {
+        let now = self.clock.now();
+        let dialled = self.stack.dial_relayed(now, peer, key, relay, ticket, role);
+        self.sent(now, 0);
+        Ok(dialled?)
+    }
+
     /// From now on the mailbox at this address is not there for the node. See [`Stack::ignore`].
     pub fn ignore(&mut self, address: SocketAddr) {
         let now = self.clock.now();
@@ -517,6 +533,22 @@ impl Driver {
     /// The node itself, to ask it.
     pub fn stack(&self) -> &Stack {
         &self.stack
+    }
+
+    /// From now on interfaces are looked at seldom, or [when that is asked for](Self::look_at_interfaces).
+    pub(crate) fn look_seldom(&mut self) {
+        self.network.look_seldom();
+    }
+
+    /// Looks at the interfaces with the next turn.
+    pub(crate) fn look_at_interfaces(&mut self) {
+        self.network.look_now();
+    }
+
+    /// The descriptors of the process that it takes.
+    pub(crate) fn descriptors(&self) -> usize {
+        // A poller and what wakes it.
+        2 + self.network.descriptors() + self.links.len()
     }
 
     /// When something is said.
@@ -662,7 +694,14 @@ fn quarter_of_descriptors() -> Option<usize> {
     Some(quarter.max(1))
 }
 
-fn random_seed() -> std::io::Result<Zeroizing<[u8; 32]>> {
+/// The addresses that a node would use which asks for these interfaces.
+pub(crate) fn addresses(wanted: &[String]) -> Result<Vec<IpAddr>, StartError> {
+    let listing = interfaces::Listing::read().map_err(StartError::Interfaces)?;
+    let selected = listing.select(wanted).into_iter();
+    Ok(selected.map(|found| found.address).collect())
+}
+
+pub(crate) fn random_seed() -> std::io::Result<Zeroizing<[u8; 32]>> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut())?;
     Ok(seed)

@@ -240,6 +240,11 @@ impl RelayDriver {
         Some(next - self.clock.now())
     }
 
+    /// The descriptors of the process that it takes.
+    pub(crate) fn descriptors(&self) -> usize {
+        1 + self.listeners.len() + self.links.len()
+    }
+
     /// The relay itself, to ask it.
     pub fn relay(&self) -> &Relay {
         &self.relay
