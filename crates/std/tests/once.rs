@@ -130,6 +130,7 @@ fn a_bridge_that_is_dropped_says_goodbye() {
     let alice = node("alice", east_lan).start().unwrap();
     let bob = node("bob", west_lan).start().unwrap();
     wait_enter(&alice, bob.id());
+    wait_enter(&bob, alice.id());
     drop(east);
     let reason = wait_for(&alice, |event| match event {
         NodeEvent::Exit { peer, reason } if peer.id == bob.id() => Some(reason),
