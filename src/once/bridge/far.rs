@@ -43,8 +43,8 @@ pub(super) struct Far {
     last: BTreeMap<(PeerId, PeerId), u64>,
     /// The last of them that says again what this one said.
     again: BTreeMap<u64, u64>,
-    /// Before this change it was told of nobody who was gone then.
-    gap: u64,
+    /// The last change that is in the last snapshot for it.
+    snapshot: u64,
     /// Who said something that cannot go out, since it was not told of them.
     unsaid: Vec<PeerId>,
 }
@@ -68,6 +68,8 @@ struct Item {
     after: u64,
     from: PeerId,
     octets: usize,
+    /// It cannot go out any more.
+    is_stale: bool,
     what: What,
 }
 
@@ -120,7 +122,7 @@ impl Far {
             octets: 0,
             last: BTreeMap::new(),
             again: BTreeMap::new(),
-            gap: 0,
+            snapshot: 0,
             unsaid: Vec::new(),
         }
     }
@@ -154,7 +156,13 @@ impl Far {
 
     fn snapshot(&mut self, own: &mut OwnRoster) {
         let (number, parts) = own.snapshot();
-        self.gap = number;
+        if self.snapshot != number {
+            self.snapshot = number;
+            // The sender came and went while the changes were too many: nobody knows it there.
+            for item in &mut self.queue {
+                item.is_stale |= !own.contains(item.from);
+            }
+        }
         self.feed = Feed::Parts(parts.into(), number + 1);
     }
 
@@ -184,13 +192,11 @@ impl Far {
             return None;
         };
         while let Some(item) = self.queue.front().filter(|item| item.after < next) {
-            let is_known = item.after >= self.gap || own.contains(item.from);
-            let from = item.from;
+            let (from, is_stale) = (item.from, item.is_stale);
             let outgoing = self.pop(own.epoch());
-            if is_known {
+            if !is_stale {
                 return outgoing;
             }
-            // The sender came and went while the changes were too many.
             self.unsaid.push(from);
             self.forget_said();
         }
@@ -309,7 +315,7 @@ impl Far {
         let behind = self.last.get(&(from, to)).is_some_and(|it| *it >= earlier);
         if let Some(item) = self
             .at(earlier)
-            .filter(|item| !behind && item.after >= since)
+            .filter(|item| !behind && item.after >= since && !item.is_stale)
             && let What::Shout { to: all, .. } | What::Again { to: all, .. } = &mut item.what
             && all.len() < WireLimits::default().receivers
         {
@@ -344,6 +350,7 @@ impl Far {
             after,
             from,
             octets,
+            is_stale: false,
             what,
         });
         self.number
@@ -366,7 +373,7 @@ impl Far {
         self.feed = Feed::Idle;
         self.octets = 0;
         self.last.clear();
-        self.gap = 0;
+        self.snapshot = 0;
         self.queue.drain(..).map(|item| item.from).collect()
     }
 }
@@ -391,5 +398,161 @@ impl Far {
         if !self.live {
             assert!(self.queue.is_empty() && self.replica.len() == 0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+    use alloc::vec;
+
+    use super::*;
+    use crate::wire::Headers;
+    use crate::wire::once::{Change, Peer};
+
+    const ALICE: PeerId = PeerId::from_bytes([1; 16]);
+    const FAR: [PeerId; 3] = [
+        PeerId::from_bytes([10; 16]),
+        PeerId::from_bytes([11; 16]),
+        PeerId::from_bytes([12; 16]),
+    ];
+
+    fn enters(own: &mut OwnRoster, uuid: PeerId) -> u64 {
+        assert!(own.enter(Peer {
+            uuid,
+            name: Text::default(),
+            endpoint: None,
+            key: None,
+            headers: Headers::new(),
+            groups: BTreeSet::new(),
+        }));
+        own.number()
+    }
+
+    /// Our roster with Alice in it, and a bridge that knows it; and the change with which she entered.
+    fn both(changes: usize) -> (OwnRoster, Far, u64) {
+        let limits = Limits {
+            changes,
+            ..Limits::default()
+        };
+        let mut own = OwnRoster::new(7, &limits);
+        let since = enters(&mut own, ALICE);
+        let mut far = Far::new(0, &limits);
+        far.meet(&own);
+        far.feed(&mut own, 0, 0);
+        assert!(matches!(&sent(&mut far, &mut own)[..], [V2::Roster(_)]));
+        (own, far, since)
+    }
+
+    fn sent(far: &mut Far, own: &mut OwnRoster) -> Vec<V2> {
+        let mut sent = Vec::new();
+        while let Some(Outgoing { frames, .. }) = far.next(own) {
+            far.check();
+            let message = Message::decode(frames, &WireLimits::default());
+            let Ok(Message::V2(message)) = message else {
+                panic!("{message:?}");
+            };
+            sent.push(message);
+        }
+        assert!(!far.has_next(own));
+        sent
+    }
+
+    /// Numbers and receivers of what was sent; of a whisper that alone.
+    fn shape(sent: Vec<V2>) -> Vec<(char, u64, Vec<PeerId>)> {
+        let shape = sent.into_iter().map(|message| match message {
+            V2::RemoteWhisper(it) => ('w', it.number, vec![it.to]),
+            V2::RemoteShout(it) => ('s', it.number, it.to),
+            V2::RemoteAgain(it) => ('a', it.number, it.to),
+            V2::Delta(it) => match it.change {
+                Change::Enter(peer) => ('+', it.number, vec![peer.uuid]),
+                Change::Exit { uuid } => ('-', it.number, vec![uuid]),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        });
+        shape.collect()
+    }
+
+    fn shout(far: &mut Far, own: &OwnRoster, since: u64, to: PeerId) -> bool {
+        let (group, content) = ("G".parse().unwrap(), Frames::from("hello"));
+        far.shout(own.number(), since, ALICE, group, to, content)
+    }
+
+    #[test]
+    fn what_was_not_sent_is_joined_and_what_was_is_named() {
+        // ONCE-103
+        let (mut own, mut far, since) = both(9);
+        let [one, two, three] = FAR;
+        assert!(shout(&mut far, &own, since, one));
+        assert!(!shout(&mut far, &own, since, two));
+        let first = shape(sent(&mut far, &mut own));
+        assert_eq!(first, [('s', 1, vec![one, two])]);
+        assert!(!shout(&mut far, &own, since, three));
+        assert!(!shout(&mut far, &own, since, one));
+        let again = shape(sent(&mut far, &mut own));
+        assert_eq!(again, [('a', 2, vec![three, one])]);
+    }
+
+    #[test]
+    fn nothing_overtakes_what_was_said_to_the_same_one_before() {
+        // ONCE-103
+        let (mut own, mut far, since) = both(9);
+        let [one, two, three] = FAR;
+        shout(&mut far, &own, since, one);
+        far.whisper(own.number(), ALICE, two, Frames::from("between"));
+        shout(&mut far, &own, since, two);
+        shout(&mut far, &own, since, three);
+        shout(&mut far, &own, since, one);
+        let wanted = [
+            ('s', 1, vec![one]),
+            ('w', 2, vec![two]),
+            ('a', 3, vec![two, three, one]),
+        ];
+        assert_eq!(shape(sent(&mut far, &mut own)), wanted);
+    }
+
+    #[test]
+    fn who_entered_anew_joins_nothing_that_was_said_before() {
+        // ONCE-81, ONCE-103
+        let (mut own, mut far, since) = both(9);
+        let [one, two, _] = FAR;
+        shout(&mut far, &own, since, one);
+        own.exit(ALICE);
+        let since = enters(&mut own, ALICE);
+        shout(&mut far, &own, since, two);
+        let wanted = [
+            ('s', 1, vec![one]),
+            ('-', 2, vec![ALICE]),
+            ('+', 3, vec![ALICE]),
+            ('a', 2, vec![two]),
+        ];
+        assert_eq!(shape(sent(&mut far, &mut own)), wanted);
+    }
+
+    #[test]
+    fn what_nobody_can_be_named_for_any_more_is_not_sent() {
+        // ONCE-81
+        let (mut own, mut far, since) = both(1);
+        let [one, two, _] = FAR;
+        shout(&mut far, &own, since, one);
+        // More changes than are kept, while nothing goes out: who said it is not in the next snapshot.
+        own.exit(ALICE);
+        enters(&mut own, two);
+        assert!(matches!(
+            &sent(&mut far, &mut own)[..],
+            [V2::RemoteShout(_), V2::Roster(_)]
+        ));
+        let since = enters(&mut own, ALICE);
+        own.exit(two);
+        shout(&mut far, &own, since, one);
+        own.exit(ALICE);
+        enters(&mut own, two);
+        assert!(far.next(&mut own).is_some_and(|it| it.said.is_none()));
+        // Nor does it help that she is back, since that is not told yet.
+        enters(&mut own, ALICE);
+        let rest = shape(sent(&mut far, &mut own));
+        assert_eq!(rest, [('+', 8, vec![ALICE])]);
+        assert_eq!(far.take_unsaid(), [ALICE]);
     }
 }
