@@ -253,8 +253,8 @@ impl Node {
                     dial.hinted = now;
                     dial.proved
                 });
-                let up = self.dials.get(address).is_some_and(is_up);
-                if duplex && up && proved != Some(id) {
+                let tried = proved.is_some() || self.dials.get(address).is_some_and(is_up);
+                if duplex && tried && proved != Some(id) {
                     // ZRE-142. A mailbox of this peer would have said so.
                     let back = back_to(id);
                     return self.greet_back(now, link, id, message, back, hold);
