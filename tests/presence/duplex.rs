@@ -276,6 +276,37 @@ fn a_stranger_where_somebody_was_to_be_dialled_hears_nothing() {
 }
 
 #[test]
+fn one_who_names_the_mailbox_of_another_whom_we_look_for_is_spoken_to_on_its_own_link() {
+    // ZRE-142
+    for up in [true, false] {
+        let mut lan = Lan::new();
+        let alice = lan.node_with(config("alice"));
+        let mallory = lan.puppet(66);
+        let id = lan.id(mallory);
+        lan.the_puppet(mallory).states = Some(id);
+        // The application wants to speak to whoever is there, who says nothing.
+        let at = lan.address_of(mallory);
+        lan.with(alice, |stack, now| stack.connect(now, &at.into()).unwrap());
+        lan.run_for(ms(20));
+        if !up {
+            lan.puppet_hangs_up_on(mallory, alice);
+            lan.run_for(ms(20));
+        }
+        let (puppet, mut hello) = offering(&mut lan, 9);
+        lan.host(puppet).nat = Some(at.ip());
+        hello.endpoint = text(&format!("tcp://{at}"));
+        let link = lan.puppet_dials(puppet, alice);
+        lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+        lan.puppet_speaks(puppet, alice, link, 2);
+        lan.run_for(ms(60_000));
+        assert_eq!(names(&lan.events(alice)), ["enter puppet"], "{up}");
+        let heard = &lan.the_puppet(puppet).heard;
+        assert!(heard.iter().all(|(over, _)| *over == link));
+        assert!(heard.len() > 1);
+    }
+}
+
+#[test]
 fn nobody_is_dialled_at_a_private_address_that_means_something_else_here() {
     // ZRE-141
     let mut lan = Lan::new();

@@ -6,7 +6,7 @@ mod common;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use atonce_std::{Event, Frames, Node};
+use atonce_std::{Bytes, Event, Frames, Node};
 use common::{free_port, node, wait_enter, wait_exit, wait_for, wait_join};
 
 /// Alice, and Bob, who says that he is at this endpoint and looks for her.
@@ -24,7 +24,8 @@ fn two(endpoint: &str) -> (Node, Node) {
 
 fn talk(alice: &Node, bob: &Node) {
     for (from, to) in [(alice, bob), (bob, alice)] {
-        let content = Frames::from([vec![7_u8; 300_000], vec![0, 255], Vec::new()]);
+        let content = [vec![7_u8; 300_000], vec![0, 255], Vec::new()];
+        let content = Frames::from(content.map(Bytes::from));
         from.whisper(to.id(), content.clone()).unwrap();
         let heard = wait_for(to, |event| match event {
             Event::Whisper { peer, content } => Some((peer.id, content)),
