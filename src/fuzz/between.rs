@@ -479,9 +479,8 @@ impl World {
                 ref datagram,
             } => {
                 let there = self.sides[1 - who].mailboxes.iter();
-                let mut there = there.filter(|(_, mailbox)| {
-                    self.seen_from(1 - who, *mailbox).ip() == to.ip()
-                });
+                let mut there =
+                    there.filter(|(_, mailbox)| self.seen_from(1 - who, *mailbox).ip() == to.ip());
                 let mailbox = self.sides[who].mailboxes.iter();
                 let mut mailbox = mailbox.filter(|(id, _)| *id == interface);
                 if let (Some((_, mailbox)), true) = (mailbox.next(), there.next().is_some()) {
