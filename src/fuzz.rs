@@ -313,6 +313,13 @@ mod tests {
         }
 
         #[test]
+        fn two_of_whom_one_cannot_be_dialled(way: u8, octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
+            let mut schedule = Vec::from([b'N', b'A', b'T', way | 1]);
+            schedule.extend(octets);
+            between(&schedule);
+        }
+
+        #[test]
         fn every_message_comes_back(message in value::<Message>()) {
             let limits = Limits { groups: usize::MAX, headers: usize::MAX };
             prop_assert_eq!(Message::decode(message.encode(), &limits), Ok(message));

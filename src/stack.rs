@@ -384,6 +384,7 @@ impl Stack {
     /// A connection ended, or could not be made. What it brought before still counts.
     pub fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) {
         match self.links.get_mut(link) {
+            // ZRE-148
             Some(entry) if entry.paused && entry.has_pending() => {
                 entry.ended = Some(cut);
                 entry.gone = true;

@@ -44,6 +44,11 @@ pub struct Config {
     pub expired_timeout: Duration,
     /// The endpoint told to others instead of the one that is bound: for a node behind a port forwarding.
     pub advertise: Option<Endpoint>,
+    /// Whether the node offers to be spoken to on the links that it dialled, and speaks so to whoever offers it and cannot be dialled:
+    /// `false`. For nodes of which some are behind an address translation. Both sides have to offer it; nothing changes for others,
+    /// and between two who can dial each other. The link has to come from another address than the one that HELLO names, or the
+    /// dial to that one to fail within 2 s.
+    pub duplex: bool,
     /// What makes the node secure: it speaks to nobody but by CURVE, and whoever does not is not there for it. Without, it speaks
     /// to nobody who is secure.
     #[cfg(feature = "curve")]
@@ -150,6 +155,7 @@ impl Default for Config {
             evasive_timeout: Duration::from_secs(5),
             expired_timeout: Duration::from_secs(30),
             advertise: None,
+            duplex: false,
             #[cfg(feature = "curve")]
             curve: None,
             limits: Limits::default(),

@@ -1,11 +1,13 @@
 //! Our links to the mailboxes of others: hints, tries, cuts (ZRE-10 to ZRE-16 and ZRE-60 to ZRE-63 of `spec/zre.md`).
 
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use tracing::debug;
 
 use super::Action;
-use super::dial::{DIAL_DEADLINE, Dial, Owner, REDIAL_PAUSE, State};
+use super::dial::{Dial, Owner, REDIAL_PAUSE, State};
+use super::duplex::{BACK_DEADLINE, is_back};
 use super::inbound::Role;
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
@@ -15,7 +17,7 @@ use crate::wire::zre::Command;
 use crate::{Instant, PeerId};
 
 /// How long the answer to our second HELLO may take to count as one.
-const ANSWER: core::time::Duration = core::time::Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(3);
 
 impl Node {
     /// ZRE-11. Notes a hint: somebody may be at this address, who is not dialled before `hold`. `false` when there are too many of
@@ -169,6 +171,10 @@ impl Node {
     }
 
     pub(super) fn begin_dial(&mut self, now: Instant, address: SocketAddr) {
+        if is_back(address) {
+            // Nobody is to be dialled there.
+            return self.turn_back(now, address);
+        }
         let link = self.new_link();
         let Some(dial) = self.dials.get_mut(address) else {
             return;
@@ -179,7 +185,8 @@ impl Node {
         match dial.key() {
             // ZRE-114
             Some(key) => {
-                self.timers.set(Due::Dial(address), now + DIAL_DEADLINE);
+                let deadline = now + dial.deadline();
+                self.timers.set(Due::Dial(address), deadline);
                 self.ask(link, key, address);
             }
             None => self.dial(now, link, address),
@@ -190,7 +197,9 @@ impl Node {
     pub(super) fn dial(&mut self, now: Instant, link: LinkId, address: SocketAddr) {
         self.links.insert(link, Role::Outbound(address));
         self.actions.push_back(Action::Dial { link, address });
-        self.timers.set(Due::Dial(address), now + DIAL_DEADLINE);
+        let dial = self.dials.get(address);
+        let deadline = now + dial.map_or(Duration::ZERO, Dial::deadline);
+        self.timers.set(Due::Dial(address), deadline);
     }
 
     /// Does not wait any longer with the next try.
@@ -239,7 +248,11 @@ impl Node {
         address: SocketAddr,
         identity: &[u8],
     ) {
-        if let Some(id) = PeerId::from_identity(identity)
+        let stated = PeerId::from_identity(identity);
+        if self.is_stranger(now, link, address, stated) {
+            return;
+        }
+        if let Some(id) = stated
             && !self.prove(now, link, address, id)
         {
             return;
@@ -292,6 +305,7 @@ impl Node {
             .is_some_and(|peer| peer.address != address)
             || (self.greeted.get(&id).is_some_and(|other| *other != address)
                 && self.greeted_with(id) == Some(key));
+        // ZRE-146
         if id == self.id || elsewhere {
             // Ourselves by another way, or one whom we reach already: a second HELLO would look like a restart.
             debug!(%address, %id, "this is somebody we know");
@@ -319,7 +333,7 @@ impl Node {
     }
 
     /// At this address is nobody whom we have to reach there.
-    fn lose_way(&mut self, now: Instant, address: SocketAddr) {
+    pub(super) fn lose_way(&mut self, now: Instant, address: SocketAddr) {
         match self.dials.get(address).map(|dial| dial.owner) {
             Some(Owner::Peer(old)) => {
                 self.exit(now, old, ExitReason::Lost(Lost::Displaced));
@@ -493,7 +507,12 @@ impl Node {
             Owner::Peer(id) => {
                 dial.state = State::Waiting;
                 dial.failures += 1;
-                if matches!(cut, Cut::Refused | Cut::Reset | Cut::Closed) {
+                // ZRE-147
+                let speaks = dial.wary
+                    && self.peers.get(&id).is_some_and(|peer| {
+                        peer.inbound.is_some() && now - peer.spoke < BACK_DEADLINE
+                    });
+                if speaks || matches!(cut, Cut::Refused | Cut::Reset | Cut::Closed) {
                     dial.refusals += 1;
                 }
                 let pause = dial.pause().max(REDIAL_PAUSE);
@@ -503,11 +522,14 @@ impl Node {
                     .get(&id)
                     .is_none_or(|peer| peer.inbound.is_none());
                 // ZRE-60
-                if dial.is_given_up() && silent {
+                if dial.is_given_up() && (silent || speaks) {
                     self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
                 } else {
                     self.timers.set(Due::Dial(address), now + pause);
                 }
+            }
+            Owner::Greeted { peer, link } if dial.wary => {
+                self.answer_back(now, address, peer, link);
             }
             Owner::Nobody | Owner::Greeted { .. } => {
                 dial.cut();
@@ -599,7 +621,7 @@ impl Node {
         queued_octets: usize,
         queued_messages: usize,
     ) {
-        let Some(&Role::Outbound(address)) = self.links.get(link) else {
+        let Some(address) = self.way(link) else {
             return;
         };
         let Some(dial) = self.dials.get_mut(address) else {

@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 use tracing::{debug, trace};
 
 use super::dial::Owner;
+use super::duplex::{back_to, is_back};
 use super::keys::{Key, Proof, Standing};
 use super::node::{Due, Node};
 use super::{Action, ExitReason, Lost};
@@ -32,7 +33,18 @@ pub(super) enum Stage {
     Current(PeerId),
 }
 
-/// An accepted link.
+/// What goes to the peer on a link on which it speaks to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Nothing.
+    None,
+    /// All, and we made the link.
+    Ours,
+    /// All, and the peer made the link.
+    Theirs,
+}
+
+/// A link on which others speak: one that we accepted; or made, see [`Way::Ours`].
 #[derive(Debug)]
 pub(super) struct Inbound {
     pub(super) remote: SocketAddr,
@@ -42,6 +54,7 @@ pub(super) struct Inbound {
     pub(super) stage: Stage,
     /// Octets of messages before HELLO.
     pub(super) unproved_octets: usize,
+    pub(super) way: Way,
 }
 
 /// A link by its direction.
@@ -60,6 +73,17 @@ impl Inbound {
     /// The key that whoever dialled proved.
     pub(super) fn key(&self) -> Option<Key> {
         self.proof.as_deref().map(|proof| proof.key)
+    }
+
+    /// The dial over which what is said goes on this link, if any does.
+    pub(super) fn way(&self) -> Option<SocketAddr> {
+        match (self.way, &self.stage) {
+            (Way::Ours, _) => Some(self.remote),
+            (Way::Theirs, Stage::Unproved(id) | Stage::Held(id, _) | Stage::Current(id)) => {
+                Some(back_to(*id))
+            }
+            (Way::None, _) | (Way::Theirs, Stage::New) => None,
+        }
     }
 }
 
@@ -84,6 +108,7 @@ impl Node {
             proof: None,
             stage: Stage::New,
             unproved_octets: 0,
+            way: Way::None,
         };
         self.links.insert(link, Role::Inbound(inbound));
         self.unproved.insert(link);
@@ -188,11 +213,14 @@ impl Node {
 
     /// A whole message came over a link.
     pub fn handle_message(&mut self, now: Instant, link: LinkId, mut message: Frames) {
-        // ZRE-19
-        // A mailbox has nothing to say on the link that we made to it.
         let stage = match self.links.get(link) {
             Some(Role::Inbound(inbound)) => &inbound.stage,
-            Some(Role::Outbound(_)) | None => &Stage::New,
+            Some(&Role::Outbound(address)) => {
+                self.counters.messages_received += 1;
+                // ZRE-19
+                return self.hear_back(now, link, address, message);
+            }
+            None => &Stage::New,
         };
         match *stage {
             Stage::Current(id) => {
@@ -245,7 +273,7 @@ impl Node {
         }
     }
 
-    fn decode(&self, head: Body<'_>, content: Frames) -> Result<Message, Malformed> {
+    pub(super) fn decode(&self, head: Body<'_>, content: Frames) -> Result<Message, Malformed> {
         let limits = Limits {
             groups: self.config.limits.groups_per_peer,
             headers: self.config.limits.headers_per_peer,
@@ -315,6 +343,9 @@ impl Node {
                     // ZRE-61. Alone this means nothing: C Zyre hangs up when its queue is full, and dials again.
                     record.inbound = None;
                     let address = record.address;
+                    if let Some(way) = inbound.way() {
+                        self.way_ended(now, way);
+                    }
                     let asked = self.dials.get(address).is_some_and(|d| d.asked.is_some());
                     self.link_closed(now, id);
                     if asked && self.peers.contains_key(&id) {
@@ -323,7 +354,7 @@ impl Node {
                 }
             }
             Stage::Held(id, _) => {
-                self.forget_greeting(link, id);
+                self.forget_greeting(now, link, id);
             }
             Stage::New | Stage::Unproved(_) => {}
         }
@@ -331,24 +362,27 @@ impl Node {
 
     /// A link on which somebody greeted us is of no use any more: they do not enter by it. `false` when it was held for
     /// another reason.
-    fn forget_greeting(&mut self, link: LinkId, id: PeerId) -> bool {
+    fn forget_greeting(&mut self, now: Instant, link: LinkId, id: PeerId) -> bool {
         if let Some(&address) = self.greeted.get(&id)
             && self.dials.get(address).map(|dial| dial.owner)
                 == Some(Owner::Greeted { peer: id, link })
         {
             self.greeted.remove(&id);
             self.dials.own(address, Owner::Nobody);
+            if is_back(address) {
+                self.remove_dial(now, address);
+            }
             return true;
         }
         false
     }
 
     /// A link that did not prove to be a peer's in time, or whose peer could not be reached in time.
-    pub(super) fn hello_due(&mut self, link: LinkId) {
+    pub(super) fn hello_due(&mut self, now: Instant, link: LinkId) {
         debug!(%link, "no peer in time");
         if let Some(Role::Inbound(inbound)) = self.links.get(link)
             && let Stage::Held(id, _) = inbound.stage
-            && !self.forget_greeting(link, id)
+            && !self.forget_greeting(now, link, id)
         {
             // It waits for the answer to a doubt, which has a deadline of its own.
             return;

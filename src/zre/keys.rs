@@ -24,7 +24,7 @@ use crate::{Instant, PeerId};
 use tracing::debug;
 
 #[cfg(feature = "curve")]
-use super::dial::State;
+use super::dial::{Owner, State};
 #[cfg(feature = "curve")]
 use super::inbound::Role;
 #[cfg(feature = "curve")]
@@ -398,17 +398,28 @@ impl Node {
         let Some(address) = self.keys.asked.remove(&link) else {
             return;
         };
-        let denial = match verdict {
-            Verdict::Allow | Verdict::AllowAs(_) => return self.dial(now, link, address),
-            Verdict::Deny(denial) => *denial,
-        };
         let Some(dial) = self.dials.get_mut(address) else {
             return;
+        };
+        let denial = match verdict {
+            Verdict::Allow | Verdict::AllowAs(_) => {
+                dial.keyring().user_id = match verdict {
+                    Verdict::AllowAs(user_id) => Some(user_id.clone()),
+                    _ => None,
+                };
+                return self.dial(now, link, address);
+            }
+            Verdict::Deny(denial) => *denial,
         };
         dial.state = State::Waiting;
         debug!(%link, %address, ?denial, "not to be spoken to");
         let peer = dial.peer();
+        let greeted = dial.wary && matches!(dial.owner, Owner::Greeted { .. });
         self.note_denied();
+        if greeted {
+            // ZRE-149
+            return self.give_up_dial(now, address);
+        }
         match peer.filter(|id| self.peers.contains_key(id)) {
             // ZRE-114
             Some(id) if denial != Denial::Temporary => self.exit(now, id, ExitReason::Refused),

@@ -33,6 +33,7 @@
 //! | `hearing` | what a peer says |
 //! | `speaking` | what the application says |
 //! | `dialling` | links that we make: hints, tries, cuts |
+//! | `duplex` | links that are used in both directions, where only one side can dial |
 //! | `partners` | whom the application names: directed beacons, introductions, mailboxes that are ignored |
 //! | `presence` | beacons, silence, doubts, the end of a peer |
 //! | `keys` | who may speak for an identity in a secure network, and who is asked whether they may |
@@ -45,6 +46,7 @@ mod config;
 mod dial;
 mod dialling;
 mod dials;
+mod duplex;
 mod event;
 mod greeting;
 mod hearing;

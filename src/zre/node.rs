@@ -432,7 +432,10 @@ impl Node {
             self.say(address, Command::Goodbye);
         }
         for (link, role) in self.links.take() {
-            let flush = matches!(role, Role::Outbound(_));
+            let flush = match role {
+                Role::Outbound(_) => true,
+                Role::Inbound(inbound) => inbound.way().is_some(),
+            };
             if flush {
                 self.leaving.insert(link);
             }
@@ -673,7 +676,7 @@ impl Node {
             .find(|interface| Some(interface.address) == local)
             .or_else(|| self.interfaces.values().next());
         let mut headers = self.config.headers.clone();
-        abilities::put(&mut headers);
+        abilities::put(&mut headers, self.config.duplex);
         self.put_key(&mut headers);
         Command::Hello(Hello {
             endpoint: interface.map_or_else(Text::default, |interface| self.endpoint_on(interface)),

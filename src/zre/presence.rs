@@ -8,6 +8,7 @@ use core::time::Duration;
 use tracing::{debug, trace};
 
 use super::dial::{Dial, Owner, State};
+use super::duplex::is_back;
 use super::inbound::{Role, Stage};
 use super::inbox::Taken;
 use super::keys::{Key, Standing};
@@ -107,7 +108,11 @@ impl Node {
             let up = record.inbound.is_some() && record.reached;
             // ZRE-50
             let silent = now - record.spoke >= self.config.expired_timeout;
-            moved = record.inbound.is_none() && !record.reached && record.address != address;
+            moved = record.inbound.is_none()
+                && !record.reached
+                && record.address != address
+                // ZRE-145: it is waited for.
+                && !is_back(record.address);
             if from_there && up && !silent {
                 record.heard = now;
                 if record.presence != Presence::Ready {
@@ -380,7 +385,7 @@ impl Node {
                 self.close(link);
             }
             if let Some(Claim::Hello(link)) = challenge.claim {
-                self.close(link);
+                self.refute(now, link);
             }
         }
         if settled {
@@ -400,7 +405,7 @@ impl Node {
         if let Some(link) = challenge.takeover {
             // The old link counts no more; what was held is weighed without it.
             if let Some(before) = record.inbound.take() {
-                self.close(before);
+                self.hush(now, before);
             }
             self.reconsider(now, link);
         }
@@ -703,7 +708,10 @@ impl Node {
             reason,
         });
         if let Some(link) = record.inbound {
-            self.close(link);
+            self.hush(now, link);
+        }
+        if is_back(record.address) {
+            self.remove_dial(now, record.address);
         }
         let challenge = record.challenge.as_deref().copied();
         let takeover = challenge.and_then(|challenge| challenge.takeover);
@@ -793,7 +801,7 @@ impl Node {
                 Due::Challenge(id) => self.challenge_due(now, id),
                 Due::Overrun(id) => self.overrun_due(now, id),
                 Due::Dial(address) => self.dial_due(now, address),
-                Due::Hello(link) => self.hello_due(link),
+                Due::Hello(link) => self.hello_due(now, link),
                 Due::Target(index) => self.target_due(now, index),
                 Due::Goodbye => self.say_goodbye(),
             }

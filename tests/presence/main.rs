@@ -9,6 +9,7 @@ mod support;
 
 mod contact;
 mod cuts;
+mod duplex;
 mod endpoints;
 mod floods;
 mod goodbye;

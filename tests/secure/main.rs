@@ -9,6 +9,7 @@ mod support;
 mod admission;
 mod bridges;
 mod contact;
+mod duplex;
 mod endpoints;
 mod identity;
 mod meeting;

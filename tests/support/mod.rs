@@ -11,7 +11,7 @@ mod puppet;
 mod secure;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 #[cfg(feature = "curve")]
@@ -75,6 +75,8 @@ pub(crate) struct Host {
     unheard: BTreeMap<u64, Vec<u8>>,
     /// Its mailbox is closed: who dials it is refused.
     pub(crate) refuses: bool,
+    /// It is behind an address translation: nobody outside can dial it, and what it dials comes from this address.
+    pub(crate) nat: Option<IpAddr>,
     /// What waits for links whose reader is stalled.
     pub(crate) stalled: bool,
     /// The process is stopped: it is not called, and what comes waits.
@@ -93,6 +95,10 @@ pub(crate) struct Lan {
     wires: BTreeMap<End, End>,
     queue: BTreeMap<(Instant, u64), Delivery>,
     sequence: u64,
+    /// Who dials one of these hears nothing, for as long as it waits.
+    pub(crate) silent: BTreeSet<SocketAddr>,
+    /// The address translation of a host that is about to be.
+    behind: BTreeMap<usize, IpAddr>,
     /// How often each host dialled.
     dials: BTreeMap<usize, usize>,
     /// What TCP holds back until the way is free again.
@@ -176,6 +182,7 @@ impl Lan {
             paused: BTreeMap::new(),
             deaf: false,
             refuses: false,
+            nat: self.behind.remove(&self.hosts.len()),
             unheard: BTreeMap::new(),
             stalled: false,
             frozen: false,
@@ -217,6 +224,19 @@ impl Lan {
         }
         self.drain(host);
         host
+    }
+
+    /// A node whose outbound connections come from `public`, and which nobody else can dial nor hear a beacon of.
+    pub(crate) fn node_behind(
+        &mut self,
+        config: Config,
+        address: SocketAddr,
+        public: IpAddr,
+    ) -> usize {
+        // Before it says anything.
+        let host = self.hosts.len();
+        self.behind.insert(host, public);
+        self.node_at(config, address)
     }
 
     pub(crate) fn stack(&mut self, host: usize) -> &mut Stack {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use atonce::wire::zmtp::SocketType;
+use atonce::wire::zmtp::{Identity, SocketType};
 use atonce::wire::zre::{Command, Limits, Message};
 use atonce::zmtp::{self, Connection};
 use atonce::{Cut, Instant};
@@ -15,7 +15,8 @@ impl Lan {
     pub(crate) fn broadcast(&mut self, from: usize, mut source: SocketAddr, octets: &[u8]) {
         source.set_port(5670);
         for to in 0..self.hosts.len() {
-            if to != from && !self.is_cut(from, to) {
+            let near = self.hosts[to].nat == self.hosts[from].nat;
+            if to != from && near && !self.is_cut(from, to) {
                 let octets = octets.to_vec();
                 self.push(Delivery::Datagram { to, source, octets });
             }
@@ -183,10 +184,16 @@ impl Lan {
 
     fn connect(&mut self, from: End, address: SocketAddr) {
         let now = self.now;
-        let remote = SocketAddr::new(self.hosts[from.host].address.ip(), 50_000);
+        if self.silent.contains(&address) {
+            return;
+        }
+        let host = &self.hosts[from.host];
+        let (local, nat) = (SocketAddr::new(host.address.ip(), 50_000), host.nat);
         // The last one who took a port has it.
         let there = self.hosts.iter().rposition(|host| {
-            host.address == address && !host.refuses && !matches!(host.machine, Machine::Dead)
+            let near = host.nat.is_none() || host.nat == nat;
+            let listens = !host.refuses && !matches!(host.machine, Machine::Dead);
+            host.address == address && near && listens
         });
         let Some(to) = there else {
             return self.push(Delivery::Ended {
@@ -201,6 +208,12 @@ impl Lan {
         if !self.has_link(from) {
             return;
         }
+        let mut remote = local;
+        if let Some(public) = nat.filter(|_| self.hosts[to].nat != nat) {
+            // Each connection has a port of its own there.
+            let port = 40_000 + u16::try_from(from.key % 10_000).unwrap();
+            remote = SocketAddr::new(public, port);
+        }
         let accepted = match &mut self.hosts[to].machine {
             Machine::Node(stack, interface) => {
                 let link = stack.handle_accepted(now, *interface, remote);
@@ -209,11 +222,10 @@ impl Lan {
             Machine::Puppet(puppet) => {
                 let key = puppet.next;
                 puppet.next += 1;
-                #[cfg_attr(
-                    not(feature = "curve"),
-                    expect(unused_mut, reason = "with the feature it gets keys")
-                )]
                 let mut config = zmtp::Config::new(SocketType::Router);
+                if let Some(id) = puppet.states {
+                    config.identity = Identity::try_from(id.identity().as_slice()).unwrap();
+                }
                 #[cfg(feature = "curve")]
                 {
                     config.security = self.security_of(to, None);
@@ -239,7 +251,7 @@ impl Lan {
         let host = &mut self.hosts[from.host];
         if let Machine::Node(stack, _) = &mut host.machine {
             let link = host.links[&from.key];
-            stack.handle_connected(now, link, remote);
+            stack.handle_connected(now, link, local);
         }
         self.drain(to.host);
         self.drain(from.host);
@@ -266,6 +278,7 @@ impl Lan {
                     return;
                 };
                 connection.handle_input(now, &octets);
+                puppet.octets.entry(to.key).or_default().extend(&octets);
                 let mut pings = 0;
                 #[cfg(feature = "curve")]
                 let mut failed = false;

@@ -188,6 +188,14 @@ impl<N> Builder<N> {
         self
     }
 
+    /// Whether the node offers to be spoken to on the links that it dialled, and speaks so to whoever offers it and cannot be
+    /// dialled: for nodes of which some are behind an address translation. `false`. See
+    /// [`Config::duplex`](atonce::Config::duplex).
+    pub fn duplex(mut self, duplex: bool) -> Self {
+        self.config.duplex = duplex;
+        self
+    }
+
     /// A group to join at the start.
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.groups.push(group.into());
