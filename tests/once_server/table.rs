@@ -194,13 +194,18 @@ fn nope(world: &mut World, about: u8, code: Code) {
     }));
 }
 
-const EVENTS: [(&str, fn(&mut World)); 31] = [
+/// Something that happens, by its name.
+type Happening = (&'static str, fn(&mut World));
+/// How a world comes about, by its name.
+type State = (&'static str, fn(Which) -> World);
+
+const EVENTS: [Happening; 31] = [
     ("(nothing happens)", |_| ()),
     ("CHALLENGE", |it| {
-        it.hear(V2::Challenge(challenge("SECRET")))
+        it.hear(V2::Challenge(challenge("SECRET")));
     }),
     ("CHALLENGE with nothing that we have", |it| {
-        it.hear(V2::Challenge(challenge("CURVE")))
+        it.hear(V2::Challenge(challenge("CURVE")));
     }),
     ("AUTHENTICATE", right_answer),
     ("AUTHENTICATE, with a wrong proof", wrong_answer),
@@ -224,36 +229,36 @@ const EVENTS: [(&str, fn(&mut World)); 31] = [
         it.hear(V2::Ok { proof, seconds: 0 });
     }),
     ("NOPE 3 about 00", |it| {
-        nope(it, 0x00, Code::UNAUTHENTICATED)
+        nope(it, 0x00, Code::UNAUTHENTICATED);
     }),
     ("NOPE 7 about 00", |it| nope(it, 0x00, Code::BUSY)),
     ("NOPE 5 about CHALLENGE", |it| {
-        nope(it, 0x10, Code::MECHANISM)
+        nope(it, 0x10, Code::MECHANISM);
     }),
     ("NOPE 4 about AUTHENTICATE", |it| {
-        nope(it, 0x11, Code::WRONG_PROOF)
+        nope(it, 0x11, Code::WRONG_PROOF);
     }),
     ("NOPE 3 about OK", |it| {
-        nope(it, 0x12, Code::UNAUTHENTICATED)
+        nope(it, 0x12, Code::UNAUTHENTICATED);
     }),
     ("NOPE 4 about OK", |it| nope(it, 0x12, Code::WRONG_PROOF)),
     ("NOPE 4 about STOP", |it| nope(it, 0x14, Code::WRONG_PROOF)),
     ("NOPE 3 about GET-ENDPOINTS", |it| {
-        nope(it, 0x20, Code::UNAUTHENTICATED)
+        nope(it, 0x20, Code::UNAUTHENTICATED);
     }),
     ("NOPE 8 about GET-ENDPOINTS", |it| {
-        nope(it, 0x20, Code::UNEXPECTED)
+        nope(it, 0x20, Code::UNEXPECTED);
     }),
     ("STOP", right_stop),
     ("STOP, with a wrong proof", |it| {
-        it.hear(V2::Stop { proof: ZEROS })
+        it.hear(V2::Stop { proof: ZEROS });
     }),
     ("GET-ENDPOINTS", |it| it.hear(V2::GetEndpoints)),
     ("a malformed OK", |it| {
-        it.hear_octets(Frames::from(b"\xAA\xA2\x12\x02"))
+        it.hear_octets(Frames::from(b"\xAA\xA2\x12\x02"));
     }),
     ("a malformed GET-ENDPOINTS", |it| {
-        it.hear_octets(Frames::from(b"\xAA\xA2\x20\x02!"))
+        it.hear_octets(Frames::from(b"\xAA\xA2\x20\x02!"));
     }),
     ("what nobody knows", |it| {
         it.hear(Message::Unknown(Unknown::new(2, 0x7F).unwrap()));
@@ -286,7 +291,7 @@ const EVENTS: [(&str, fn(&mut World)); 31] = [
     }),
 ];
 
-fn table(which: Which, states: &[(&str, fn(Which) -> World)]) -> String {
+fn table(which: Which, states: &[State]) -> String {
     let mut table = String::new();
     for (name, state) in states {
         table.push_str(&format!("== {name}\n\n"));
