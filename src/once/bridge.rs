@@ -540,6 +540,8 @@ impl Bridge {
                 let reason = match error {
                     SendError::Full => Reason::FULL,
                     SendError::TooLarge { .. } => Reason::TOO_LARGE,
+                    SendError::Stopped => Reason::LOST,
+                    // Gone, or not in the group any more.
                     _ => Reason::UNKNOWN,
                 };
                 self.undelivered(&delivery, reason);
@@ -585,6 +587,7 @@ impl Bridge {
         self.local.stop(now);
         self.settle(now);
         self.end_stand_ins(true);
+        self.lose_all();
         self.stopped = true;
     }
 
@@ -702,8 +705,9 @@ impl Bridge {
 
     /// What is next for a server or a bridge, and who said it when it is a whisper or shout.
     fn next_for(&mut self, to: Address) -> Option<(Frames, Option<Said>)> {
-        if let Some(frames) = self.outboxes.pop(to) {
-            return Some((frames, None));
+        let first = self.outboxes.pop(to);
+        if first.is_some() {
+            return first;
         }
         let (Which::Remote, id) = to else { return None };
         let far = self.fars.get_mut(&id).filter(|far| far.live)?;

@@ -7,8 +7,8 @@ use atonce::once::session::{self, Heard, Output};
 use atonce::once::{Bridge, Limits, Mechanism, Role, Roles, Sessions, Which};
 use atonce::wire::Headers;
 use atonce::wire::once::{
-    Change, Code, Delta, Message, Part, Peer as Listed, Reason, RemoteAgain, RemoteShout,
-    RemoteWhisper, Roster, Target, V2,
+    Challenge, Change, Code, Delta, Message, Part, Peer as Listed, Proof, Reason, RemoteAgain,
+    RemoteShout, RemoteWhisper, Roster, Target, V2,
 };
 use atonce::zre::ExitReason;
 use atonce::{Event, Frames, Instant, Peer, PeerId};
@@ -731,4 +731,252 @@ fn what_is_not_for_a_bridge_or_a_server_to_say_is_refused() {
         assert_eq!((nope.about, nope.code), (id, Code::UNEXPECTED));
     }
     assert!(duel.shown().is_empty());
+}
+
+impl Duel {
+    /// A puppet is at the local node as well, and proves there what it is. Its identity has to be the lower one.
+    fn on_the_lan(&mut self, at: usize) {
+        let peer = self.puppets[at].peer.clone();
+        self.local(Event::Enter { peer: peer.clone() });
+        let proof = Proof::from_bytes([0; 32]);
+        let challenge = Challenge {
+            mechanisms: vec![text("OPEN")],
+            nonce: [3; 32],
+        };
+        for message in [
+            V2::Challenge(challenge),
+            V2::Ok {
+                proof,
+                seconds: 600,
+            },
+        ] {
+            let content = Message::from(message).encode();
+            let peer = peer.clone();
+            self.local(Event::Whisper { peer, content });
+        }
+    }
+
+    /// The client shouts to a stand-in.
+    fn shouts(&mut self, stand_in: u8, content: &'static str) {
+        let event = Event::Shout {
+            peer: client(CLIENT),
+            group: text("G"),
+            content: Frames::from(content),
+        };
+        let node = Which::StandIn(id(stand_in));
+        self.bridge.handle_event(self.now, node, event, None);
+        self.pump();
+    }
+
+    /// The numbers of what a puppet heard of the client, and whether each says again what was said before.
+    fn shouted(&mut self, at: usize) -> Vec<(u64, bool)> {
+        let heard = std::mem::take(&mut self.puppets[at].heard);
+        let heard = heard.into_iter().filter_map(|message| match message {
+            V2::RemoteShout(it) => Some((it.number, false)),
+            V2::RemoteAgain(it) => Some((it.number, true)),
+            _ => None,
+        });
+        heard.collect()
+    }
+
+    fn retired(&self) -> Vec<(PeerId, bool)> {
+        let acts = self.acts.iter().filter_map(|act| match act {
+            Action::Retire { stand_in, goodbye } => Some((*stand_in, *goodbye)),
+            _ => None,
+        });
+        acts.collect()
+    }
+}
+
+#[test]
+fn the_last_change_is_said_unasked() {
+    // ONCE-83
+    let duel = Duel::bridges(&[0xE0]);
+    let changes = duel.puppets[0].heard.iter();
+    let changes = changes.filter(|it| matches!(it, V2::Delta(it) if it.number == 1));
+    assert_eq!(changes.count(), 1);
+}
+
+#[test]
+fn who_enters_as_another_is_another_and_else_joins_and_leaves() {
+    // ONCE-85, ONCE-92, ONCE-95
+    let mut duel = Duel::bridges(&[0xE0]);
+    duel.roster(0, 6, 1, vec![listed(2, "two")]);
+    duel.acts.clear();
+    let mut peer = listed(2, "two");
+    peer.groups = [text("H")].into();
+    duel.change(0, 6, 2, Change::Enter(peer));
+    let node = Which::StandIn(id(2));
+    let (left, joined) = (text("G"), text("H"));
+    let acts = std::mem::take(&mut duel.acts);
+    let wanted = [
+        Action::Leave { node, group: left },
+        Action::Join {
+            node,
+            group: joined,
+        },
+    ];
+    assert_eq!(acts, wanted);
+    duel.change(0, 6, 3, Change::Enter(listed(2, "another")));
+    assert_eq!(duel.retired(), [(id(2), false)]);
+    let names = duel.acts.iter().filter_map(|act| match act {
+        Action::Start(stand_in) => Some(&stand_in.name),
+        _ => None,
+    });
+    assert!(names.eq([&text("another")]));
+    // What is not there neither joins, leaves nor exits.
+    duel.acts.clear();
+    let (uuid, group) = (id(9), text("G"));
+    duel.change(
+        0,
+        6,
+        4,
+        Change::Join {
+            uuid,
+            group: group.clone(),
+        },
+    );
+    duel.change(0, 6, 5, Change::Leave { uuid, group });
+    duel.change(0, 6, 6, Change::Exit { uuid });
+    assert!(duel.acts.is_empty());
+    // And with the one who has nobody else it goes with a goodbye.
+    duel.change(0, 6, 7, Change::Exit { uuid: id(2) });
+    assert_eq!(duel.retired(), [(id(2), true)]);
+}
+
+#[test]
+fn who_goes_over_to_another_bridge_says_no_goodbye() {
+    // ONCE-86, ONCE-92
+    let mut duel = Duel::bridges(&[0xC0, 0xE0]);
+    duel.roster(0, 5, 1, vec![listed(2, "two")]);
+    duel.roster(1, 6, 1, vec![listed(2, "two")]);
+    assert!(duel.retired().is_empty());
+    duel.exit(0);
+    assert_eq!(duel.retired(), [(id(2), false)]);
+    assert_eq!(duel.shown(), [id(2)]);
+    // Nor one that is here.
+    duel.local(Event::Enter { peer: client(2) });
+    assert_eq!(duel.retired(), [(id(2), false); 2]);
+}
+
+#[test]
+fn a_bridge_of_this_lan_tells_of_nobody_else() {
+    // ONCE-113
+    let mut duel = Duel::bridges(&[0xA0]);
+    duel.roster(0, 6, 1, vec![listed(2, "two"), listed(CLIENT, "ours")]);
+    assert_eq!(duel.shown(), [id(2)]);
+    duel.on_the_lan(0);
+    assert!(duel.shown().is_empty());
+    duel.change(0, 6, 2, Change::Enter(listed(3, "three")));
+    assert!(duel.shown().is_empty());
+    // When it is not there any more, what it tells counts.
+    let peer = duel.puppets[0].peer.clone();
+    let reason = ExitReason::Left;
+    duel.local(Event::Exit { peer, reason });
+    assert_eq!(duel.shown(), [id(2), id(3)]);
+}
+
+#[test]
+fn who_stands_down_says_so_to_all() {
+    // ONCE-80, ONCE-92, ONCE-112
+    let mut duel = Duel::bridges(&[0xA0, 0xE0]);
+    duel.roster(1, 6, 1, vec![listed(2, "two")]);
+    duel.say(1, V2::GetRoster { epoch: 0, from: 0 });
+    duel.on_the_lan(0);
+    assert!(duel.bridge.is_active());
+    duel.acts.clear();
+    duel.puppets[1].heard.clear();
+    duel.local(Event::Join {
+        peer: duel.puppets[0].peer.clone(),
+        group: text("X-ONCE-ACTIVE"),
+    });
+    assert!(!duel.bridge.is_active());
+    let left = Action::Leave {
+        node: Which::Local,
+        group: text("X-ONCE-ACTIVE"),
+    };
+    let retired = Action::Retire {
+        stand_in: id(2),
+        goodbye: false,
+    };
+    assert_eq!(duel.acts, [left, retired]);
+    let exits = duel.puppets[1].heard.iter();
+    let exits = exits
+        .filter(|it| matches!(it, V2::Delta(it) if it.change == Change::Exit { uuid: id(CLIENT) }));
+    assert_eq!(exits.count(), 1);
+    assert_eq!(duel.bridge.usage().roster, 0);
+    // Nothing is for anybody here any more.
+    duel.whisper(1, 6, 1, 2, CLIENT);
+    assert_eq!(
+        duel.reasons(1),
+        [(Target::Peer(id(CLIENT)), Reason::UNKNOWN)]
+    );
+    assert_eq!(duel.told.last(), Some(&Told::Standby { bridge: id(0xA0) }));
+}
+
+#[test]
+fn what_the_other_side_does_not_have_is_said_in_full_again() {
+    // ONCE-104
+    let mut duel = Duel::bridges(&[0xE0]);
+    duel.say(0, V2::GetRoster { epoch: 0, from: 0 });
+    duel.roster(0, 6, 1, vec![listed(2, "two"), listed(3, "three")]);
+    for stand_in in [2, 3] {
+        duel.reaches(stand_in);
+    }
+    duel.shouts(2, "hello");
+    duel.shouts(3, "hello");
+    assert_eq!(duel.shouted(0), [(1, false), (2, true)]);
+    let nope = atonce::wire::once::Nope {
+        about: 0x43,
+        code: Code::UNEXPECTED,
+        text: text(""),
+    };
+    duel.say(0, V2::Nope(nope));
+    duel.shouts(3, "hello");
+    duel.shouts(2, "hello");
+    assert_eq!(duel.shouted(0), [(3, false), (4, true)]);
+    // A new link begins anew, and its numbers go on.
+    duel.exit(0);
+    duel.enter(0);
+    duel.say(0, V2::GetRoster { epoch: 0, from: 0 });
+    duel.roster(0, 6, 1, vec![listed(2, "two"), listed(3, "three")]);
+    duel.reaches(2);
+    duel.shouts(2, "hello");
+    assert_eq!(duel.shouted(0), [(5, false)]);
+}
+
+#[test]
+fn numbers_go_on_for_a_bridge_that_was_forgotten() {
+    // ONCE-87
+    let limits = Limits {
+        bridges: 1,
+        ..Limits::default()
+    };
+    let mut duel = Duel::new(&limits, &[(0xE0, Role::Bridge)]);
+    let peers = || vec![listed(2, "two")];
+    duel.roster(0, 6, 1, peers());
+    duel.shouts(2, "one");
+    duel.shouts(2, "two");
+    assert_eq!(duel.shouted(0), [(1, false), (2, false)]);
+    duel.exit(0);
+    // There is room for one alone.
+    let config = session::Config {
+        id: id(0xC0),
+        key: None,
+        role: Role::Bridge,
+        mechanisms: vec![Mechanism::Open],
+        limits: limits.clone(),
+    };
+    duel.puppets.push(Puppet {
+        peer: declared(0xC0, Role::Bridge),
+        sessions: Sessions::new([1; 32], config),
+        heard: Vec::new(),
+    });
+    duel.enter(1);
+    assert_eq!(duel.bridge.usage().met, 1);
+    duel.exit(1);
+    duel.enter(0);
+    duel.roster(0, 6, 1, peers());
+    duel.shouts(2, "three");
+    assert_eq!(duel.shouted(0), [(3, false)]);
 }

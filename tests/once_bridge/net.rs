@@ -742,12 +742,11 @@ impl Net {
             } => {
                 let which = Which::StandIn(stand_in);
                 let node = self.node_of(host, which).expect("a node that is there");
-                assert!(!self.nodes[node].groups.is_empty() || !group.is_empty());
                 let to = self.nodes[node].peers.get(&peer);
                 let member = to.filter(|(_, groups)| groups.contains(&group));
                 let member = member.map(|(to, _)| *to);
                 let error = match member {
-                    None => SendError::UnknownPeer,
+                    None => SendError::NotMember,
                     Some(_) if self.chance(self.faults.client_full) => SendError::Full,
                     Some(to) => return self.send(node, to, Message::Shout(group, content)),
                 };

@@ -243,7 +243,19 @@ fn a_bridge_that_is_killed_takes_its_roster_with_it_and_brings_it_back() {
 fn a_bridge_that_stops_says_so() {
     // ONCE-119
     let (mut net, [one, _, three, _]) = two_lans();
+    // What waits for the other one does not go out any more.
+    net.faults.full = 100;
+    assert!(net.whisper(three, id(1), "hello") && net.whisper(three, id(2), "hello"));
+    net.run(Duration::from_millis(50));
+    net.faults.full = 0;
     net.stop(1);
+    let lost = Told::Undeliverable {
+        from: id(3),
+        bridge: id(0xB0),
+        reason: atonce::wire::once::Reason::LOST,
+    };
+    assert!(told(&mut net, 1).contains(&lost));
+    assert_eq!(net.hosts[1].bridge.usage().waiting_octets, 0);
     net.run_secs(1);
     assert_eq!((net.view(one).len(), net.view(three).len()), (1, 1));
     assert!(

@@ -393,3 +393,155 @@ impl Far {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+    use alloc::vec;
+
+    use super::*;
+    use crate::wire::Headers;
+    use crate::wire::once::{Change, Peer};
+
+    const ALICE: PeerId = PeerId::from_bytes([1; 16]);
+    const FAR: [PeerId; 3] = [
+        PeerId::from_bytes([10; 16]),
+        PeerId::from_bytes([11; 16]),
+        PeerId::from_bytes([12; 16]),
+    ];
+
+    fn enters(own: &mut OwnRoster, uuid: PeerId) -> u64 {
+        assert!(own.enter(Peer {
+            uuid,
+            name: Text::default(),
+            endpoint: None,
+            key: None,
+            headers: Headers::new(),
+            groups: BTreeSet::new(),
+        }));
+        own.number()
+    }
+
+    /// Our roster with Alice in it, and a bridge that knows it; and the change with which she entered.
+    fn both(changes: usize) -> (OwnRoster, Far, u64) {
+        let limits = Limits {
+            changes,
+            ..Limits::default()
+        };
+        let mut own = OwnRoster::new(7, &limits);
+        let since = enters(&mut own, ALICE);
+        let mut far = Far::new(0, &limits);
+        far.meet(&own);
+        far.feed(&mut own, 0, 0);
+        assert!(matches!(&sent(&mut far, &mut own)[..], [V2::Roster(_)]));
+        (own, far, since)
+    }
+
+    fn sent(far: &mut Far, own: &mut OwnRoster) -> Vec<V2> {
+        let mut sent = Vec::new();
+        while let Some(Outgoing { frames, .. }) = far.next(own) {
+            far.check();
+            let message = Message::decode(frames, &WireLimits::default());
+            let Ok(Message::V2(message)) = message else {
+                panic!("{message:?}");
+            };
+            sent.push(message);
+        }
+        assert!(!far.has_next(own));
+        sent
+    }
+
+    /// Numbers and receivers of what was sent; of a whisper that alone.
+    fn shape(sent: Vec<V2>) -> Vec<(char, u64, Vec<PeerId>)> {
+        let shape = sent.into_iter().map(|message| match message {
+            V2::RemoteWhisper(it) => ('w', it.number, vec![it.to]),
+            V2::RemoteShout(it) => ('s', it.number, it.to),
+            V2::RemoteAgain(it) => ('a', it.number, it.to),
+            V2::Delta(it) => match it.change {
+                Change::Enter(peer) => ('+', it.number, vec![peer.uuid]),
+                Change::Exit { uuid } => ('-', it.number, vec![uuid]),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        });
+        shape.collect()
+    }
+
+    fn shout(far: &mut Far, own: &OwnRoster, since: u64, to: PeerId) -> bool {
+        let (group, content) = ("G".parse().unwrap(), Frames::from("hello"));
+        far.shout(own.number(), since, ALICE, group, to, content)
+    }
+
+    #[test]
+    fn what_was_not_sent_is_joined_and_what_was_is_named() {
+        // ONCE-103
+        let (mut own, mut far, since) = both(9);
+        let [one, two, three] = FAR;
+        assert!(shout(&mut far, &own, since, one));
+        assert!(!shout(&mut far, &own, since, two));
+        let first = shape(sent(&mut far, &mut own));
+        assert_eq!(first, [('s', 1, vec![one, two])]);
+        assert!(!shout(&mut far, &own, since, three));
+        assert!(!shout(&mut far, &own, since, one));
+        let again = shape(sent(&mut far, &mut own));
+        assert_eq!(again, [('a', 2, vec![three, one])]);
+    }
+
+    #[test]
+    fn nothing_overtakes_what_was_said_to_the_same_one_before() {
+        // ONCE-103
+        let (mut own, mut far, since) = both(9);
+        let [one, two, three] = FAR;
+        shout(&mut far, &own, since, one);
+        far.whisper(own.number(), ALICE, two, Frames::from("between"));
+        shout(&mut far, &own, since, two);
+        shout(&mut far, &own, since, three);
+        shout(&mut far, &own, since, one);
+        let wanted = [
+            ('s', 1, vec![one]),
+            ('w', 2, vec![two]),
+            ('a', 3, vec![two, three, one]),
+        ];
+        assert_eq!(shape(sent(&mut far, &mut own)), wanted);
+    }
+
+    #[test]
+    fn who_entered_anew_joins_nothing_that_was_said_before() {
+        // ONCE-81, ONCE-103
+        let (mut own, mut far, since) = both(9);
+        let [one, two, _] = FAR;
+        shout(&mut far, &own, since, one);
+        own.exit(ALICE);
+        let since = enters(&mut own, ALICE);
+        shout(&mut far, &own, since, two);
+        let wanted = [
+            ('s', 1, vec![one]),
+            ('-', 2, vec![ALICE]),
+            ('+', 3, vec![ALICE]),
+            ('a', 2, vec![two]),
+        ];
+        assert_eq!(shape(sent(&mut far, &mut own)), wanted);
+    }
+
+    #[test]
+    fn what_nobody_can_be_named_for_any_more_is_not_sent() {
+        // ONCE-81
+        let (mut own, mut far, since) = both(1);
+        let [one, two, _] = FAR;
+        shout(&mut far, &own, since, one);
+        // More changes than are kept, while nothing goes out: who said it is not in the next snapshot.
+        own.exit(ALICE);
+        enters(&mut own, two);
+        assert!(matches!(
+            &sent(&mut far, &mut own)[..],
+            [V2::RemoteShout(_), V2::Roster(_)]
+        ));
+        let since = enters(&mut own, ALICE);
+        own.exit(two);
+        shout(&mut far, &own, since, one);
+        own.exit(ALICE);
+        enters(&mut own, two);
+        assert!(matches!(&sent(&mut far, &mut own)[..], [V2::Roster(_)]));
+        assert_eq!(far.take_unsaid(), [ALICE]);
+    }
+}

@@ -184,7 +184,7 @@ impl Bridge {
                     role,
                     mechanism,
                 });
-                self.make_room();
+                self.make_room(id);
                 let numbers = self.numbers;
                 let limits = &self.config.limits;
                 let far = self
@@ -236,7 +236,8 @@ impl Bridge {
         };
         let gone: BTreeSet<PeerId> = far.replica.ids().chain([id]).collect();
         far.lost = losses;
-        let said = far.lose();
+        let mut said = self.outboxes.lose((Which::Remote, id));
+        said.extend(far.lose());
         for peer in &gone {
             self.holders.withdraw(*peer, id);
         }
@@ -246,9 +247,25 @@ impl Bridge {
         }
     }
 
+    /// We are gone for all of them.
+    pub(super) fn lose_all(&mut self) {
+        for declared in self.declared.values_mut() {
+            declared.proved = false;
+        }
+        let mut unsaid = Vec::new();
+        for (id, far) in &mut self.fars {
+            let refused = self.outboxes.lose((Which::Remote, *id));
+            let said = refused.into_iter().chain(far.lose());
+            unsaid.extend(said.map(|from| (from, *id)));
+        }
+        for (from, bridge) in unsaid {
+            self.was_undeliverable(from, bridge, Reason::LOST);
+        }
+    }
+
     /// As many bridges are remembered as may be known at once.
-    fn make_room(&mut self) {
-        if self.fars.len() < self.config.limits.bridges {
+    fn make_room(&mut self, id: PeerId) {
+        if self.fars.contains_key(&id) || self.fars.len() < self.config.limits.bridges {
             return;
         }
         let gone = self.fars.iter().filter(|(_, far)| !far.live);
@@ -392,7 +409,7 @@ impl Bridge {
     ) {
         // Of one that is gone already nothing is kept.
         if matches!(error, SendError::Full) && self.declared.contains_key(&to) {
-            self.outboxes.refused(now, to, content);
+            self.outboxes.refused(now, to, content, said);
             return;
         }
         if let Some(said) = said {

@@ -1,8 +1,10 @@
 //! What waits for a server or a bridge, apart from rosters and what peers say.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::far::Said;
 use crate::once::Which;
 use crate::{Frames, Instant, PeerId};
 
@@ -27,7 +29,7 @@ pub(super) struct Outboxes {
 #[derive(Debug, Default)]
 struct Outbox {
     /// What was refused, which goes first.
-    refused: VecDeque<Frames>,
+    refused: VecDeque<(Frames, Option<Said>)>,
     waiting: VecDeque<Frames>,
     full: Option<Instant>,
 }
@@ -61,17 +63,24 @@ impl Outboxes {
         self.ready.remove(&to);
     }
 
-    pub(super) fn pop(&mut self, to: Address) -> Option<Frames> {
+    /// The next thing, and who said it when it is a whisper or a shout.
+    pub(super) fn pop(&mut self, to: Address) -> Option<(Frames, Option<Said>)> {
         let outbox = self.boxes.get_mut(&to)?;
         let refused = outbox.refused.pop_front();
-        refused.or_else(|| outbox.waiting.pop_front())
+        refused.or_else(|| Some((outbox.waiting.pop_front()?, None)))
     }
 
     /// It did not take this now.
-    pub(super) fn refused(&mut self, now: Instant, to: Address, frames: Frames) {
+    pub(super) fn refused(
+        &mut self,
+        now: Instant,
+        to: Address,
+        frames: Frames,
+        said: Option<Said>,
+    ) {
         // ONCE-102
         let outbox = self.boxes.entry(to).or_default();
-        outbox.refused.push_back(frames);
+        outbox.refused.push_back((frames, said));
         self.ready.remove(&to);
         if outbox.full.is_none() {
             let at = now + PAUSE;
@@ -102,6 +111,17 @@ impl Outboxes {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.full.first().map(|(at, _)| *at)
+    }
+
+    /// Whispers and shouts are not for it any more: who had said them.
+    pub(super) fn lose(&mut self, to: Address) -> Vec<PeerId> {
+        let Some(outbox) = self.boxes.get_mut(&to) else {
+            return Vec::new();
+        };
+        let said = outbox.refused.iter().filter_map(|(_, said)| *said);
+        let said = said.map(|said| said.from).collect();
+        outbox.refused.retain(|(_, said)| said.is_none());
+        said
     }
 
     /// It is gone.
