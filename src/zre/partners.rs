@@ -51,6 +51,13 @@ impl Partners {
         self.partners.is_empty()
     }
 
+    /// The addresses, and whose beacon came from each last.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SocketAddr, Option<PeerId>)> {
+        let partners = self.partners.iter();
+        partners.map(|(address, partner)| (*address, partner.led_to))
+    }
+
     #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn contains(&self, address: SocketAddr) -> bool {
         self.partners.contains_key(&address)

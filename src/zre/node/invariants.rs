@@ -259,6 +259,11 @@ impl Node {
             };
             assert!(meant, "{due:?} is for nothing");
         }
+        for (address, led_to) in self.partners.iter() {
+            let met = led_to.is_some_and(|id| self.peers.contains_key(&id));
+            let sought = met || self.stopping || set.contains(&Due::Partner(address));
+            assert!(sought, "{address} is never sent a beacon again");
+        }
         for (id, record) in self.peers.iter() {
             if record.timed {
                 assert!(set.contains(&Due::Presence(id)), "{id} is never missed");
