@@ -294,7 +294,7 @@ mod tests {
 
         #[test]
         fn two_of_whom_one_cannot_be_dialled(way: u8, octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
-            let mut schedule = alloc::vec::Vec::from([b'N', b'A', b'T', way | 1]);
+            let mut schedule = Vec::from([b'N', b'A', b'T', way | 1]);
             schedule.extend(octets);
             between(&schedule);
         }
