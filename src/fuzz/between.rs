@@ -479,8 +479,10 @@ impl World {
                 ref datagram,
             } => {
                 let there = self.sides[1 - who].mailboxes.iter();
-                let mut there =
-                    there.filter(|(_, mailbox)| self.seen_from(1 - who, *mailbox).ip() == to.ip());
+                let mut there = there.filter(|(_, mailbox)| {
+                    let open = !self.is_hidden(1 - who) && mailbox.ip() == to.ip();
+                    open || self.seen_from(1 - who, *mailbox).ip() == to.ip()
+                });
                 let mailbox = self.sides[who].mailboxes.iter();
                 let mut mailbox = mailbox.filter(|(id, _)| *id == interface);
                 if let (Some((_, mailbox)), true) = (mailbox.next(), there.next().is_some()) {

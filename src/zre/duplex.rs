@@ -267,15 +267,41 @@ impl Node {
         back
     }
 
-    /// One who greeted us and can be spoken to on its own link is dialled, or will be: not longer than is good for it.
-    pub(super) fn hurry_back(&mut self, now: Instant, address: SocketAddr) {
+    /// One who greeted us, and can be spoken to on its own link or not, is dialled already, or will be: not longer than is good for
+    /// it.
+    pub(super) fn hurry_back(&mut self, now: Instant, address: SocketAddr, duplex: bool) {
         let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
-        dial.wary = true;
-        if matches!(dial.state, State::Dialling(_)) {
+        dial.wary = duplex;
+        if duplex && matches!(dial.state, State::Dialling(_)) {
             self.timers.advance(Due::Dial(address), now + BACK_DEADLINE);
         }
+    }
+
+    /// The endpoint that is named in a HELLO, which waits on this link, is that of a peer that lives. Whoever said it can be spoken to
+    /// on the link, or not at all.
+    pub(super) fn refute(&mut self, now: Instant, link: LinkId) {
+        let held = match self.links.get(link) {
+            Some(Role::Inbound(inbound)) => match &inbound.stage {
+                Stage::Held(id, message) => Some((*id, message)),
+                _ => None,
+            },
+            _ => None,
+        };
+        match held {
+            Some((id, message)) if self.offers_in(message) => {
+                // ZRE-142
+                let message = Message::clone(message);
+                self.greet_back(now, link, id, message, back_to(id), None);
+            }
+            _ => self.close(link),
+        }
+    }
+
+    /// Whether a message is a HELLO by which that is offered.
+    pub(super) fn offers_in(&self, message: &Message) -> bool {
+        matches!(&message.command, Command::Hello(hello) if self.offers_duplex(hello))
     }
 
     /// The peer does not speak on this link any more, which is there still. One that we made ourselves is as it was before the

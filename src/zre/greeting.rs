@@ -265,9 +265,7 @@ impl Node {
                     debug!(%link, %id, %another, "somebody else is there");
                     return self.close(link);
                 }
-                if duplex {
-                    self.hurry_back(now, address);
-                }
+                self.hurry_back(now, address, duplex);
             }
             None => {
                 // ZRE-112

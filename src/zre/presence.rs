@@ -385,7 +385,7 @@ impl Node {
                 self.close(link);
             }
             if let Some(Claim::Hello(link)) = challenge.claim {
-                self.close(link);
+                self.refute(now, link);
             }
         }
         if settled {

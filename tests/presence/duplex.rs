@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use atonce::wire::zre::{Command, Hello, Message};
 use atonce::zre::Limits;
-use atonce::{Config, Event, SendError};
+use atonce::{Config, Event, PeerId, SendError};
 
 use crate::support::{Lan, frames, names, text};
 use crate::{NOTHING, hellos, ms};
@@ -28,7 +28,7 @@ fn bob_behind(lan: &mut Lan, alice: usize, config: Config, address: SocketAddr) 
     let bob = lan.node_behind(config, address, PUBLIC);
     let mailbox = lan.address_of(alice);
     lan.with(bob, |stack, now| {
-        stack.connect(now, &mailbox.into()).unwrap()
+        stack.connect(now, &mailbox.into()).unwrap();
     });
     bob
 }
@@ -172,7 +172,7 @@ fn what_a_mailbox_says_on_the_link_to_it_means_nothing_unless_it_offers_that_and
         lan.the_puppet(puppet).states = states.then_some(id);
         let mailbox = lan.address_of(puppet);
         lan.with(alice, |stack, now| {
-            stack.connect(now, &mailbox.into()).unwrap()
+            stack.connect(now, &mailbox.into()).unwrap();
         });
         lan.run_for(ms(20));
         assert_eq!(hellos(&mut lan, puppet), 1);
@@ -307,6 +307,61 @@ fn one_who_names_the_mailbox_of_another_whom_we_look_for_is_spoken_to_on_its_own
 }
 
 #[test]
+fn one_who_names_the_endpoint_of_a_peer_that_lives_is_spoken_to_on_its_own_link() {
+    // ZRE-142
+    for offers in [true, false] {
+        let mut lan = Lan::new();
+        let (alice, bob) = (lan.node_with(config("alice")), lan.node_with(config("bob")));
+        lan.run_for(ms(2_000));
+        assert_eq!(names(&lan.events(alice)), ["enter bob"]);
+        assert_eq!(names(&lan.events(bob)), ["enter alice"]);
+        // Two behind one translation, and its port leads to Bob.
+        let at = lan.address_of(bob);
+        let (puppet, mut hello) = offering(&mut lan, 9);
+        lan.host(puppet).nat = Some(at.ip());
+        hello.endpoint = text(&format!("tcp://{at}"));
+        if !offers {
+            hello.headers = Default::default();
+        }
+        let link = lan.puppet_dials(puppet, alice);
+        lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+        lan.puppet_speaks(puppet, alice, link, 2);
+        lan.run_for(ms(60_000));
+        let told = names(&lan.events(alice));
+        assert_eq!(told.len(), usize::from(offers), "{told:?}");
+        assert!(told.iter().all(|one| *one == "enter puppet"), "{told:?}");
+        assert_eq!(lan.the_puppet(puppet).closed.contains(&link), !offers);
+        lan.still_talk(alice, bob);
+    }
+}
+
+#[test]
+fn who_does_not_offer_it_is_dialled_though_one_who_does_named_the_same_endpoint() {
+    // ZRE-140
+    let mut lan = Lan::new();
+    let alice = lan.node_with(config("alice"));
+    let (puppet, hello) = offering(&mut lan, 9);
+    let mailbox = lan.address_of(puppet);
+    lan.silent.insert(mailbox);
+    let link = lan.puppet_dials(puppet, alice);
+    lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+    lan.run_for(ms(100));
+    // It ends before it is answered; another is there then, of another kind, which does not say whose mailbox it is.
+    lan.puppet_closes(puppet, link);
+    lan.run_for(ms(100));
+    lan.the_puppet(puppet).id = PeerId::from_bytes([8; 16]);
+    let link = lan.puppet_greets(puppet, alice);
+    lan.puppet_speaks(puppet, alice, link, 2);
+    lan.run_for(ms(1_000));
+    lan.silent.clear();
+    lan.run_for(ms(20_000));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+    assert_eq!(lan.open_links(alice), 2);
+    let heard = &lan.the_puppet(puppet).heard;
+    assert!(!heard.is_empty() && heard.iter().all(|(over, _)| *over != link));
+}
+
+#[test]
 fn nobody_is_dialled_at_a_private_address_that_means_something_else_here() {
     // ZRE-141
     let mut lan = Lan::new();
@@ -331,7 +386,7 @@ fn one_who_says_that_it_is_where_we_are_is_spoken_to_on_its_own_link() {
     let mailbox = SocketAddr::from(([198, 51, 100, 1], 49152));
     lan.host(alice).address = mailbox;
     lan.with(bob, |stack, now| {
-        stack.connect(now, &mailbox.into()).unwrap()
+        stack.connect(now, &mailbox.into()).unwrap();
     });
     have_met(&mut lan, alice, bob);
     lan.still_talk(alice, bob);
@@ -517,7 +572,7 @@ fn one_who_can_be_dialled_later_is_not_greeted_twice() {
     lan.host(bob).nat = None;
     let mailbox = lan.address_of(bob);
     lan.with(alice, |stack, now| {
-        stack.connect(now, &mailbox.into()).unwrap()
+        stack.connect(now, &mailbox.into()).unwrap();
     });
     lan.run_for(ms(120_000));
     assert_eq!(names(&lan.events(alice)), NOTHING);

@@ -123,9 +123,9 @@ fn they_meet_again_after_whatever_the_network_does() {
         let (mut sim, server, homes) = homes(seed);
         sim.run_for(s(5));
         let hosts = homes.map(|home| sim.host_of(home));
-        for round in 0..4 {
-            let faulty = homes[(seed as usize + round) % 3];
-            match (seed + round as u64) % 5 {
+        for (round, at) in (0..4).zip([0, 1, 2, 0]) {
+            let faulty = homes[at];
+            match (seed + round) % 5 {
                 0 => sim.reset(faulty),
                 1 => sim.reset(server),
                 2 => sim.blackhole_some(server, Odds::ALWAYS),

@@ -77,7 +77,11 @@ impl Node {
                         matches!(
                             self.links.get(link),
                             Some(Role::Inbound(inbound))
-                                if matches!(inbound.stage, Stage::Held(held, _) if held == peer)
+                                if matches!(
+                                    &inbound.stage,
+                                    Stage::Held(held, message)
+                                        if *held == peer && (!dial.wary || self.offers_in(message))
+                                )
                         ),
                         "{link}, on which {peer} greeted, is not held"
                     );
