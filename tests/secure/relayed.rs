@@ -297,7 +297,7 @@ fn when_the_relay_goes_both_exit_and_meet_again_with_new_tickets() {
     homes.meet();
     homes.lan.still_talk(alice, bob);
     // A goodbye comes through as well.
-    homes.lan.with(alice, |stack, now| stack.stop(now));
+    homes.lan.with(alice, atonce::Stack::stop);
     homes.lan.run_for(ms(100));
     homes.hear([&["stopped"], &["exit alice left"]]);
     assert_eq!(homes.lan.relay(relay).links(), 0);
@@ -336,7 +336,7 @@ fn a_node_without_keys_and_one_that_stops_make_no_such_link() {
         let useless = atonce::curve::PublicKey::from_bytes([0; 32]);
         assert_eq!(ask(alice, useless), Err(ConnectError::UselessKey));
     }
-    lan.with(alice, |stack, now| stack.stop(now));
+    lan.with(alice, atonce::Stack::stop);
     for role in ROLES {
         let stopped = lan.with(alice, |stack, now| {
             stack.dial_relayed(now, peer, public(2), RELAY, ticket, role)
