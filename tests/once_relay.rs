@@ -1,4 +1,5 @@
 //! The relay by hand: whom it joins, what it passes on, and what it costs.
+#![cfg(feature = "curve")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::time::Duration;
