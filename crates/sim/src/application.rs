@@ -265,33 +265,33 @@ impl Context<'_> {
     /// As there; nothing changed.
     pub fn beacon(&mut self, address: SocketAddr) -> Result<(), ConnectError> {
         let sought = self.stack.beacon(self.now + self.ahead, address);
-        self.say_about(Kind::Seek, [0; 3], address);
+        self.say(Kind::Seek, trace::address(address));
         sought
     }
 
     /// See [`Stack::unbeacon`].
     pub fn unbeacon(&mut self, address: SocketAddr) {
         self.stack.unbeacon(address);
-        self.say_about(Kind::Unseek, [0; 3], address);
+        self.say(Kind::Unseek, trace::address(address));
     }
 
     /// See [`Stack::introduce`].
     pub fn introduce(&mut self, id: PeerId, address: SocketAddr, key: Option<PublicKey>) {
-        let now = self.now();
+        let now = self.now + self.ahead;
         self.stack.introduce(now, id, address, key);
-        self.say_about(Kind::Introduce, [trace::short(id), 0, 0], address);
+        self.say(Kind::Introduce, [trace::short(id), 0, 0]);
     }
 
     /// See [`Stack::ignore`].
     pub fn ignore(&mut self, address: SocketAddr) {
         self.stack.ignore(self.now + self.ahead, address);
-        self.say_about(Kind::Ignore, [0; 3], address);
+        self.say(Kind::Ignore, trace::address(address));
     }
 
     /// See [`Stack::heed`].
     pub fn heed(&mut self, address: SocketAddr) {
         self.stack.heed(address);
-        self.say_about(Kind::Heed, [0; 3], address);
+        self.say(Kind::Heed, trace::address(address));
     }
 
     /// See [`Stack::shout_to`].
@@ -306,15 +306,15 @@ impl Context<'_> {
         content: impl Into<Frames>,
     ) -> Result<(), SendError> {
         let content = content.into();
-        let sum = sum(&content) ^ trace::checksum(group.as_bytes());
-        let now = self.now();
+        let sum = sum(&content);
+        let now = self.now + self.ahead;
         let sent = self.stack.shout_to(now, peer, group, &content);
         let outcome = trace::outcome(sent.as_ref().map(|()| 1));
         self.say(Kind::ShoutTo, [trace::short(peer), sum, outcome]);
         sent
     }
 
-    /// See [`Stack::retire`]. The process ends when everything is said.
+    /// See [`Stack::retire`]. The process ends, unless it has other nodes.
     pub fn retire(&mut self) {
         self.stack.retire(self.now + self.ahead);
         self.say(Kind::Retire, [0; 3]);
@@ -324,11 +324,6 @@ impl Context<'_> {
     pub fn stop(&mut self) {
         self.stack.stop(self.now + self.ahead);
         self.say(Kind::Stop, [0; 3]);
-    }
-
-    fn say_about(&mut self, kind: Kind, words: [u64; 3], address: SocketAddr) {
-        self.say(kind, words);
-        self.say(Kind::Address, trace::address(address));
     }
 
     fn say(&mut self, kind: Kind, words: [u64; 3]) {

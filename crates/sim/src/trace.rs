@@ -101,17 +101,20 @@ pub(crate) enum Kind {
     /// Link, whether the owner of the key may come in.
     Asked,
     /// Octets, checksum; then an address follows.
-    Directed,
-    /// What the application did: an address follows.
+    Beacon,
+    /// Router.
+    Forgets,
+    /// What else applications do with their nodes: checksum.
+    Disconnect,
+    /// An address.
     Seek,
     Unseek,
     Ignore,
     Heed,
-    /// Peer; then an address follows.
+    /// Peer.
     Introduce,
-    /// Peer, checksum of group and content, how it went.
+    /// Peer, checksum, how it went.
     ShoutTo,
-    Disconnect,
     Retire,
 }
 
@@ -425,22 +428,11 @@ impl fmt::Display for Shown<'_> {
             Kind::InterfaceUp => write!(f, "interface up: {}", address_of(words)),
             Kind::InterfaceDown => write!(f, "interface down: {}", address_of(words)),
             Kind::Broadcast => write!(f, "broadcasts {a} octets, sum {b:016x}"),
-            Kind::Directed => write!(f, "sends a beacon of {a} octets, sum {b:016x}, to one"),
-            Kind::Seek => f.write_str("seeks who is at an address"),
-            Kind::Unseek => f.write_str("seeks nobody there any more"),
-            Kind::Ignore => f.write_str("ignores a mailbox"),
-            Kind::Heed => f.write_str("ignores it no more"),
-            Kind::Introduce => write!(f, "is told of {a:016X}"),
-            Kind::ShoutTo => write!(
-                f,
-                "shouts to {a:016X} alone, sum {b:016x}: {}",
-                outcome_text(c)
-            ),
-            Kind::Disconnect => write!(f, "wants {a:016x} no more"),
-            Kind::Retire => f.write_str("is told to end without a goodbye"),
             Kind::Datagram => write!(f, "hears {a} octets, sum {b:016x}, of host {c}"),
             Kind::DatagramLost => write!(f, "a datagram of host {a} to host {b} is lost"),
             Kind::DatagramDropped => f.write_str("has no room for a datagram"),
+            Kind::Beacon => write!(f, "sends a beacon of {a} octets, sum {b:016x}"),
+            Kind::Forgets => write!(f, "router {a} forgets for whom it translates"),
             Kind::Dial => write!(f, "dials on link {a}"),
             Kind::Connected => write!(f, "link {a} is connected"),
             Kind::Accepted => write!(f, "link {a} is accepted"),
@@ -484,6 +476,20 @@ impl fmt::Display for Shown<'_> {
                 "shout, group {a:016x}, sum {b:016x}: {}",
                 outcome_text(c)
             ),
+            Kind::Disconnect => write!(f, "disconnect, sum {a:016x}"),
+            Kind::Seek => write!(f, "seeks {}", address_of(words)),
+            Kind::Unseek => write!(f, "does not seek {} any more", address_of(words)),
+            Kind::Ignore => write!(f, "ignores {}", address_of(words)),
+            Kind::Heed => write!(f, "heeds {} again", address_of(words)),
+            Kind::Introduce => write!(f, "is told of {a:016X}"),
+            Kind::ShoutTo => {
+                write!(
+                    f,
+                    "shout to {a:016X} alone, sum {b:016x}: {}",
+                    outcome_text(c)
+                )
+            }
+            Kind::Retire => f.write_str("is told to stop without a goodbye"),
             Kind::Connect => write!(f, "connect, sum {a:016x}"),
             Kind::Partition => write!(f, "partition: host {a} is on side {b}"),
             Kind::Healed => f.write_str("the partition is over"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use atonce::zre::Beacons;
 use atonce::{Config, Event, Text};
-use atonce_sim::{NodeId, Odds, Sim};
+use atonce_sim::{NodeId, Odds, Place, Sim};
 
 type Told = Vec<Event>;
 
@@ -15,6 +15,13 @@ fn directed(name: &str) -> Config {
         name: Some(Text::try_from(name).unwrap()),
         beacons: Beacons::Directed,
         ..Config::default()
+    }
+}
+
+fn hearing(port: u16) -> Place {
+    Place {
+        beacon_port: Some(port),
+        ..Place::default()
     }
 }
 
@@ -71,7 +78,7 @@ fn a_lost_beacon_is_said_again() {
     let mut sim = Sim::new(2);
     let lan = sim.segment();
     let hosts = [[10, 0, 0, 1], [10, 0, 0, 2]].map(|address| sim.host(lan, address));
-    let server = sim.start_hearing(hosts[0], None, 7_000, directed("server"), Vec::new());
+    let server = sim.start_at(hosts[0], &hearing(7_000), directed("server"), Vec::new());
     let alice = sim.start(hosts[1], directed("alice"), Vec::new());
     sim.quality(lan).loss = Odds::ALWAYS;
     seek(&mut sim, alice, "10.0.0.1:7000");

@@ -32,6 +32,11 @@ impl Local {
         }
     }
 
+    /// Whether a node met it as the same process: one that comes back has another mailbox, or says something else of itself.
+    pub(super) fn is_same(&self, peer: &Arc<Peer>) -> bool {
+        Arc::ptr_eq(&self.peer, peer) || self.peer == *peer
+    }
+
     fn listed(&self) -> Listed {
         // ONCE-80
         Listed {

@@ -13,6 +13,8 @@ use crate::{Frames, Instant, Peer, PeerId, Text};
 #[derive(Debug)]
 pub(super) struct Spoken {
     stand_in: PeerId,
+    /// Who said it, as the stand-in knows it.
+    peer: Arc<Peer>,
     /// None: a whisper.
     group: Option<Text>,
     content: Frames,
@@ -36,10 +38,11 @@ impl Bridge {
             NodeEvent::Whisper { peer, content } => {
                 let spoken = Spoken {
                     stand_in: id,
+                    peer,
                     group: None,
                     content,
                 };
-                self.spoken(now, &peer, spoken);
+                self.spoken(now, spoken);
             }
             NodeEvent::Shout {
                 peer,
@@ -48,25 +51,27 @@ impl Bridge {
             } => {
                 let spoken = Spoken {
                     stand_in: id,
+                    peer,
                     group: Some(group),
                     content,
                 };
-                self.spoken(now, &peer, spoken);
+                self.spoken(now, spoken);
             }
             // Who is in which group is told by the local node.
             _ => {}
         }
     }
 
-    fn spoken(&mut self, now: Instant, peer: &Arc<Peer>, spoken: Spoken) {
-        let from = peer.id;
+    fn spoken(&mut self, now: Instant, spoken: Spoken) {
+        let from = spoken.peer.id;
         let local = self.locals.get(&from);
-        if local.is_some_and(|local| local.since.is_some()) {
+        // ONCE-101: the local node will know it soon, or as whom it came back.
+        let is_current = local.is_some_and(|local| local.is_same(&spoken.peer));
+        if is_current && local.is_some_and(|local| local.since.is_some()) {
             return self.pass_on(from, spoken);
         }
-        // ONCE-101: the local node will know it soon.
-        let may_come = local.is_none() && !is_of_once(peer) && !self.config.hidden.contains(&from);
-        if !may_come {
+        let hidden = is_of_once(&spoken.peer) || self.config.hidden.contains(&from);
+        if is_current || hidden {
             self.counters.ignored += 1;
             return;
         }
@@ -77,10 +82,15 @@ impl Bridge {
         }
     }
 
-    /// Others know a peer of this LAN: what it said before is passed on.
+    /// Others know a peer of this LAN: what it said before is passed on. What one said who had its identity before is not.
     pub(super) fn speaks(&mut self, from: PeerId) {
         while let Some(spoken) = self.outward.pop(from) {
-            self.pass_on(from, spoken);
+            let local = self.locals.get(&from);
+            if local.is_some_and(|local| local.is_same(&spoken.peer)) {
+                self.pass_on(from, spoken);
+            } else {
+                self.ignore(from, &spoken, Reason::UNKNOWN);
+            }
         }
     }
 
@@ -112,6 +122,7 @@ impl Bridge {
             stand_in,
             group,
             content,
+            ..
         } = spoken;
         // ONCE-103
         match group {
