@@ -588,9 +588,7 @@ fn whoever_does_not_know_the_secret_sees_nobody_and_changes_nothing() {
     for lan in [0, 1] {
         assert_eq!(view(&net.sim, net.lans[lan].peers[0]).len(), 0);
     }
-    let refused = |event: &atonce::once::bridge::Event| {
-        matches!(event, atonce::once::bridge::Event::Refused { .. })
-    };
+    let refused = |event: &bridge::Event| matches!(event, bridge::Event::Refused { .. });
     let told = net.bridge(1, 0).told().iter();
     assert!(told.filter(|(_, event)| refused(event)).count() > 0);
     let server: &Server = net.sim.program(net.server).unwrap();
