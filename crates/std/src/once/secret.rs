@@ -1,6 +1,6 @@
 //! A secret in a file.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,8 @@ pub enum SecretError {
 ///
 /// # Errors
 ///
-/// The file cannot be read, is empty or larger than 64 KiB, or its group or others could read, write or run it.
+/// The file cannot be read, is empty or larger than 64 KiB, or its group or others could read, write or run it (the group
+/// root may read what is root's).
 pub fn load_secret(path: impl AsRef<Path>) -> Result<Secret, SecretError> {
     let path = path.as_ref();
     let wrong = |source| SecretError::Read {
@@ -66,7 +67,7 @@ pub fn load_secret(path: impl AsRef<Path>) -> Result<Secret, SecretError> {
         return Err(wrong(io::ErrorKind::IsADirectory.into()));
     }
     // What is no file has nobody's permissions: a pipe that a shell made of a program's output.
-    if metadata.is_file() && mode & file::NOT_THE_OWNER != 0 {
+    if metadata.is_file() && mode & not_for(&metadata) != 0 {
         return Err(SecretError::Exposed {
             path: path.into(),
             mode,
@@ -79,6 +80,15 @@ pub fn load_secret(path: impl AsRef<Path>) -> Result<Secret, SecretError> {
         path: path.into(),
         source,
     })
+}
+
+/// Permissions that would give it away. What a service manager hands over is root's, and may say that the group reads it where it means
+/// this user alone, by an access control list; the group is root's as well.
+fn not_for(metadata: &Metadata) -> u32 {
+    match (metadata.uid(), metadata.gid()) {
+        (0, 0) => file::NOT_THE_OWNER & !0o040,
+        _ => file::NOT_THE_OWNER,
+    }
 }
 
 fn octets(file: &mut File) -> io::Result<Zeroizing<Vec<u8>>> {
@@ -123,10 +133,10 @@ mod tests {
     fn what_others_can_read_is_no_secret() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        file::create(&path, "s3cret", 0o640).unwrap();
+        file::create(&path, "s3cret", 0o604).unwrap();
         let error = load_secret(&path).unwrap_err().to_string();
         assert!(
-            error.contains("640") && error.contains("chmod 600"),
+            error.contains("604") && error.contains("chmod 600"),
             "{error}"
         );
         assert!(!error.contains("s3cret"));
@@ -134,6 +144,11 @@ mod tests {
             load_secret(folder.path()),
             Err(SecretError::Read { .. })
         ));
+        let group = folder.path().join("group");
+        file::create(&group, "s3cret", 0o640).unwrap();
+        let metadata = std::fs::metadata(&group).unwrap();
+        let is_roots = (metadata.uid(), metadata.gid()) == (0, 0);
+        assert_eq!(load_secret(&group).is_ok(), is_roots);
         let empty = folder.path().join("empty");
         file::create(&empty, "\n", 0o600).unwrap();
         assert!(matches!(

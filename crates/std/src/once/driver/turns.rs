@@ -121,11 +121,11 @@ impl<M: Machine> Driver<M> {
             return;
         };
         node.in_turns = false;
-        if std::mem::take(&mut node.ready) {
-            if let Err(error) = take(&mut node.poller, &mut node.ready) {
-                tracing::error!(%error, "a node cannot wait for its sockets");
-                node.driver.abandon();
-            }
+        if std::mem::take(&mut node.ready)
+            && let Err(error) = take(&mut node.poller, &mut node.ready)
+        {
+            tracing::error!(%error, "a node cannot wait for its sockets");
+            node.driver.abandon();
         }
         node.driver.turn(&mut node.poller);
         let (ready, which) = (node.ready, node.which);
