@@ -19,6 +19,8 @@ mod once_bridge;
 #[cfg(feature = "curve")]
 mod once_session;
 mod plain;
+#[cfg(feature = "curve")]
+mod relay;
 mod values;
 mod witness;
 mod zap;
@@ -49,6 +51,8 @@ pub use once_bridge::once_bridge;
 #[cfg(feature = "curve")]
 pub use once_session::once_session;
 pub use plain::zmtp_plain;
+#[cfg(feature = "curve")]
+pub use relay::relay;
 pub use zap::zap;
 pub use zmtp::{zmtp_grammar, zmtp_greeting, zmtp_handshake, zmtp_pair, zmtp_steps, zmtp_traffic};
 
@@ -283,6 +287,12 @@ mod tests {
                 *flags |= 128;
             }
             node(&octets);
+        }
+
+        #[cfg(feature = "curve")]
+        #[test]
+        fn relays(octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
+            relay(&octets);
         }
 
         #[test]

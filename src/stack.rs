@@ -7,6 +7,8 @@ mod invariants;
 mod link;
 mod passing;
 #[cfg(feature = "curve")]
+mod relayed;
+#[cfg(feature = "curve")]
 mod seeds;
 
 use alloc::boxed::Box;
@@ -21,6 +23,8 @@ use bytes::buf::Limit;
 
 pub use self::action::{Action, Timer};
 use self::link::Link;
+#[cfg(feature = "curve")]
+use self::relayed::Relays;
 #[cfg(feature = "curve")]
 use self::seeds::Seeds;
 use crate::by_link::ByLink;
@@ -90,6 +94,9 @@ pub struct Stack {
     /// For secure connections.
     #[cfg(feature = "curve")]
     seeds: Seeds,
+    /// Over which relays links go that are about to be dialled, by where they seem to lead.
+    #[cfg(feature = "curve")]
+    relays: Relays,
     /// The application was told that the node is stopped.
     told: bool,
     /// Where the first frame of each message is written, one after the other.
@@ -116,6 +123,8 @@ impl Stack {
             config,
             #[cfg(feature = "curve")]
             seeds,
+            #[cfg(feature = "curve")]
+            relays: Relays::new(),
             told: false,
             head: Vec::new(),
             spare: Vec::new(),
@@ -441,11 +450,9 @@ impl Stack {
         let Some(entry) = self.links.get_mut(link) else {
             return;
         };
+        let octets = entry.transmitted(octets);
         entry.connection.transmitted(octets, &mut self.spare);
-        let (left, messages) = (
-            entry.connection.queued_octets(),
-            entry.connection.queued_messages(),
-        );
+        let (left, messages) = (entry.queued_octets(), entry.connection.queued_messages());
         if left == 0 {
             entry.signalled = false;
         }
@@ -463,24 +470,34 @@ impl Stack {
     /// asked, changes nothing.
     #[cfg(feature = "curve")]
     pub fn handle_verdict(&mut self, now: Instant, link: LinkId, verdict: Verdict) {
-        match self.links.get_mut(link) {
-            Some(entry) if entry.asked && !entry.closing => {
-                entry.asked = false;
-                let allowed = verdict.is_allowed();
-                entry.connection.handle_verdict(now, verdict);
-                if allowed {
-                    self.pump(now, link);
-                } else {
-                    self.node.note_denied();
-                    self.node.handle_disconnected(now, link, Cut::Closed);
-                    self.begin_close(now, link);
-                }
-            }
-            Some(_) => {}
+        if self.links.get(link).is_some() {
+            self.decide(now, link, verdict);
+        } else {
             // ZRE-114: there is no connection before it may be made.
-            None => self.node.handle_verdict(now, link, &verdict),
+            self.node.handle_verdict(now, link, &verdict);
         }
         self.settle(now);
+    }
+
+    /// Whether the one who made a link may come in.
+    #[cfg(feature = "curve")]
+    fn decide(&mut self, now: Instant, link: LinkId, verdict: Verdict) {
+        let Some(entry) = self.links.get_mut(link) else {
+            return;
+        };
+        if !entry.asked || entry.closing {
+            return;
+        }
+        entry.asked = false;
+        let allowed = verdict.is_allowed();
+        entry.connection.handle_verdict(now, verdict);
+        if allowed {
+            self.pump(now, link);
+        } else {
+            self.node.note_denied();
+            self.node.handle_disconnected(now, link, Cut::Closed);
+            self.begin_close(now, link);
+        }
     }
 
     /// The answer to [`Action::Resolve`], empty when there is none.
@@ -525,7 +542,11 @@ impl Stack {
             .get(link)
             .filter(|entry| entry.connected)
             .into_iter()
-            .flat_map(|entry| entry.connection.poll_transmit())
+            .flat_map(|entry| {
+                let prelude = entry.prelude();
+                let prelude = (!prelude.is_empty()).then_some(prelude);
+                prelude.into_iter().chain(entry.connection.poll_transmit())
+            })
     }
 
     /// The next event for the application. Call [`poll_action`](Stack::poll_action) afterwards: peers that waited for room
@@ -708,6 +729,8 @@ impl Stack {
                 }
                 zre::Action::Dial { link, address } => {
                     self.open(now, link, true);
+                    #[cfg(feature = "curve")]
+                    let address = self.lead_over_relay(link, address);
                     self.actions.push_back(Action::Dial { link, address });
                 }
                 zre::Action::Trust { link } => {

@@ -352,7 +352,8 @@ fn below(module: &str) -> Option<&'static [&'static str]> {
             "wire", "zmtp", "zre",
         ],
         "once" => &[
-            "bytes", "curve", "endpoint", "id", "time", "timers", "table", "wire", "zre",
+            "by_link", "bytes", "curve", "endpoint", "id", "net", "time", "timers", "table",
+            "wire", "zre",
         ],
         "lib" => &[
             "bytes", "endpoint", "id", "net", "stack", "time", "verdict", "wire", "zmtp", "zre",

@@ -371,6 +371,7 @@ impl Play {
                     assert!(known.is_some(), "{bridge} left twice");
                 }
                 Event::Refused { .. } => {}
+                Event::Led { .. } => panic!("it has no relay"),
             }
         }
         while let Some(action) = self.server.poll_action() {

@@ -12,7 +12,7 @@ use super::{Limits, Mechanism, Role, Sessions, Which, session};
 use crate::curve::PublicKey;
 use crate::endpoint::Endpoint;
 use crate::wire::Headers;
-use crate::wire::once::{Code, Message, Reason, V2};
+use crate::wire::once::{Code, Message, Reason, RelayRole, Ticket, V2};
 use crate::zre::{Event as NodeEvent, SendError};
 use crate::{Frames, Instant, Peer, PeerId, Text};
 
@@ -26,6 +26,7 @@ mod meeting;
 mod outbox;
 mod outward;
 mod own;
+mod relaying;
 mod replica;
 mod shown;
 mod waiting;
@@ -40,6 +41,7 @@ use locals::Local;
 use outbox::{Address, Outboxes};
 use outward::Spoken;
 use own::OwnRoster;
+use relaying::Relaying;
 use shown::StandIns;
 use waiting::Waiting;
 
@@ -145,6 +147,21 @@ pub enum Action {
         /// Where.
         endpoint: Endpoint,
     },
+    /// The remote node is to make a link over a relay, once: `Stack::dial_relayed`, to where [`relay_address`](super::relay_address) says.
+    DialRelay {
+        /// The server that led to it.
+        server: PeerId,
+        /// Who will be at the other end.
+        peer: PeerId,
+        /// The key that it has to prove.
+        key: PublicKey,
+        /// Whether the node dials, or accepts.
+        role: RelayRole,
+        /// Where the relay is.
+        endpoint: Text,
+        /// What is to be said there.
+        ticket: Ticket,
+    },
 }
 
 /// What a bridge tells whoever runs it.
@@ -202,6 +219,12 @@ pub enum Event {
         /// The limit.
         limit: usize,
     },
+    /// A bridge that a server lists could not be met: neither of the two can dial the other, as it seems, and there is no relay that led
+    /// to it. It is tried on. Told once until it is met, or listed no more.
+    OutOfReach {
+        /// Which.
+        bridge: PeerId,
+    },
     /// A bridge claims a peer that is on this LAN, or at another bridge. It is not believed.
     Claimed {
         /// The bridge.
@@ -241,6 +264,8 @@ pub enum Timer {
     Retry,
     /// What waits for a peer has waited for too long.
     Waiting,
+    /// A bridge is not met, and a server may have a relay.
+    Relay,
 }
 
 /// What happened so far, in numbers.
@@ -390,6 +415,7 @@ pub struct Bridge {
     outward: Waiting<PeerId, Spoken>,
     election: Election,
     contacts: Contacts,
+    relaying: Relaying,
     steps: VecDeque<Step>,
     /// What the last action was about.
     in_hand: InHand,
@@ -461,6 +487,7 @@ impl Bridge {
             outward: Waiting::new(limits.waiting, limits.waiting_octets),
             election: Election::default(),
             contacts: Contacts::default(),
+            relaying: Relaying::default(),
             steps: VecDeque::new(),
             in_hand: InHand::Nothing,
             events: VecDeque::new(),
@@ -548,6 +575,7 @@ impl Bridge {
             self.stop_waiting(now);
             self.elect(now);
             self.try_again(now);
+            self.ask_for_relays(now);
         }
         self.settle(now);
     }
@@ -630,6 +658,7 @@ impl Bridge {
             (self.stand_ins.poll_timeout(), Timer::Retry),
             (self.inward.poll_timeout(), Timer::Waiting),
             (self.outward.poll_timeout(), Timer::Waiting),
+            (self.relaying.poll_timeout(), Timer::Relay),
         ]
         .into_iter()
         .filter_map(|(at, timer)| Some((at?, timer)))
@@ -666,6 +695,8 @@ impl Bridge {
                 self.handle_output(now, (Which::Remote, peer), output);
             } else if let Some((peer, output)) = self.local.poll_output() {
                 self.handle_output(now, (Which::Local, peer), output);
+            } else if self.relaying.is_stale() {
+                self.review_missing(now);
             } else {
                 return;
             }

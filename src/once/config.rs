@@ -30,6 +30,9 @@ pub enum Mechanism {
     Secret(Secret),
     /// `CURVE`: whoever has one of these keys may, which the link proved.
     Keys(BTreeSet<PublicKey>),
+    /// `CURVE`: whoever was let in may, with whatever key the link proved. For an embedder whose answers to
+    /// [`Action::Authenticate`](crate::Action::Authenticate) are the list: one that may change while it runs.
+    Trusted,
 }
 
 impl Mechanism {
@@ -39,7 +42,7 @@ impl Mechanism {
         match self {
             Self::Open => "OPEN",
             Self::Secret(_) => "SECRET",
-            Self::Keys(_) => "CURVE",
+            Self::Keys(_) | Self::Trusted => "CURVE",
         }
     }
 
@@ -48,7 +51,7 @@ impl Mechanism {
         match self {
             Self::Secret(secret) => secret.proof(text),
             // ONCE-62
-            Self::Open | Self::Keys(_) => Proof::from_bytes([0; 32]),
+            Self::Open | Self::Keys(_) | Self::Trusted => Proof::from_bytes([0; 32]),
         }
     }
 
@@ -58,7 +61,13 @@ impl Mechanism {
             Self::Open | Self::Secret(_) => true,
             // ONCE-62
             Self::Keys(keys) => key.is_some_and(|key| keys.contains(key)),
+            Self::Trusted => key.is_some(),
         }
+    }
+
+    /// Whether the key of the link is the proof.
+    pub(super) const fn is_of_keys(&self) -> bool {
+        matches!(self, Self::Keys(_) | Self::Trusted)
     }
 }
 

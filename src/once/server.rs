@@ -1,5 +1,7 @@
 //! The server: where bridges meet.
 
+mod leading;
+
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -7,12 +9,15 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use self::leading::{Leading, Way};
 use super::session::{self, Heard, Output, Sessions};
 use super::{Limits, Mechanism, Role, Roles};
 use crate::curve::PublicKey;
 use crate::endpoint::{Endpoint, Host};
 use crate::wire::Text;
-use crate::wire::once::{self as wire, Address, Code, Contact, Message, V1, V2};
+use crate::wire::once::{
+    self as wire, Address, Code, Contact, Invitation, Message, RelayRole, Ticket, V1, V2,
+};
 use crate::zre::{Event as NodeEvent, SendError};
 use crate::{Frames, Instant, Peer, PeerId};
 
@@ -30,7 +35,8 @@ pub struct Config {
     pub key: Option<PublicKey>,
     /// How bridges may prove that they may take part, the best one first. With [`Mechanism::Open`] plain peers are answered in version 1 as well.
     pub mechanisms: Vec<Mechanism>,
-    /// Where bridges reach the relay, if there is one: `tcp://ADDRESS:PORT`; the address may be `*`, the server's own.
+    /// Where bridges reach the relay, if there is one: `tcp://ADDRESS:PORT`; the address may be `*`, the server's own, and is no
+    /// host name. At most 255 octets; what is longer is no relay.
     pub relay: Option<String>,
     /// What others may cost.
     pub limits: Limits,
@@ -50,9 +56,9 @@ pub enum Action {
     /// The relay is to join the two who come with these tickets.
     Pair {
         /// Of who dials.
-        dialler: [u8; 32],
+        dialler: Ticket,
         /// Of who accepts.
-        acceptor: [u8; 32],
+        acceptor: Ticket,
     },
 }
 
@@ -71,6 +77,13 @@ pub enum Event {
     Exit {
         /// Which.
         bridge: PeerId,
+    },
+    /// Two bridges were told how to come to each other over the relay.
+    Led {
+        /// Who asked, and will dial.
+        dialler: PeerId,
+        /// Who will accept.
+        acceptor: PeerId,
     },
     /// Somebody was refused, or refused us. Of one peer told ten times at once, and then once a second.
     Refused {
@@ -142,6 +155,7 @@ pub enum Timer {
 #[derive(Debug)]
 pub struct Server {
     sessions: Sessions,
+    leading: Leading,
     bridges: BTreeMap<PeerId, Bridge>,
     /// When those are told who is there that are to be told.
     contacts_at: Option<Instant>,
@@ -207,9 +221,10 @@ impl Server {
             id,
             key,
             mechanisms,
-            relay: _,
+            relay,
             limits,
         } = config;
+        let relay = relay.and_then(|endpoint| Text::try_from(endpoint).ok());
         let sessions = session::Config {
             id,
             key,
@@ -219,6 +234,7 @@ impl Server {
         };
         Self {
             sessions: Sessions::new(seed, sessions),
+            leading: Leading::new(seed, relay),
             bridges: BTreeMap::new(),
             contacts_at: None,
             actions: VecDeque::new(),
@@ -436,12 +452,56 @@ impl Server {
                 self.tell_contacts(peer);
             }
             V2::GetEndpoints => self.owe(now, peer, LATER),
+            V2::Relay { uuid } => self.lead(now, peer, *uuid),
             // Nothing was asked of it that it could be about.
             V2::Nope(_) => {}
             // ONCE-70: it is no bridge, and passes nothing on.
             other => self
                 .sessions
                 .refuse(now, peer, other.id(), Code::UNEXPECTED),
+        }
+    }
+}
+
+impl Server {
+    /// A bridge asks for a way to another.
+    // ONCE-126
+    fn lead(&mut self, now: Instant, asker: PeerId, to: PeerId) {
+        let has_key = |id| {
+            let bridge = self.bridges.get(&id);
+            bridge.is_some_and(|bridge| bridge.key.is_some())
+        };
+        let is_there = asker != to && has_key(asker) && has_key(to);
+        match self.leading.way(now, asker, to, is_there) {
+            Ok(Way {
+                endpoint,
+                dialler,
+                acceptor,
+            }) => {
+                // First, so that nobody comes who is not expected.
+                self.actions.push_back(Action::Pair { dialler, acceptor });
+                for (peer, uuid, role, ticket) in [
+                    (asker, to, RelayRole::Dial, dialler),
+                    (to, asker, RelayRole::Accept, acceptor),
+                ] {
+                    let endpoint = endpoint.clone();
+                    let invitation = Invitation {
+                        uuid,
+                        role,
+                        endpoint,
+                        ticket,
+                    };
+                    self.whisper(peer, V2::Ticket(invitation));
+                }
+                self.events.push_back(Event::Led {
+                    dialler: asker,
+                    acceptor: to,
+                });
+            }
+            Err(code) => {
+                let about = V2::Relay { uuid: to }.id();
+                self.sessions.refuse(now, asker, about, code);
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ use super::{Expected, Found, Frames, Malformed};
 mod contact;
 mod fields;
 mod proof;
+mod relay;
 mod remote;
 mod roster;
 mod session;
@@ -46,6 +47,7 @@ mod v2;
 
 pub use contact::{Address, Contact};
 pub use proof::{Exchange, Party, Proof, Side};
+pub use relay::{Invitation, Prelude, RelayRole, Ticket};
 pub use remote::{Reason, RemoteAgain, RemoteShout, RemoteWhisper, Target, Undeliverable};
 pub use roster::{Change, Delta, Part, Peer, Roster};
 pub use session::{Authenticate, Challenge, Code, Nope};
@@ -76,8 +78,8 @@ pub enum Message {
 /// ```
 /// use atonce::wire::once::Unknown;
 ///
-/// let unknown = Unknown::new(2, 0x50).map(|unknown| (unknown.version(), unknown.id()));
-/// assert_eq!(unknown, Some((2, 0x50)));
+/// let unknown = Unknown::new(2, 0x60).map(|unknown| (unknown.version(), unknown.id()));
+/// assert_eq!(unknown, Some((2, 0x60)));
 /// // GET-ENDPOINTS; what ZRE/LOG has; and a version that is not spoken.
 /// assert_eq!([Unknown::new(1, 1), Unknown::new(2, 1), Unknown::new(3, 9)], [None; 3]);
 /// ```

@@ -11,6 +11,7 @@ use super::duplex::{BACK_DEADLINE, is_back};
 use super::inbound::Role;
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
+use super::relayed::is_relayed;
 use super::{ExitReason, Lost, Presence};
 use crate::net::{Cut, LinkId};
 use crate::wire::zre::Command;
@@ -175,6 +176,10 @@ impl Node {
             // Nobody is to be dialled there.
             return self.turn_back(now, address);
         }
+        if is_relayed(address) {
+            // ONCE-129
+            return self.relay_ended(now, address);
+        }
         let link = self.new_link();
         let Some(dial) = self.dials.get_mut(address) else {
             return;
@@ -198,8 +203,13 @@ impl Node {
         self.links.insert(link, Role::Outbound(address));
         self.actions.push_back(Action::Dial { link, address });
         let dial = self.dials.get(address);
-        let deadline = now + dial.map_or(Duration::ZERO, Dial::deadline);
-        self.timers.set(Due::Dial(address), deadline);
+        let deadline = if is_relayed(address) {
+            // The other one may come to the relay later.
+            self.config.limits.hello_deadline
+        } else {
+            dial.map_or(Duration::ZERO, Dial::deadline)
+        };
+        self.timers.set(Due::Dial(address), now + deadline);
     }
 
     /// Does not wait any longer with the next try.
@@ -479,6 +489,10 @@ impl Node {
         };
         let was_up = dial.up().is_some();
         let limit = self.config.limits.dial_attempts;
+        if is_relayed(address) {
+            dial.cut();
+            return self.relay_ended(now, address);
+        }
         match dial.owner {
             Owner::Peer(id) if was_up => {
                 debug!(%id, %address, ?cut, "link cut");

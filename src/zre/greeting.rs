@@ -15,6 +15,7 @@ use super::inbound::{Role, Stage};
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
 use super::record::{Answer, Claim, Record};
+use super::relayed::is_relayed;
 use super::sequence::{FIRST, Receiver};
 use super::{Action, Event, ExitReason, Lost, Peer, Presence, abilities};
 use crate::endpoint::{Endpoint, Host};
@@ -395,13 +396,19 @@ impl Node {
             return no_endpoint("none");
         };
         let address = dialled_for(remote, &endpoint);
-        if address.ip() != remote.ip() && self.offers_duplex(hello) {
+        // Nobody can be dialled where a relay leads, which only seems to be an address.
+        let elsewhere = address.ip() != remote.ip() || is_relayed(remote);
+        if elsewhere && self.offers_duplex(hello) {
             // ZRE-141. It is no news that this address means something else here.
             return Ok(back_to(id));
         }
         if self.is_own(address) {
             // ZRE-3
             return no_endpoint("ours");
+        }
+        if is_relayed(address) {
+            // ONCE-129
+            return no_endpoint("one that nobody has");
         }
         if self.ignores(address) {
             // ZRE-138

@@ -9,6 +9,7 @@ use super::dial::Owner;
 use super::duplex::{back_to, is_back};
 use super::keys::{Key, Proof, Standing};
 use super::node::{Due, Node};
+use super::relayed::{is_relayed, relayed};
 use super::{Action, ExitReason, Lost};
 use crate::net::{Cut, InterfaceId, LinkId};
 use crate::wire::zre::{Limits, Message};
@@ -100,9 +101,14 @@ impl Node {
         if self.is_stopping() {
             return None;
         }
+        trace!(%now, ?interface, %remote, "accepted");
+        Some(self.accept(now, remote))
+    }
+
+    /// A link on which somebody speaks to us, from there.
+    pub(super) fn accept(&mut self, now: Instant, remote: SocketAddr) -> LinkId {
         self.make_room_for_unproved();
         let link = self.new_link();
-        trace!(%now, ?interface, %remote, "accepted");
         let inbound = Inbound {
             remote,
             proof: None,
@@ -114,7 +120,7 @@ impl Node {
         self.unproved.insert(link);
         let deadline = now + self.config.limits.hello_deadline;
         self.timers.set(Due::Hello(link), deadline);
-        Some(link)
+        link
     }
 
     pub(super) fn make_room_for_unproved(&mut self) {
@@ -144,7 +150,15 @@ impl Node {
             debug!(%link, "not the identity of a peer");
             return self.close(link);
         };
-        let key = self.inbound(link).and_then(|inbound| inbound.key());
+        let inbound = self.inbound(link);
+        let (remote, key) = inbound.map_or((None, None), |inbound| {
+            (Some(inbound.remote), inbound.key())
+        });
+        if remote.is_some_and(|remote| is_relayed(remote) && remote != relayed(id)) {
+            // ONCE-128
+            debug!(%link, %id, "not the one to whom the relay leads");
+            return self.close(link);
+        }
         if key.is_some() != self.is_secure() {
             // ZRE-112
             debug!(%link, %id, "no key");

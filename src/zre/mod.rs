@@ -34,6 +34,7 @@
 //! | `speaking` | what the application says |
 //! | `dialling` | links that we make: hints, tries, cuts |
 //! | `duplex` | links that are used in both directions, where only one side can dial |
+//! | `relayed` | links over a relay, which joins one of ours to one of the peer's |
 //! | `partners` | whom the application names: directed beacons, introductions, mailboxes that are ignored |
 //! | `presence` | beacons, silence, doubts, the end of a peer |
 //! | `keys` | who may speak for an identity in a secure network, and who is asked whether they may |
@@ -59,6 +60,7 @@ mod past;
 mod peer;
 mod presence;
 mod record;
+mod relayed;
 mod report;
 mod rivals;
 mod sequence;
@@ -72,5 +74,7 @@ pub use event::{Event, ExitReason, Lost};
 pub(crate) use keys::Key;
 pub use node::{Action, Node, Timer};
 pub use peer::{Peer, PeerView, Presence};
+#[cfg(feature = "curve")]
+pub(crate) use relayed::relayed;
 pub use report::{ConnectError, Counters, SendError, Shouted, Usage};
 pub(crate) use speaking::spoken;

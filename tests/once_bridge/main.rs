@@ -6,6 +6,7 @@ mod election;
 mod hostile;
 mod net;
 mod random;
+mod relaying;
 mod roster;
 mod talk;
 

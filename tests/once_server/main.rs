@@ -8,6 +8,7 @@
 mod support;
 
 mod bounds;
+mod leading;
 mod pair;
 mod proofs;
 mod refusals;

@@ -226,6 +226,18 @@ fn with_keys(keys: [Option<u8>; 2], mechanisms: [Vec<Mechanism>; 2]) -> Pair {
 }
 
 #[test]
+fn the_list_may_be_what_the_embedder_says() {
+    // ONCE-62
+    let trusted = || vec![Mechanism::Trusted];
+    let keys = [Some(1), Some(2)];
+    let mut pair = with_keys(keys, [trusted(), vec![listed([1])]]);
+    assert_eq!(pair.told(), [["proved CURVE"], ["proved CURVE"]]);
+    // Without a key there is nobody whom it could have let in.
+    let mut pair = with_keys([Some(1), None], [trusted(), trusted()]);
+    assert_eq!(pair.told()[0], ["refused 5"]);
+}
+
+#[test]
 fn who_is_listed_may_come_in_with_the_key_of_its_link() {
     // ONCE-62
     let keys = [Some(1), Some(2)];

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use atonce::curve::PublicKey;
 use atonce::once::server::{Action, Config, Event, Server, Timer};
-use atonce::once::session::{Config as Own, Output, Sessions};
+use atonce::once::session::{Config as Own, Heard, Output, Sessions};
 use atonce::once::{Limits, Mechanism, Role, Roles};
-use atonce::wire::once::{Address, Contact, Message, V1, V2};
+use atonce::wire::once::{Address, Contact, Message, Ticket, V1, V2};
 use atonce::zre::{Event as NodeEvent, ExitReason, SendError};
 use atonce::{Frames, Instant, Peer, PeerId};
 
@@ -16,11 +16,13 @@ use crate::{content, decoded, id, ms, peer, peer_saying, public, secret, text};
 const NEVER: [Vec<u8>; 0] = [];
 
 /// A server, and the bridges that talk to it.
-struct Meeting {
-    now: Instant,
-    server: Server,
+pub(crate) struct Meeting {
+    pub(crate) now: Instant,
+    pub(crate) server: Server,
     bridges: Vec<Bridge>,
     told: Vec<String>,
+    /// What the relay was told: the tickets of who dials, and who accepts.
+    pub(crate) pairs: Vec<[Ticket; 2]>,
 }
 
 struct Bridge {
@@ -37,22 +39,31 @@ impl Meeting {
     }
 
     fn with(key: Option<PublicKey>, mechanisms: Vec<Mechanism>, limits: Limits) -> Self {
-        let config = Config {
+        Self::of(Config {
             id: id(1),
             key,
             mechanisms,
             relay: None,
             limits,
-        };
+        })
+    }
+
+    pub(crate) fn of(config: Config) -> Self {
         Self {
             now: Instant::ZERO,
             server: Server::new(Instant::ZERO, [1; 32], config),
             bridges: Vec::new(),
             told: Vec::new(),
+            pairs: Vec::new(),
         }
     }
 
-    fn add(&mut self, peer: Peer, key: Option<PublicKey>, mechanisms: Vec<Mechanism>) -> usize {
+    pub(crate) fn add(
+        &mut self,
+        peer: Peer,
+        key: Option<PublicKey>,
+        mechanisms: Vec<Mechanism>,
+    ) -> usize {
         let config = Own {
             id: peer.id,
             key,
@@ -84,7 +95,7 @@ impl Meeting {
         self.add(peer(octet, Role::Bridge), None, vec![Mechanism::Open])
     }
 
-    fn says(&mut self, bridge: usize, message: impl Into<Message>) {
+    pub(crate) fn says(&mut self, bridge: usize, message: impl Into<Message>) {
         let (peer, key) = (self.bridges[bridge].peer.clone(), self.bridges[bridge].key);
         let content = content(message);
         self.server
@@ -92,7 +103,7 @@ impl Meeting {
         self.talk();
     }
 
-    fn exits(&mut self, bridge: usize) {
+    pub(crate) fn exits(&mut self, bridge: usize) {
         let peer = self.bridges[bridge].peer.clone();
         let reason = ExitReason::Left;
         self.server
@@ -113,13 +124,22 @@ impl Meeting {
                         let who = if us { "us " } else { "" };
                         format!("refused {who}{} {}", peer.as_bytes()[0], code.0)
                     }
+                    Event::Led { dialler, acceptor } => {
+                        let [dialler, acceptor] = [dialler, acceptor].map(|it| it.as_bytes()[0]);
+                        format!("led {dialler} {acceptor}")
+                    }
                     other => panic!("{other:?}"),
                 });
             }
             let mut quiet = true;
             while let Some(action) = self.server.poll_action() {
-                let Action::Whisper { peer, content } = action else {
-                    panic!("{action:?}")
+                let (peer, content) = match action {
+                    Action::Whisper { peer, content } => (peer, content),
+                    Action::Pair { dialler, acceptor } => {
+                        self.pairs.push([dialler, acceptor]);
+                        continue;
+                    }
+                    other => panic!("{other:?}"),
                 };
                 quiet = false;
                 let bridge = self.bridges.iter_mut().find(|it| it.peer.id == peer);
@@ -127,9 +147,12 @@ impl Meeting {
                 let message = decoded(content.clone());
                 let of_sessions = message.version() == 2 && (0x10..=0x14).contains(&message.id());
                 if of_sessions {
-                    bridge
+                    let heard = bridge
                         .sessions
                         .handle_whisper(self.now, &server, None, content);
+                    if heard != Heard::Nothing {
+                        bridge.heard.push(message);
+                    }
                 } else {
                     bridge.heard.push(message);
                 }
@@ -156,7 +179,7 @@ impl Meeting {
         }
     }
 
-    fn run_for(&mut self, duration: std::time::Duration) {
+    pub(crate) fn run_for(&mut self, duration: std::time::Duration) {
         let end = self.now + duration;
         while let Some((at, _)) = self.server.poll_timeout().filter(|(at, _)| *at <= end) {
             self.now = self.now.max(at);
@@ -166,8 +189,20 @@ impl Meeting {
         self.now = end;
     }
 
-    fn told(&mut self) -> Vec<String> {
+    pub(crate) fn told(&mut self) -> Vec<String> {
         std::mem::take(&mut self.told)
+    }
+
+    /// What a bridge was told since the last time, but for who is there.
+    pub(crate) fn heard(&mut self, bridge: usize) -> Vec<V2> {
+        let heard = std::mem::take(&mut self.bridges[bridge].heard);
+        let heard = heard.into_iter().map(|message| match message {
+            Message::V2(message) => message,
+            other => panic!("{other:?}"),
+        });
+        heard
+            .filter(|message| !matches!(message, V2::ListEndpoints { .. }))
+            .collect()
     }
 
     /// Whom a bridge was told of since the last time, for each time that it was.

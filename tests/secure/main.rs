@@ -14,6 +14,7 @@ mod endpoints;
 mod identity;
 mod meeting;
 mod partners;
+mod relayed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

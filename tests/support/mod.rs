@@ -8,6 +8,8 @@ mod network;
 mod nodes;
 mod puppet;
 #[cfg(feature = "curve")]
+mod relay;
+#[cfg(feature = "curve")]
 mod secure;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +18,8 @@ use std::time::Duration;
 
 #[cfg(feature = "curve")]
 use atonce::curve::PublicKey;
+#[cfg(feature = "curve")]
+use atonce::once::Relay;
 use atonce::{
     Config, Cut, Event, Frames, Instant, Interface, InterfaceId, LinkId, PeerId, Stack, Text,
 };
@@ -57,6 +61,8 @@ enum Delivery {
 enum Machine {
     Node(Box<Stack>, InterfaceId),
     Puppet(Puppet),
+    #[cfg(feature = "curve")]
+    Relay(Box<Relay>),
     /// Nobody lives there any more.
     Dead,
 }
@@ -257,7 +263,7 @@ impl Lan {
         match &self.hosts[host].machine {
             Machine::Node(stack, _) => stack.id(),
             Machine::Puppet(puppet) => puppet.id,
-            Machine::Dead => panic!("host {host} is dead"),
+            _ => panic!("host {host} is nobody"),
         }
     }
 

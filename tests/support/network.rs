@@ -60,7 +60,8 @@ impl Lan {
         match &host.machine {
             Machine::Node(..) => host.links.contains_key(&end.key),
             Machine::Puppet(puppet) => puppet.links.contains_key(&end.key),
-            Machine::Dead => false,
+            // A relay dials nobody.
+            _ => false,
         }
     }
 
@@ -113,6 +114,8 @@ impl Lan {
                                 connection.handle_timeout(now);
                             }
                         }
+                        #[cfg(feature = "curve")]
+                        Machine::Relay(relay) => relay.handle_timeout(now),
                         Machine::Dead => {}
                     }
                     self.drain(host);
@@ -132,6 +135,8 @@ impl Lan {
                 .values()
                 .filter_map(|connection| connection.poll_timeout().map(|(at, _)| at))
                 .min(),
+            #[cfg(feature = "curve")]
+            Machine::Relay(relay) => relay.poll_timeout().map(|(at, _)| at),
             Machine::Dead => None,
         }
     }
@@ -174,6 +179,12 @@ impl Lan {
                     Machine::Puppet(puppet) => {
                         puppet.links.remove(&to.key);
                         puppet.closed.insert(to.key);
+                    }
+                    #[cfg(feature = "curve")]
+                    Machine::Relay(relay) => {
+                        if let Some(link) = host.links.remove(&to.key) {
+                            relay.handle_disconnected(now, link, cut);
+                        }
                     }
                     Machine::Dead => {}
                 }
@@ -233,6 +244,11 @@ impl Lan {
                 let links = &mut self.the_puppet(to).links;
                 links.insert(key, Connection::new(now, config));
                 Some((key, None))
+            }
+            #[cfg(feature = "curve")]
+            Machine::Relay(relay) => {
+                let link = relay.handle_accepted(now);
+                Some((link.as_u64(), Some(link)))
             }
             Machine::Dead => None,
         };
@@ -310,6 +326,16 @@ impl Lan {
                     }
                 }
             }
+            #[cfg(feature = "curve")]
+            Machine::Relay(relay) => {
+                if let Some(&link) = host.links.get(&to.key) {
+                    if let Some(waiting) = host.paused.get_mut(&to.key) {
+                        waiting.push(octets);
+                    } else {
+                        relay.handle_received(now, link, &octets);
+                    }
+                }
+            }
             Machine::Dead => {}
         }
         self.drain(to.host);
@@ -320,6 +346,8 @@ impl Lan {
         match &mut self.hosts[host].machine {
             Machine::Node(..) => self.drain_node(host),
             Machine::Puppet(_) => self.drain_puppet(host),
+            #[cfg(feature = "curve")]
+            Machine::Relay(_) => self.drain_relay(host),
             Machine::Dead => {}
         }
     }

@@ -129,7 +129,7 @@ impl Lan {
         self.dials.get(&host).copied().unwrap_or_default()
     }
 
-    fn end(&self, host: usize, link: LinkId) -> Option<End> {
+    pub(super) fn end(&self, host: usize, link: LinkId) -> Option<End> {
         let key = self.hosts[host]
             .links
             .iter()

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use atonce::wire::Text;
 use atonce::wire::once::{
-    Address, Authenticate, Challenge, Change, Code, Contact, Delta, Message, Nope, Part, Peer,
-    Proof, Reason, RemoteAgain, RemoteShout, RemoteWhisper, Roster, Target, Undeliverable, Unknown,
-    V1, V2,
+    Address, Authenticate, Challenge, Change, Code, Contact, Delta, Invitation, Message, Nope,
+    Part, Peer, Proof, Reason, RelayRole, RemoteAgain, RemoteShout, RemoteWhisper, Roster, Target,
+    Ticket, Undeliverable, Unknown, V1, V2,
 };
 use atonce::{Bytes, Frames, PeerId};
 use proptest::prelude::*;
@@ -169,6 +169,21 @@ fn any_remote() -> impl Strategy<Value = V2> {
     ]
 }
 
+fn any_relay() -> impl Strategy<Value = V2> {
+    let role = prop_oneof![Just(RelayRole::Dial), Just(RelayRole::Accept)];
+    prop_oneof![
+        any_id().prop_map(|uuid| V2::Relay { uuid }),
+        (any_id(), role, any_text(), any::<[u8; 32]>()).prop_map(
+            |(uuid, role, endpoint, ticket)| V2::Ticket(Invitation {
+                uuid,
+                role,
+                endpoint,
+                ticket: Ticket::from_bytes(ticket)
+            })
+        ),
+    ]
+}
+
 fn any_message() -> impl Strategy<Value = Message> {
     prop_oneof![
         1 => Just(Message::from(V1::GetEndpoints)),
@@ -184,7 +199,8 @@ fn any_message() -> impl Strategy<Value = Message> {
             Message::from(V2::Delta(Delta { epoch, number, change }))
         }),
         4 => any_remote().prop_map(Message::from),
-        1 => (1..3_u8, 0x44..=255_u8)
+        2 => any_relay().prop_map(Message::from),
+        1 => (1..3_u8, 0x52..=255_u8)
             .prop_map(|(version, id)| Message::Unknown(Unknown::new(version, id).unwrap())),
     ]
 }

@@ -13,7 +13,7 @@ use crate::{A, B, alice, bob, contact, decode, delta, head, long, refused, text}
 fn a_first_frame_over_the_limit_is_refused_before_its_fields() {
     // ONCE-10
     let most = 2 << 20;
-    for id in [0x10, 0x21, 0x31, 0x32, 0x41, 0x50] {
+    for id in [0x10, 0x21, 0x31, 0x32, 0x41, 0x50, 0x51, 0x60] {
         let mut octets = head(id, &[]);
         octets.resize(most + 1, 0xff);
         refused(

@@ -141,6 +141,21 @@ pub enum StartError {
         /// What it said.
         source: io::Error,
     },
+    /// A server or a bridge is asked to let everybody in, without that being said.
+    #[error(
+        "nothing says who may take part: give a secret, or a certificate and whose keys are trusted (any is everybody), or say \
+         that it is open to everybody"
+    )]
+    NobodyAsked,
+    /// A secure bridge is to contact a mailbox, and does not know whose.
+    #[error(
+        "{endpoint}: here everything is encrypted, so the key of who is there is needed: give its HOST (and UDP port), where \
+         beacons tell the key, or tcp://HOST:PORT|KEY"
+    )]
+    ServerKey {
+        /// What was given.
+        endpoint: String,
+    },
     /// An asynchronous node was started where no runtime runs.
     #[error("no asynchronous runtime runs here: start the node within one")]
     NoRuntime,

@@ -104,6 +104,7 @@
 //! [`driver`] is the part below [`Node`]: the sockets and the loop, without a thread.
 
 pub mod driver;
+pub mod once;
 
 mod builder;
 mod cert;

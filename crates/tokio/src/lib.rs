@@ -60,6 +60,8 @@
 //! Commands are no futures: [`whisper`](Node::whisper), [`shout`](Node::shout) and the others never wait, and can be given
 //! where nothing can be awaited. When a peer's queue is full, [`whisper_wait`](Node::whisper_wait) waits for room.
 
+pub mod once;
+
 mod node;
 mod task;
 

@@ -1,6 +1,7 @@
 //! Whom servers told of.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use super::Action;
 use crate::PeerId;
@@ -46,6 +47,15 @@ impl Contacts {
                 self.lists.remove(&oldest);
             }
         }
+    }
+
+    /// Who is listed with a key. Of several keys the one that was told last counts.
+    pub(super) fn keys(&self) -> BTreeMap<PeerId, PublicKey> {
+        let mut lists: Vec<&List> = self.lists.values().collect();
+        lists.sort_by_key(|list| list.order);
+        let listed = lists.into_iter().flat_map(|list| &list.contacts);
+        let keys = listed.filter_map(|contact| Some((contact.bridge, contact.key?)));
+        keys.collect()
     }
 
     /// What is to be done so that those are contacted whom some server lists, and no others, unless they are here.

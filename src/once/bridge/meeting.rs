@@ -46,6 +46,7 @@ impl Bridge {
                 proved: false,
             };
             self.declared.insert((node, peer.id), declared);
+            self.relaying.has_changed();
         }
     }
 
@@ -92,6 +93,7 @@ impl Bridge {
     fn heard_server(&mut self, now: Instant, server: PeerId, message: V2) {
         match message {
             V2::ListEndpoints { contacts } => self.listed(server, contacts),
+            V2::Ticket(invitation) => self.invited(now, server, invitation),
             other => self.heard_other(now, (Which::Remote, server), &other),
         }
     }
@@ -386,6 +388,7 @@ impl Bridge {
     }
 
     fn review_contacts(&mut self) {
+        self.relaying.has_changed();
         let declared = &self.declared;
         let steps = &mut self.steps;
         self.contacts.review(

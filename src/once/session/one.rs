@@ -318,7 +318,7 @@ impl Session {
 
     /// Why nothing can be proved.
     fn lacking(&self, turn: &Turn<'_>) -> Code {
-        let listed = |it: &Mechanism| matches!(it, Mechanism::Keys(_));
+        let listed = Mechanism::is_of_keys;
         let secure = self.key.is_some() && turn.own.key.is_some();
         if secure && turn.own.mechanisms.iter().any(listed) {
             Code::REFUSED
@@ -697,5 +697,5 @@ impl Session {
 fn is_usable(own: &super::Config, mechanism: &Mechanism, key: Option<PublicKey>) -> bool {
     // ONCE-62
     let secure = own.key.is_some() && key.is_some();
-    (secure || !matches!(mechanism, Mechanism::Keys(_))) && mechanism.admits(key.as_ref())
+    (secure || !mechanism.is_of_keys()) && mechanism.admits(key.as_ref())
 }

@@ -46,9 +46,9 @@ const FEW_SLICES: usize = 32;
 /// may have SIGPIPE at its default, which ends the process. On Apple's systems the sockets have an option for it, which is
 /// set when they are made.
 #[cfg(not(target_vendor = "apple"))]
-const WITHOUT_SIGNAL: i32 = MsgFlags::MSG_NOSIGNAL.bits();
+pub(super) const WITHOUT_SIGNAL: i32 = MsgFlags::MSG_NOSIGNAL.bits();
 #[cfg(target_vendor = "apple")]
-const WITHOUT_SIGNAL: i32 = 0;
+pub(super) const WITHOUT_SIGNAL: i32 = 0;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_OCTETS]);

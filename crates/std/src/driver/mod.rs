@@ -48,6 +48,7 @@ mod lull;
 mod network;
 mod pace;
 mod poller;
+mod relay;
 mod resolver;
 mod sockets;
 #[cfg(target_os = "linux")]
@@ -55,12 +56,13 @@ mod timer;
 mod zap;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use atonce::curve::PublicKey;
 use atonce::endpoint::Endpoint;
+use atonce::wire::once::{RelayRole, Ticket};
 use atonce::wire::{Frames, Text};
 use atonce::zre::{Event, Limits, SendError, Shouted};
 use atonce::{Action, Instant, LinkId, PeerId, Stack};
@@ -71,15 +73,17 @@ use slab::Slab;
 use zeroize::Zeroizing;
 
 use self::asker::Asker;
-use self::clock::Clock;
+pub(crate) use self::clock::Clock;
+use self::keys::Strangers;
 use self::links::Link;
 use self::network::Network;
 use self::pace::Pace;
-use self::resolver::Resolver;
+pub(crate) use self::resolver::Resolver;
 use crate::{ConnectError, Contact, Options, StartError, Trust};
 
 pub use self::inbox::Inbox;
 pub use self::poller::Poller;
+pub use self::relay::RelayDriver;
 
 /// See [the module](self).
 #[derive(Debug)]
@@ -104,6 +108,8 @@ pub struct Driver {
     trust: Option<Trust>,
     /// Who asks whoever else decides that; `None` when nobody is to be asked.
     asker: Option<Asker>,
+    /// Keys that came and may not, to be told of.
+    strangers: Strangers,
     /// How long what is held back, to be written together with more, may wait at most.
     hold: Duration,
     /// How many links could not take all that was written.
@@ -199,6 +205,7 @@ impl Driver {
             pace: Pace::default(),
             trust: options.trust,
             asker,
+            strangers: Strangers::default(),
             hold: Duration::ZERO,
             blocked: 0,
             calls: Calls::default(),
@@ -444,6 +451,21 @@ impl Driver {
         self.sent(now, 0);
     }
 
+    /// Makes a link over a relay of @Once, once. See [`Stack::dial_relayed`].
+    pub fn dial_relayed(
+        &mut self,
+        peer: PeerId,
+        key: PublicKey,
+        relay: SocketAddr,
+        ticket: Ticket,
+        role: RelayRole,
+    ) -> Result<(), ConnectError> {
+        let now = self.clock.now();
+        let dialled = self.stack.dial_relayed(now, peer, key, relay, ticket, role);
+        self.sent(now, 0);
+        Ok(dialled?)
+    }
+
     /// From now on the mailbox at this address is not there for the node. See [`Stack::ignore`].
     pub fn ignore(&mut self, address: SocketAddr) {
         let now = self.clock.now();
@@ -515,6 +537,22 @@ impl Driver {
     /// The node itself, to ask it.
     pub fn stack(&self) -> &Stack {
         &self.stack
+    }
+
+    /// From now on interfaces are looked at seldom, or [when that is asked for](Self::look_at_interfaces).
+    pub(crate) fn look_seldom(&mut self) {
+        self.network.look_seldom();
+    }
+
+    /// Looks at the interfaces with the next turn.
+    pub(crate) fn look_at_interfaces(&mut self) {
+        self.network.look_now();
+    }
+
+    /// The descriptors of the process that it takes.
+    pub(crate) fn descriptors(&self) -> usize {
+        // A poller and what wakes it.
+        2 + self.network.descriptors() + self.links.len()
     }
 
     /// When something is said.
@@ -647,17 +685,27 @@ impl Driver {
 /// Strangers who connect, and hints that are dialled, take a quarter each of the descriptors that the process may have, so
 /// that they never keep peers out.
 fn fit_descriptors(limits: &mut Limits) {
-    let Ok((descriptors, _)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-        return;
-    };
-    let quarter = usize::try_from(descriptors / 4)
-        .unwrap_or(usize::MAX)
-        .max(1);
-    limits.unproved_links = limits.unproved_links.min(quarter);
-    limits.contacts = limits.contacts.min(quarter);
+    if let Some(quarter) = quarter_of_descriptors() {
+        limits.unproved_links = limits.unproved_links.min(quarter);
+        limits.contacts = limits.contacts.min(quarter);
+    }
 }
 
-fn random_seed() -> std::io::Result<Zeroizing<[u8; 32]>> {
+/// A quarter of the descriptors that the process may have, if that is known.
+fn quarter_of_descriptors() -> Option<usize> {
+    let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let quarter = usize::try_from(descriptors / 4).unwrap_or(usize::MAX);
+    Some(quarter.max(1))
+}
+
+/// The addresses that a node would use which asks for these interfaces.
+pub(crate) fn addresses(wanted: &[String]) -> Result<Vec<IpAddr>, StartError> {
+    let listing = interfaces::Listing::read().map_err(StartError::Interfaces)?;
+    let selected = listing.select(wanted).into_iter();
+    Ok(selected.map(|found| found.address).collect())
+}
+
+pub(crate) fn random_seed() -> std::io::Result<Zeroizing<[u8; 32]>> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut())?;
     Ok(seed)

@@ -23,6 +23,9 @@ use crate::StartError;
 /// How often the interfaces are looked at again: as long as a network that came or changed may go unnoticed.
 const RESCAN: Duration = Duration::from_secs(2);
 
+/// The same for a node that is told when to look, one of hundreds.
+const RESCAN_SELDOM: Duration = Duration::from_secs(60);
+
 /// The same while there is none, or a socket is to be made again.
 const RESCAN_SOON: Duration = Duration::from_secs(1);
 
@@ -59,6 +62,8 @@ pub(super) struct Network {
     ports: BTreeMap<String, u16>,
     ear: Option<Ear>,
     rescan_at: Instant,
+    /// It is told when to look at the interfaces, and else looks seldom.
+    seldom: bool,
     /// Where the last directed beacon went, when, and from which address.
     way: Option<(SocketAddr, Instant, Option<IpAddr>)>,
     /// No connection is accepted until then.
@@ -107,6 +112,7 @@ impl Network {
             ports: BTreeMap::new(),
             ear: None,
             rescan_at: Instant::ZERO,
+            seldom: false,
             way: None,
             accept_at: None,
             complaints: BTreeSet::new(),
@@ -128,6 +134,22 @@ impl Network {
     pub(super) fn close(&mut self) {
         self.bound.clear();
         self.ear = None;
+    }
+
+    /// The interfaces are looked at seldom.
+    pub(super) fn look_seldom(&mut self) {
+        self.seldom = true;
+    }
+
+    /// The interfaces are looked at with the next turn.
+    pub(super) fn look_now(&mut self) {
+        self.rescan_at = Instant::ZERO;
+    }
+
+    /// The descriptors that it takes.
+    pub(super) fn descriptors(&self) -> usize {
+        let voices = self.bound.iter().filter(|(_, bound)| bound.voice.is_some());
+        self.bound.len() + voices.count() + usize::from(self.ear.is_some())
     }
 
     /// Whether a datagram from this source is this node's business.
@@ -224,10 +246,10 @@ impl Driver {
 
     fn plan_rescan(&mut self, now: Instant) {
         let deaf = self.network.beacons.hears() && self.network.ear.is_none();
-        let wait = if self.network.bound.is_empty() || deaf {
-            RESCAN_SOON
-        } else {
-            RESCAN
+        let wait = match self.network.bound.is_empty() || deaf {
+            true => RESCAN_SOON,
+            false if self.network.seldom => RESCAN_SELDOM,
+            false => RESCAN,
         };
         self.network.rescan_at = now + wait;
         if !self.network.bound.is_empty() {
