@@ -61,10 +61,10 @@ class Report:
         self.watched += peers
 
     @contextlib.contextmanager
-    def network(self):
+    def network(self, kind=Network):
         """A network whose nodes end with it."""
         self.watched.clear()
-        with Network() as net:
+        with kind() as net:
             try:
                 yield net
             except GivenUp:

@@ -1,0 +1,182 @@
+"""Bridges behind routers that masquerade: one of two, and both."""
+
+import time
+
+from checks.once import GROUP, SMALL, town
+from checks.meet import frame
+from packets import Packets
+
+HALL = "GROUP OF THOSE IN THE HALL"
+SAID = "words that are for those in the hall"
+PRIVATE = "192.168.1"
+
+# Two bridges look for each other for so long before they ask for a relay; seconds.
+ASKS = 10
+
+
+def one(report, security):
+    """A bridge that can dial and not be dialled: one link carries both directions."""
+    with town(report) as here:
+        home, b, place = here.net.lan(PRIVATE, masquerade=True), here.net.lan(), here.net.lan()
+        here.security = here.secret() if security == "secret" else ["--open"]
+        here.serve(place)
+        here.settle_in(here.populate(home, ["zyre", "pyre"]), here.populate(b, ["zyre.js", "atonce"]))
+        outside = b.host()
+        with Packets(outside) as packets:
+            behind = here.bridge(home)
+            public = here.bridge(b, host=outside)
+            report.must("one of two LANs is behind NAT: all see each other", here.all_see)
+            report.check("both ways, each to each", lambda: here.chat(what=SMALL))
+            report.check("JOIN and LEAVE both ways", here.moves)
+            report.check("nobody was missed", here.once_each)
+        flows, datagrams, _ = packets.read()
+
+        def no_stranger():
+            tried = [str(flow) for flow in flows if flow.to.startswith(f"{PRIVATE}.")]
+            assert not tried, f"a private address of another network was dialled: {tried[:3]}"
+            told = [d for d in datagrams if d.to.startswith(f"{PRIVATE}.")]
+            assert not told, f"a beacon went to a private address of another network: {told[:3]}"
+            links = [flow for flow in flows if flow.source == home.outside and flow.pieces and flow.to == outside.address]
+            assert links, "no link came from the one behind NAT"
+            return f"{len(links)} link"
+
+        report.check("nobody dials the private address that it says of itself", no_stranger)
+
+        def returns():
+            nonlocal behind
+            behind.kill()
+            here.bridges.remove(behind)
+            here.all_see(cut=[home], clients=here.on(b), within=35)
+            behind = here.bridge(home, host=behind.host, state=behind.state)
+            took = here.all_see(within=60)
+            here.chat()
+            return took
+
+        report.check("the one behind NAT is killed and returns", returns)
+
+        def other_returns():
+            nonlocal public
+            public.kill()
+            here.bridges.remove(public)
+            here.all_see(cut=[b], clients=here.on(home), within=35)
+            public = here.bridge(b, host=public.host, state=public.state)
+            took = here.all_see(within=60)
+            here.chat()
+            return took
+
+        report.check("the other one is killed and returns", other_returns)
+
+
+def converse(here):
+    """All that clients do, with words that can be looked for."""
+    for client in here.clients:
+        client.send(do="join", group=HALL)
+        client.groups.add(HALL)
+    here.all_see()
+    for client in here.clients:
+        for other in here.elsewhere(client.lan):
+            here.whisper(client, other, [f"{SAID}, of {client.name}"])
+            here.whisper(client, other, [frame(SAID.encode().ljust(300_000, b"."))])
+        here.shout(client, HALL, [f"{SAID}, all of you, says {client.name}"])
+    told = here.heard()
+    for client in here.clients:
+        client.send(do="leave", group=HALL)
+        client.groups.discard(HALL)
+    here.all_see()
+    return told
+
+
+def needles(clients):
+    wanted = {"a group": HALL.encode(), "another group": GROUP.encode(), "content": SAID.encode(), "a header": b"X-PLACE"}
+    for client in clients:
+        wanted |= {f"the name of {client.name}": client.name.encode(), f"the UUID of {client.name}": bytes.fromhex(client.uuid),
+                   f"the UUID of {client.name} in letters": client.uuid.encode(),
+                   f"the UUID of {client.name} in small letters": client.uuid.lower().encode(),
+                   f"the endpoint of {client.name}": client.endpoint.encode()}
+    return wanted
+
+
+def all_octets(packets):
+    """All that passed, each direction of each connection as a whole; what came in datagrams."""
+    flows, datagrams, _ = packets.read()
+    streams = [flow.octets() for flow in flows if flow.pieces]
+    return b"\n".join([*streams, *(d.octets for d in datagrams)])
+
+
+def two(report):
+    """Neither can dial the other: the server passes octets on, and learns nothing of what they are about."""
+    with town(report) as here:
+        # As at home: both networks have the same addresses, so that the private one of the other leads to a stranger.
+        one, other, place = (here.net.lan(PRIVATE, masquerade=True), here.net.lan(PRIVATE, masquerade=True), here.net.lan())
+        here.security = here.secret()
+        with Packets(place.host()) as packets:
+            here.serve(place, "--relay")
+            here.settle_in(here.populate(one, ["zyre", "pyre"]), here.populate(other, ["zyre.js", "zyre", "atonce"]))
+            inside = one.host()
+            with Packets(inside) as control:
+                here.bridge(one, host=inside)
+                here.bridge(other)
+                report.must("both LANs are behind NAT, with the same addresses: the relay lets all see each other",
+                            lambda: here.all_see(within=ASKS + 30))
+                report.check("both ways, each to each", lambda: here.chat(what=SMALL))
+                said = report.check("they talk of what can be looked for", lambda: converse(here))
+                report.check("nobody was missed", here.once_each)
+            plain = all_octets(control)
+        passed = all_octets(packets)
+        wanted = needles(here.clients)
+
+        def learns_nothing():
+            assert said
+            # On the LAN it is all to be seen: so it would be found.
+            missing = [what for what, octets in wanted.items() if octets not in plain and "small letters" not in what
+                       and "in letters" not in what]
+            assert not missing, f"not even found on the LAN: {missing}"
+            assert len(passed) > 6 * 300_000, f"only {len(passed)} octets passed the server"
+            found = [what for what, octets in wanted.items() if octets in passed]
+            assert not found, f"the server can read {found}"
+            return f"0 of {len(wanted)} found in {len(passed)} octets"
+
+        report.check("nothing that passes the server has a client's name, UUID, endpoint, group, header or content", learns_nothing)
+
+        def server_dies():
+            """The relay goes with the server; what it carried is lost, and comes back with it."""
+            server = here.server
+            server.kill()
+            here.server = None
+            here.all_see(cut=[one], within=45)
+            here.serve(place, "--relay", name="server again")
+            took = here.all_see(within=90)
+            here.chat()
+            return took
+
+        report.check("the relay is killed and returns: they come back", server_dies)
+
+
+def no_relay(report):
+    """Neither can dial the other, and nobody relays: it is told."""
+    with town(report) as here:
+        one, other, place = (here.net.lan(PRIVATE, masquerade=True), here.net.lan(PRIVATE, masquerade=True), here.net.lan())
+        here.security = here.secret()
+        here.serve(place)
+        here.settle_in(here.populate(one, ["zyre"]), here.populate(other, ["zyre.js"]))
+        bridges = here.bridge(one), here.bridge(other)
+        for bridge in bridges:
+            bridge.expect(event="met", peer=here.server.uuid, anywhere=True, within=20)
+
+        def told():
+            wanted = {"unreachable", "refused", "error"}
+            deadline = time.monotonic() + ASKS + 15
+            while not (found := [e for bridge in bridges for e in bridge.drain() if e["event"] in wanted]):
+                assert time.monotonic() < deadline, [e["event"] for e in bridges[0].events]
+                time.sleep(0.1)
+            return str({key: value for key, value in found[0].items() if key not in ("seen", "at")})
+
+        report.check("both LANs are behind NAT and nobody relays: a bridge tells that it cannot reach the other", told)
+        report.check("and nobody sees the other LAN", lambda: here.all_see(cut=here.net.lans, within=1))
+
+
+def jobs():
+    yield "once: one behind NAT, with a secret", lambda report: one(report, "secret")
+    yield "once: one behind NAT, open", lambda report: one(report, "open")
+    yield "once: both behind NAT", two
+    yield "once: both behind NAT, no relay", no_relay
