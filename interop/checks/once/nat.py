@@ -9,6 +9,7 @@ from packets import Packets
 HALL = "GROUP OF THOSE IN THE HALL"
 SAID = "words that are for those in the hall"
 PRIVATE = "192.168.1"
+WAN_PORT = 5671
 
 # Two bridges look for each other for so long before they ask for a relay; seconds.
 ASKS = 10
@@ -41,6 +42,16 @@ def one(report, security):
             return f"{len(links)} link"
 
         report.check("nobody dials the private address that it says of itself", no_stranger)
+
+        def nothing_broadcast():
+            """Neither to all of a LAN nor to everybody, at the port of directed beacons."""
+            directed = [d for d in datagrams if d.port == WAN_PORT]
+            assert directed, "there was no directed beacon"
+            wide = [d.to for d in directed if d.to.endswith(".255")]
+            assert not wide, f"broadcast to {set(wide)}"
+            return f"{len(directed)} directed beacons"
+
+        report.check("beacons of bridges and servers are to each other only", nothing_broadcast)
 
         def returns():
             nonlocal behind

@@ -1,12 +1,19 @@
 """Who may not take part: a wrong secret, a key that is not listed, a proof from another time, lies of one who may."""
 
+import json
+import os
 import secrets
+import struct
 import time
 
+import harness
 from checks.once import GROUP, seen, town, words
+from checks.once.plain import GET_ENDPOINTS
 from checks.once.words import octets
 from checks.secure import Keys, octets_of
 from harness import Missing
+
+VECTORS = os.path.join(harness.HERE, "..", "spec", "vectors", "once.json")
 
 # For so long nothing happens that must not happen, in seconds.
 NEVER = 8.0
@@ -261,8 +268,10 @@ def insider(report):
             rogue.say(two.uuid, message, "not from him")
             _, fields = rogue.hear(two.uuid, words.UNDELIVERABLE)
             assert fields.number(8) == rogue.epoch and fields.number(8) == 1
+            assert fields.take(16).hex().upper() == at_one.uuid
             assert fields.number(1) == 0 and fields.take(16).hex().upper() == at_two.uuid
             reason = fields.number(1)
+            fields.end()
             assert reason == words.NOT_IN_YOUR_ROSTER, f"reason {reason}"
             two.expect(event="not-yours", bridge=rogue.uuid, peer=at_one.uuid, within=5, anywhere=True)
             here.heard()  # nothing
@@ -307,7 +316,49 @@ def insider(report):
         report.check("nobody of the others was disturbed by any of it", lambda: here.unmoved(quiet, but=own))
 
 
+def vectors(report):
+    """The words that are said by hand are those of the specification."""
+    with open(VECTORS) as file:
+        known = json.load(file)
+    good = {one["name"]: one for one in known["good"]}
+    first = {name: bytes.fromhex(one["frames"][0]) for name, one in good.items() if one["frames"]}
+
+    def read():
+        _, _, fields = words.read(first["list-endpoints"])
+        assert [one["name"] for one in words.contacts(fields)] == ["office", "home", ""]
+        _, _, fields = words.read(first["v1-list-endpoints"])
+        assert fields.texts() == good["v1-list-endpoints"]["fields"]["endpoints"]
+        assert first["v1-get-endpoints"] == GET_ENDPOINTS
+
+    def written():
+        wanted = good["roster"]["fields"]
+        peers = [words.peer(one["uuid"], one["name"], one["groups"], sorted(one["headers"].items()), one["endpoint"],
+                            one["key"] and bytes.fromhex(one["key"])) for one in wanted["peers"]]
+        assert words.roster(wanted["epoch"], wanted["number"], peers) == first["roster"]
+        wanted = good["remote-whisper"]["fields"]
+        said = words.remote_whisper(wanted["epoch"], wanted["number"], wanted["from"], wanted["to"])
+        assert said == first["remote-whisper"]
+
+    def proven():
+        for one in known["proven"]:
+            parties = [(one[who]["uuid"], one[who]["key"] and bytes.fromhex(one[who]["key"])) for who in ("challenger", "answerer")]
+            for we in (0, 1):
+                session = words.Session(b"", parties[we], parties[1 - we])
+                session.challenger = we == 0
+                texts = b"".join(words.text(mechanism) for mechanism in one["mechanisms"])
+                session.offered = struct.pack(">I", len(one["mechanisms"])) + texts + bytes.fromhex(one["challenge"])
+                session.chosen = words.text(one["mechanism"]) + bytes.fromhex(one["nonce"])
+                assert session.proven(b"AUTHENTICATE").hex().upper() == one["authenticate"], one["name"]
+                assert session.proven(b"OK", struct.pack(">I", one["seconds"])).hex().upper() == one["ok"], one["name"]
+        return f"{len(known['proven'])} vectors"
+
+    report.check("words.py reads what spec/vectors/once.json has", read)
+    report.check("and writes it", written)
+    report.check("and proofs are over what it says", proven)
+
+
 def jobs():
+    yield "once: words", vectors
     yield "once: a wrong secret", wrong_secret
     yield "once: a key that is not listed", unlisted
     yield "once: one who may, and lies", insider

@@ -122,5 +122,49 @@ def talk(report):
         report.check(f"kill -9 of {lost.kind}: EXIT on the other LAN", lambda: here.kill(lost, here.on(c)))
 
 
+def limited(report):
+    """More far peers than a bridge may show."""
+    with town(report) as here:
+        a, b, place = (here.net.lan() for _ in range(3))
+        here.security = ["--open"]
+        here.serve(place)
+        here.settle_in(here.populate(a, ["zyre", "pyre"]), here.populate(b, ["zyre", "zyre.js", "atonce"]))
+        full = here.bridge(a, "--max-stand-ins", "2")
+        here.bridge(b)
+
+        def told():
+            event = full.expect(event="too-many", within=30)
+            assert event["limit"] == 2, event
+            return None
+
+        report.must("one LAN may show two of the three of another: its bridge tells that there are more", told)
+
+        def shown(client):
+            told = seen(client)
+            return {other.uuid for other in here.elsewhere(client.lan) if told[other.uuid].here}
+
+        def two_of_them():
+            time.sleep(3)
+            found = {frozenset(shown(client)) for client in here.on(a)}
+            assert len(found) == 1 and len(min(found)) == 2, found
+            for client in here.on(b):
+                assert len(shown(client)) == 2, f"{client.name} sees {len(shown(client))}"
+            return min(found)
+
+        chosen = []
+        report.must("two are shown there, the same ones to all, and all of it to the other", lambda: chosen.append(two_of_them()))
+
+        def room():
+            one = next(client for client in here.on(b) if client.uuid in chosen[0])
+            one.stop()
+            here.gone(one)
+            took = here.all_see()
+            here.chat()
+            return took
+
+        report.check("one of them leaves: the third takes its place, and talks", room)
+
+
 def jobs():
     yield "once: three LANs", talk
+    yield "once: more than may be shown", limited

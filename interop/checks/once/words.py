@@ -105,10 +105,12 @@ class Session:
         self.offered = self.chosen = None
         self.challenger = None  # whether it is we
 
-    def proof(self, label, last=b""):
+    def proven(self, label, last=b""):
         first, second = (self.we, self.they) if self.challenger else (self.they, self.we)
-        proven = b"@Once 2 " + label + b"\0" + first + second + self.offered + self.chosen + last
-        return hmac.new(self.secret, proven, hashlib.sha256).digest()
+        return b"@Once 2 " + label + b"\0" + first + second + self.offered + self.chosen + last
+
+    def proof(self, label, last=b""):
+        return hmac.new(self.secret, self.proven(label, last), hashlib.sha256).digest()
 
     def challenge(self):
         self.challenger = True
