@@ -97,6 +97,8 @@ class Town:
         self.said = 0
         # What every server and bridge is told of who may take part.
         self.security = []
+        # LANs that are on their own now.
+        self.cut = set()
 
     # -- who is there ------------------------------------------------------------------------------
 
@@ -111,6 +113,10 @@ class Town:
         """A secret in a file, as options."""
         name = f"secret-{secrets.token_hex(4)}"
         return ["--secret-file", self.file(name, (text or secrets.token_hex(32)) + "\n")]
+
+    def state(self):
+        """A place for the key that a secret alone makes."""
+        return os.path.join(self.folder, f"state-{secrets.token_hex(4)}")
 
     def start(self, *wanted):
         """Starts all of them at once; each is (kind, name, host, options). Waits until they run."""
@@ -143,7 +149,8 @@ class Town:
 
     def serve(self, lan, *options, security=None, name="server"):
         host = lan.hosts[0] if lan.hosts else lan.host()
-        self.server, = self.start(("server", name, host, [*(self.security if security is None else security), *options]))
+        self.server, = self.start(("server", name, host, [
+            "--state", self.state(), *(self.security if security is None else security), *options]))
         self.server.host = host
         return self.server
 
@@ -151,7 +158,7 @@ class Town:
         """A bridge on a host of its own, that knows the server."""
         host = host or lan.host()
         name = name or f"bridge of lan{lan.number}"
-        state = state or os.path.join(self.folder, f"state-{secrets.token_hex(4)}")
+        state = state or self.state()
         bridge, = self.start(("bridge", name, host, [
             "--server", server or self.server.host.address, "--state", state,
             *(self.security if security is None else security), *options]))
@@ -172,16 +179,19 @@ class Town:
 
     # -- what they are told ------------------------------------------------------------------------
 
-    def wrong(self, client, cut=()):
-        """What a client was told and should not have been, or should have been and was not; `cut` are LANs that are apart."""
+    def apart(self, one, other):
+        """Whether there is no way from one client to another."""
+        return one.lan is not other.lan and bool(self.cut & {one.lan, other.lan})
+
+    def wrong(self, client):
+        """What a client was told and should not have been, or should have been and was not."""
         told, wrong = seen(client), []
         for other in self.clients:
             if other is client:
                 continue
             one = told[other.uuid]
             far = other.lan is not client.lan
-            apart = far and (other.lan in cut or client.lan in cut)
-            if one.here == apart:
+            if one.here == self.apart(client, other):
                 wrong.append(f"{other.name} is {'here' if one.here else 'not here'}")
             elif one.here:
                 if one.name != other.name or one.headers.get("X-PLACE") != other.place:
@@ -197,11 +207,11 @@ class Town:
                 wrong.append(f"{one.name} ({uuid}) is here, and should not be")
         return wrong
 
-    def all_see(self, within=BRIDGED, cut=(), clients=None):
-        """Waits until each client sees all others, and each of them as it is."""
+    def all_see(self, within=BRIDGED, clients=None):
+        """Waits until each client, or each of these, sees all that it has a way to, as they are, and nobody else."""
         began = time.monotonic()
         while True:
-            wrong = {client: self.wrong(client, cut) for client in clients or self.clients}
+            wrong = {client: self.wrong(client) for client in clients or self.clients}
             wrong = {client: found for client, found in wrong.items() if found}
             if not wrong:
                 return f"after {time.monotonic() - began:.1f} s"
@@ -247,7 +257,7 @@ class Town:
     def shout(self, speaker, group, content):
         speaker.send(do="shout", group=group, content=content)
         for hearer in self.clients:
-            if hearer is not speaker and group in hearer.groups:
+            if hearer is not speaker and group in hearer.groups and not self.apart(speaker, hearer):
                 self.due[speaker.uuid, hearer].append(("shout", group, self.heard_of(content, hearer)))
                 self.said += 1
 
@@ -303,7 +313,7 @@ class Town:
                 if len(content) > 1 and speaker.kind == "zyre.js":
                     continue
                 for hearer in hearers:
-                    if hearer is not speaker:
+                    if hearer is not speaker and not self.apart(speaker, hearer):
                         self.whisper(speaker, hearer, [*content])
                         if len(content) == 1 and len(str(content)) < 100:
                             self.whisper(speaker, hearer, [f"{name} {self.said} of {speaker.name}"])

@@ -57,8 +57,10 @@ def one(report, security):
             nonlocal behind
             behind.kill()
             here.bridges.remove(behind)
-            here.all_see(cut=[home], clients=here.on(b), within=35)
+            here.cut = {home}
+            here.all_see(within=35, clients=here.on(b))
             behind = here.bridge(home, host=behind.host, state=behind.state)
+            here.cut.clear()
             took = here.all_see(within=60)
             here.chat()
             return took
@@ -69,8 +71,10 @@ def one(report, security):
             nonlocal public
             public.kill()
             here.bridges.remove(public)
-            here.all_see(cut=[b], clients=here.on(home), within=35)
+            here.cut = {b}
+            here.all_see(within=35, clients=here.on(home))
             public = here.bridge(b, host=public.host, state=public.state)
+            here.cut.clear()
             took = here.all_see(within=60)
             here.chat()
             return took
@@ -154,8 +158,10 @@ def two(report):
             server = here.server
             server.kill()
             here.server = None
-            here.all_see(cut=[one], within=45)
+            here.cut = {one}
+            here.all_see(within=45)
             here.serve(place, "--relay", name="server again")
+            here.cut.clear()
             took = here.all_see(within=90)
             here.chat()
             return took
@@ -183,7 +189,8 @@ def no_relay(report):
             return str({key: value for key, value in found[0].items() if key not in ("seen", "at")})
 
         report.check("both LANs are behind NAT and nobody relays: a bridge tells that it cannot reach the other", told)
-        report.check("and nobody sees the other LAN", lambda: here.all_see(cut=here.net.lans, within=1))
+        here.cut = {one}
+        report.check("and nobody sees the other LAN", lambda: here.all_see(within=1))
 
 
 def jobs():

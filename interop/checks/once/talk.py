@@ -7,9 +7,11 @@ from checks.once import BIG, CLIENTS, GROUP, SEVERAL, SMALL, seen, town
 
 def apart(here):
     """Before there are bridges, nobody sees beyond his LAN: no broadcast passes a router."""
-    here.all_see(cut=here.net.lans)
+    here.cut = set(here.net.lans)
+    here.all_see()
     before = here.positions()
     here.unmoved(before, 1.0)
+    here.cut.clear()
 
 
 def stand_ins_are_told(here):
