@@ -40,10 +40,13 @@ def killed(report):
         report.must("kill -9 of a bridge: its LAN leaves the others, and they leave its LAN", dies)
         report.check("the other two talk as before", here.chat)
 
-        def returns(**more):
+        def again(**more):
             nonlocal bridge
             bridge = here.bridge(a, name="bridge again", **more)
             here.cut.clear()
+
+        def returns():
+            again()
             took = here.all_see(within=40)
             here.chat()
             return f"{took} since it runs"
@@ -51,10 +54,19 @@ def killed(report):
         report.must("it returns: they come back, and talk", returns)
 
         def at_once():
+            """Nobody need have noticed that it was away, and so what clients see says nothing."""
             began = time.monotonic()
             bridge.kill()
             here.bridges.remove(bridge)
-            returns(host=bridge.host, state=bridge.state)
+            again(host=bridge.host, state=bridge.state)
+            for client in here.elsewhere(a):
+                bridge.expect(event="enter", peer=client.uuid, anywhere=True, within=20)
+            for other in here.bridges[:-1]:
+                for client in here.on(a):
+                    other.expect(event="enter", peer=client.uuid, bridge=bridge.uuid, anywhere=True, within=20)
+            time.sleep(2)
+            here.all_see(within=20)
+            here.chat()
             # Whoever still believed in the old stand-ins is not told later that they are gone.
             time.sleep(EXPIRY / 1000 + 2)
             here.all_see(within=5)

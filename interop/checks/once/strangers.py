@@ -248,7 +248,7 @@ def insider(report):
                 bridge.expect(event="met", peer=rogue.uuid, mechanism="SECRET", within=10, anywhere=True)
 
         report.must("the bridges contact it; what it says before it proved anything counts nothing, then it is one of them", meets_bridges)
-        at_one, at_two = here.on(a)[0], here.on(b)[1]
+        (at_one, other_at_one), at_two = here.on(a), here.on(b)[1]
         own = "0123456789ABCDEF0123456789ABCDEF"
 
         def claims():
@@ -270,26 +270,28 @@ def insider(report):
         report.check("it claims a client of another LAN: both bridges tell, nobody believes it, and its own peer is shown", claims)
 
         def speaks_for_another():
-            message = words.remote_whisper(rogue.epoch, 1, at_one.uuid, at_two.uuid)
-            rogue.say(two.uuid, message, "not from him")
-            _, fields = rogue.hear(two.uuid, words.UNDELIVERABLE)
-            assert fields.number(8) == rogue.epoch and fields.number(8) == 1
-            assert fields.take(16).hex().upper() == at_one.uuid
-            assert fields.number(1) == 0 and fields.take(16).hex().upper() == at_two.uuid
-            reason = fields.number(1)
-            fields.end()
-            assert reason == words.NOT_IN_YOUR_ROSTER, f"reason {reason}"
-            two.expect(event="not-yours", bridge=rogue.uuid, peer=at_one.uuid, within=5, anywhere=True)
+            # The first it claimed, of the second it never spoke.
+            for number, name in ((1, at_one), (2, other_at_one)):
+                message = words.remote_whisper(rogue.epoch, number, name.uuid, at_two.uuid)
+                rogue.say(two.uuid, message, "not from him")
+                _, fields = rogue.hear(two.uuid, words.UNDELIVERABLE)
+                assert (fields.number(8), fields.number(8)) == (rogue.epoch, number)
+                assert fields.take(16).hex().upper() == name.uuid
+                assert fields.number(1) == 0 and fields.take(16).hex().upper() == at_two.uuid
+                reason = fields.number(1)
+                fields.end()
+                assert reason == words.NOT_IN_YOUR_ROSTER, f"reason {reason}"
+            two.expect(event="not-yours", bridge=rogue.uuid, peer=other_at_one.uuid, within=5, anywhere=True)
             here.heard()  # nothing
             return f"UNDELIVERABLE {reason}"
 
-        report.check("it whispers in the name of a client of another LAN: refused, and told", speaks_for_another)
+        report.check("it whispers in the name of clients of another LAN: refused, and told", speaks_for_another)
 
         def speaks():
-            rogue.say(two.uuid, words.remote_whisper(rogue.epoch, 2, own, at_two.uuid), "from its own", words.frame(bytes(range(256))))
+            rogue.say(two.uuid, words.remote_whisper(rogue.epoch, 3, own, at_two.uuid), "from its own", words.frame(bytes(range(256))))
             event = at_two.expect(event="whisper", peer=own, within=10)
             assert event["content"] == ["from its own", words.frame(bytes(range(256)))], event["content"]
-            rogue.say(two.uuid, words.remote_whisper(rogue.epoch, 2, own, at_two.uuid), "the same number again")
+            rogue.say(two.uuid, words.remote_whisper(rogue.epoch, 3, own, at_two.uuid), "the same number again")
             at_two.send(do="whisper", peer=own, content=["answer"])
             _, fields = rogue.hear(two.uuid, words.REMOTE_WHISPER)
             fields.take(16)
