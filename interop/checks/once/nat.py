@@ -1,15 +1,20 @@
 """Bridges behind routers that masquerade: one of two, and both."""
 
+import socket
+import threading
 import time
 
-from checks.once import GROUP, SMALL, town
 from checks.meet import frame
-from packets import Packets
+from checks.once import GROUP, SMALL, town
+from packets import Packets, frames
 
 HALL = "GROUP OF THOSE IN THE HALL"
 SAID = "words that are for those in the hall"
 PRIVATE = "192.168.1"
 WAN_PORT = 5671
+
+# That of the mailbox of a bridge, where a stranger is to be.
+PORT = 50600
 
 # Two bridges look for each other for so long before they ask for a relay; seconds.
 ASKS = 10
@@ -32,16 +37,18 @@ def one(report, security):
             report.check("nobody was missed", here.once_each)
         flows, datagrams, _ = packets.read()
 
-        def no_stranger():
-            tried = [str(flow) for flow in flows if flow.to.startswith(f"{PRIVATE}.")]
-            assert not tried, f"a private address of another network was dialled: {tried[:3]}"
-            told = [d for d in datagrams if d.to.startswith(f"{PRIVATE}.")]
-            assert not told, f"a beacon went to a private address of another network: {told[:3]}"
+        def one_link():
+            """Its contact has its private address, which may be tried; whoever says more than a SYN there said it to a stranger."""
+            said = [str(flow) for flow in flows if flow.to.startswith(f"{PRIVATE}.") and flow.pieces]
+            assert not said, f"something was said to {said}"
             links = [flow for flow in flows if flow.source == home.outside and flow.pieces and flow.to == outside.address]
-            assert links, "no link came from the one behind NAT"
+            back = [flow for flow in flows if flow.to == home.outside and flow.pieces and flow.source == outside.address]
+            # Each is a direction; what goes back goes back on a link that came.
+            ports = {flow.port for flow in links}
+            assert links and ports == {flow.to_port for flow in back}, (list(map(str, links)), list(map(str, back)))
             return f"{len(links)} link"
 
-        report.check("nobody dials the private address that it says of itself", no_stranger)
+        report.check("it is one link that the one behind NAT made, and nothing is said to its private address", one_link)
 
         def nothing_broadcast():
             """Neither to all of a LAN nor to everybody, at the port of directed beacons."""
@@ -101,6 +108,40 @@ def converse(here):
     return told
 
 
+class Stranger:
+    """Whoever happens to be at an address: it takes connections, says hello as a node with keys does, and keeps what it hears."""
+
+    def __init__(self, host, port):
+        with host.inside():
+            self.listener = socket.create_server((host.address, port))
+        self.heard = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._hear, args=[connection], daemon=True).start()
+
+    def _hear(self, connection):
+        heard = bytearray()
+        self.heard.append(heard)
+        connection.sendall(b"\xff" + bytes(8) + b"\x7f" + bytes((3, 1)) + b"CURVE".ljust(20, b"\0") + b"\1" + bytes(31))
+        try:
+            while octets := connection.recv(1 << 16):
+                heard += octets
+        except OSError:
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
 def needles(clients):
     wanted = {"a group": HALL.encode(), "another group": GROUP.encode(), "content": SAID.encode(), "a header": b"X-PLACE"}
     for client in clients:
@@ -127,24 +168,37 @@ def two(report):
         with Packets(place.host()) as packets:
             here.serve(place, "--relay")
             here.settle_in(here.populate(one, ["zyre", "pyre"]), here.populate(other, ["zyre.js", "zyre", "atonce"]))
-            inside = one.host()
-            with Packets(inside) as control:
+            inside, beside = one.host(), one.host()
+            with Packets(inside) as control, Stranger(beside, PORT) as stranger:
                 here.bridge(one, host=inside)
-                here.bridge(other)
+                behind = here.bridge(other, "--wan-tcp-port", f"{PORT}")
+                assert behind.endpoint == f"tcp://{beside.address}:{PORT}", behind.endpoint
                 report.must("both LANs are behind NAT, with the same addresses: the relay lets all see each other",
                             lambda: here.all_see(within=ASKS + 30))
                 report.check("both ways, each to each", lambda: here.chat(what=SMALL))
                 said = report.check("they talk of what can be looked for", lambda: converse(here))
                 report.check("nobody was missed", here.once_each)
             plain = all_octets(control)
+
+            def nothing_to_hear():
+                assert stranger.heard, "nobody came"
+                for heard in stranger.heard:
+                    greeting, said = frames(bytes(heard))
+                    names = [body[1:1 + body[0]] for _, body in said]
+                    # HELLO of CURVE has a key that was made for this once, and is sealed for somebody else.
+                    assert greeting[12:32] == b"CURVE".ljust(20, b"\0") and names in ([], [b"HELLO"]), (greeting, names)
+                return f"it came {len(stranger.heard)} times, and said no more than HELLO of CURVE"
+
+            report.check("a stranger is at the private address of the other one: he is told nothing", nothing_to_hear)
         passed = all_octets(packets)
         wanted = needles(here.clients)
 
         def learns_nothing():
             assert said
             # On the LAN it is all to be seen: so it would be found.
-            missing = [what for what, octets in wanted.items() if octets not in plain and "small letters" not in what
-                       and "in letters" not in what]
+            here_only = needles(here.on(one))
+            missing = [what for what, octets in wanted.items() if octets not in plain and "letters" not in what
+                       and ("endpoint" not in what or what in here_only)]
             assert not missing, f"not even found on the LAN: {missing}"
             assert len(passed) > 6 * 300_000, f"only {len(passed)} octets passed the server"
             found = [what for what, octets in wanted.items() if octets in passed]
@@ -181,12 +235,13 @@ def no_relay(report):
             bridge.expect(event="met", peer=here.server.uuid, anywhere=True, within=20)
 
         def told():
-            wanted = {"unreachable", "refused", "error"}
             deadline = time.monotonic() + ASKS + 15
-            while not (found := [e for bridge in bridges for e in bridge.drain() if e["event"] in wanted]):
+            while not (found := [(bridge, e) for bridge in bridges for e in bridge.drain() if e["event"] == "out-of-reach"]):
                 assert time.monotonic() < deadline, [e["event"] for e in bridges[0].events]
                 time.sleep(0.1)
-            return str({key: value for key, value in found[0].items() if key not in ("seen", "at")})
+            for bridge, event in found:
+                other, = (one for one in bridges if one is not bridge)
+                assert event["bridge"] == other.uuid, event
 
         report.check("both LANs are behind NAT and nobody relays: a bridge tells that it cannot reach the other", told)
         here.cut = {one}

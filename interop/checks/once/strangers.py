@@ -88,8 +88,10 @@ def unlisted(report):
         stranger = here.bridge(c, security=keys.options("stranger"), name="stranger")
 
         def refused():
-            event = here.server.expect(event="refused", peer=stranger.uuid, within=20, anywhere=True)
-            return str({key: event.get(key) for key in ("code", "text")})
+            key = stranger.expect(event="start", anywhere=True)["key"]
+            event = here.server.expect(event="refused", key=key, us=False, within=20, anywhere=True)
+            assert event["address"].startswith(f"{stranger.host.address}:"), event
+            return f"{event['address']}: {event['text']}"
 
         report.check("one whose key is not listed is refused, which is told", refused)
 
