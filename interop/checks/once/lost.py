@@ -284,8 +284,49 @@ def twins(report):
         report.check("and then it is seen nowhere", leaves)
 
 
+def moves(report):
+    """Clients that come back under their UUID: on their LAN, and on another one."""
+    uuids = {kind: f"{n}0FFEE00C0FFEE00C0FFEE00C0FFEE0{n}" for n, kind in enumerate(("pyre", "zyre.js", "atonce"), 1)}
+    with town(report) as here:
+        a, b, place = (here.net.lan() for _ in range(3))
+        here.security = ["--open"]
+        here.serve(place)
+        here.settle_in(here.populate(a, ["zyre", "pyre"]), here.populate(b, ["zyre", "zyre.js"]))
+        here.bridge(a)
+        here.bridge(b)
+        report.must("two LANs see each other", here.all_see)
+
+        def arrive(lan, kind):
+            client, = here.settle_in(here.populate(lan, [kind], ["--uuid", uuids[kind]], prefix=f"{kind} at lan{lan.number}"))
+            return client
+
+        def talks(client, within=40):
+            took = here.all_see(within)
+            here.chat([client])
+            here.chat(hearers=[client])
+            return took
+
+        for kind in uuids:
+            there = []
+
+            def comes(lan, kind=kind, there=there):
+                there[:] = [arrive(lan, kind)]
+                return talks(there[0])
+
+            def goes(lan, how, kind=kind, there=there, comes=comes):
+                getattr(there[0], how)()
+                here.gone(there[0])
+                return comes(lan)
+
+            report.must(f"{kind} comes to one of them", lambda: comes(a))
+            report.check("it stops and comes to the other", lambda: goes(b, "stop"))
+            report.check("it is killed and comes to the first at once", lambda: goes(a, "kill"))
+            report.check("it is killed and is there again at once", lambda: goes(a, "kill"))
+
+
 def jobs():
     yield "once: a bridge is lost", killed
     yield "once: the line is cut", cut
     yield "once: two bridges on a LAN", both
     yield "once: one UUID on two LANs", twins
+    yield "once: clients move", moves
