@@ -109,7 +109,8 @@ def unlisted(report):
         here.cut.clear()
 
         def let_in():
-            took = here.all_see(within=90)
+            # Whoever was refused ten times is left alone for a minute, and beacons come twice in one.
+            took = here.all_see(within=130)
             here.chat()
             return took
 

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use atonce::PeerId;
+use atonce::curve::PublicKey;
 use atonce::once::Role;
 use atonce::wire::Text;
+use atonce::wire::once::Code;
 use atonce::zre;
 use atonce_std::once::{BridgeStatus, Event, Member, ServerStatus, Which, bridge, server};
 use serde::Serialize;
@@ -64,6 +67,20 @@ pub(crate) enum Line<'a> {
         /// The same in words.
         text: String,
         /// Whether it is this one that was refused.
+        us: bool,
+    },
+    /// Somebody was refused for his key, and said nothing of himself.
+    #[serde(rename = "refused")]
+    Stranger {
+        /// The key.
+        key: String,
+        /// From where it came.
+        address: String,
+        /// Why, as a number of NOPE.
+        code: u16,
+        /// The same in words.
+        text: String,
+        /// It is not this one that was refused.
         us: bool,
     },
     /// It makes stand-ins and tells others who is on its LAN.
@@ -483,6 +500,7 @@ impl Teller {
         match event {
             Event::Once(event) => return Ok(Some(event)),
             Event::Node { node, event } => self.of_a_node(*node, event)?,
+            Event::Stranger { key, remote, .. } => self.stranger(key, *remote)?,
             Event::Trouble(trouble) => {
                 let line = json::Line::error(&**trouble);
                 self.output
@@ -549,6 +567,22 @@ impl Teller {
         self.output.line(&line, || format!("{who} is gone"))
     }
 
+    fn stranger(&mut self, key: &PublicKey, remote: SocketAddr) -> Result<(), Failure> {
+        let (key, address) = (key.to_string(), remote.to_string());
+        let words = format!(
+            "refused {address}: its key {} is not trusted",
+            escaped(&key)
+        );
+        let line = Line::Stranger {
+            key,
+            address,
+            code: Code::REFUSED.0,
+            text: "its key is not trusted".into(),
+            us: false,
+        };
+        self.output.line(&line, || painted(paint::WARN, &words))
+    }
+
     fn refused(&mut self, peer: PeerId, code: u16, text: String, us: bool) -> Result<(), Failure> {
         let who = self.name(peer);
         let words = match us {
@@ -578,6 +612,7 @@ const fn kind<E>(event: &Event<E>) -> &'static str {
     match event {
         Event::Once(_) => "of the network",
         Event::Node { .. } => "of a node",
+        Event::Stranger { .. } => "a stranger",
         Event::Trouble(_) => "trouble",
         _ => "unknown",
     }
@@ -631,6 +666,19 @@ mod tests {
                     us: true,
                 },
                 json!({"event": "refused", "peer": at, "code": 4, "text": "the proof is wrong", "us": true}),
+            ),
+            (
+                Line::Stranger {
+                    key: "k".into(),
+                    address: "10.0.0.7:49152".into(),
+                    code: 6,
+                    text: "its key is not trusted".into(),
+                    us: false,
+                },
+                json!({
+                    "event": "refused", "key": "k", "address": "10.0.0.7:49152", "code": 6,
+                    "text": "its key is not trusted", "us": false,
+                }),
             ),
             (Line::Active, json!({"event": "active"})),
             (

@@ -74,6 +74,7 @@ use zeroize::Zeroizing;
 
 use self::asker::Asker;
 pub(crate) use self::clock::Clock;
+use self::keys::Strangers;
 use self::links::Link;
 use self::network::Network;
 use self::pace::Pace;
@@ -107,6 +108,8 @@ pub struct Driver {
     trust: Option<Trust>,
     /// Who asks whoever else decides that; `None` when nobody is to be asked.
     asker: Option<Asker>,
+    /// Keys that came and may not, to be told of.
+    strangers: Strangers,
     /// How long what is held back, to be written together with more, may wait at most.
     hold: Duration,
     /// How many links could not take all that was written.
@@ -202,6 +205,7 @@ impl Driver {
             pace: Pace::default(),
             trust: options.trust,
             asker,
+            strangers: Strangers::default(),
             hold: Duration::ZERO,
             blocked: 0,
             calls: Calls::default(),

@@ -52,6 +52,7 @@ mod a_server;
 
 use std::net::SocketAddr;
 
+use atonce::curve::PublicKey;
 use atonce::zre;
 
 pub use atonce::once::{EmptySecret, Limits, Role, Secret, Which, bridge, relay, server};
@@ -76,6 +77,15 @@ pub enum Event<E> {
         node: Which,
         /// What.
         event: zre::Event,
+    },
+    /// Somebody came with a key that is not trusted, and was not let in. Each key is told once a minute, and sixteen in that time.
+    Stranger {
+        /// To which node.
+        node: Which,
+        /// The key. Whoever came has it: links prove theirs.
+        key: PublicKey,
+        /// From where; or where it is, when it was to be dialled.
+        remote: SocketAddr,
     },
     /// Something does not work that somebody can mend, in words. It is tried again, and told once.
     Trouble(String),

@@ -128,7 +128,17 @@ impl<M: Machine> Driver<M> {
             node.driver.abandon();
         }
         node.driver.turn(&mut node.poller);
-        if node.ready {
+        let (ready, which) = (node.ready, node.which);
+        while let Some(node) = self.nodes.get_mut(key)
+            && let Some((key, remote)) = node.driver.poll_stranger()
+        {
+            // Whoever comes to a secure LAN comes to each stand-in as well.
+            if !matches!(which, Which::StandIn(_)) {
+                let node = which;
+                self.tell(Event::Stranger { node, key, remote });
+            }
+        }
+        if ready {
             self.schedule(key);
         }
         // Before the local node has a turn, in which it could hear the first beacon from there.
