@@ -28,15 +28,22 @@ ATONCE = os.path.abspath(os.environ.get("ATONCE")
 OURS = {
     "atonce": [ATONCE, "run", "--json", "-v"],
     "listen": [ATONCE, "listen", "--json", "-v"],
+    "server": [ATONCE, "server", "--json", "-v"],
+    "bridge": [ATONCE, "bridge", "--json", "-v"],
 }
+
+# The option that says on which device a driver is, where it has another name.
+DEVICE = {"bridge": "--lan"}
 
 # The options of the drivers that have another name at ours.
 RENAMED = {"--evasive": "--evasive-timeout", "--expired": "--expired-timeout"}
 
 # Where the logs of the drivers go, a file each; None: to our own stderr.
 logs = None
-# Drivers that run, to end them whatever happens.
+# Drivers that run, to end them whatever happens; once all are ended, none is started any more.
 running = set()
+closed = False
+starting = threading.Lock()
 
 
 class Missing(AssertionError):
@@ -58,14 +65,17 @@ class Peer:
         argv = list(argv or KINDS.get(kind) or OURS[kind]) + (["--name", name, *options] if named else [])
         if host:
             # An option that stands here already is not to be overruled.
-            own = [] if "--interface" in argv else ["--interface", host.device]
+            option = DEVICE.get(kind, "--interface")
+            own = [] if option in argv else [option, host.device]
             argv = host.argv(argv + own)
         log = open(os.path.join(logs, f"{name}-{kind}-{id(self):x}.log"), "wb") if logs else None
-        with log or contextlib.nullcontext():
+        with log or contextlib.nullcontext(), starting:
+            if closed:
+                raise RuntimeError("all has ended")
             self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=log)
+            running.add(self)
         self.log = log.name if log else None
-        running.add(self)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
@@ -115,6 +125,12 @@ class Peer:
         fresh = self.events[self.taken:]
         self.taken = len(self.events)
         return fresh
+
+    def drain(self):
+        """Takes in what is there already; every event so far."""
+        while self._pull(0):
+            pass
+        return self.events
 
     def next(self, timeout):
         """The next event of which nobody asked yet, and it is not kept; None when none came in time."""

@@ -100,6 +100,8 @@ class Host:
 
 
 class Network:
+    Host = Host
+
     def __init__(self, subnet="10.77.0"):
         self.prefix = f"at{os.getpid():x}{secrets.token_hex(3)}"
         self.subnet = subnet
@@ -122,7 +124,7 @@ class Network:
         return self
 
     def host(self):
-        host = Host(self, len(self.hosts) + 1)
+        host = self.Host(self, len(self.hosts) + 1)
         self.hosts.append(host)
         host.up()
         return host
@@ -144,7 +146,7 @@ def close_all():
 def remove_abandoned():
     """Deletes the namespaces of tests whose process is gone."""
     for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
-        found = re.fullmatch(r"at([0-9a-f]+)[0-9a-f]{6}-(br|\d+)", name)
+        found = re.fullmatch(r"at([0-9a-f]+)[0-9a-f]{6}-(br|core|\d+)", name)
         if found and not os.path.exists(f"/proc/{int(found[1], 16)}"):
             subprocess.run(["ip", "netns", "delete", name], check=False)
 

@@ -14,7 +14,13 @@ mod insider;
 mod key;
 mod node;
 mod once;
+#[cfg(feature = "curve")]
+mod once_bridge;
+#[cfg(feature = "curve")]
+mod once_session;
 mod plain;
+#[cfg(feature = "curve")]
+mod relay;
 mod values;
 mod witness;
 mod zap;
@@ -40,7 +46,13 @@ pub use insider::zmtp_insider;
 pub use key::key;
 pub use node::node;
 pub use once::once;
+#[cfg(feature = "curve")]
+pub use once_bridge::once_bridge;
+#[cfg(feature = "curve")]
+pub use once_session::once_session;
 pub use plain::zmtp_plain;
+#[cfg(feature = "curve")]
+pub use relay::relay;
 pub use zap::zap;
 pub use zmtp::{zmtp_grammar, zmtp_greeting, zmtp_handshake, zmtp_pair, zmtp_steps, zmtp_traffic};
 
@@ -277,6 +289,12 @@ mod tests {
             node(&octets);
         }
 
+        #[cfg(feature = "curve")]
+        #[test]
+        fn relays(octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
+            relay(&octets);
+        }
+
         #[test]
         fn two_nodes_and_a_middle(octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
             between(&octets);
@@ -290,6 +308,25 @@ mod tests {
                 *flags |= 128;
             }
             between(&octets);
+        }
+
+        #[cfg(feature = "curve")]
+        #[test]
+        fn bridges_among_liars(octets in prop::collection::vec(any::<u8>(), 0..3_000)) {
+            once_bridge(&octets);
+        }
+
+        #[cfg(feature = "curve")]
+        #[test]
+        fn sessions_and_mallory(octets in prop::collection::vec(any::<u8>(), 0..2_000)) {
+            once_session(&octets);
+        }
+
+        #[test]
+        fn two_of_whom_one_cannot_be_dialled(way: u8, octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
+            let mut schedule = Vec::from([b'N', b'A', b'T', way | 1]);
+            schedule.extend(octets);
+            between(&schedule);
         }
 
         #[test]

@@ -139,6 +139,8 @@ pub mod endpoint;
 pub mod fuzz;
 mod id;
 mod net;
+#[cfg(feature = "curve")]
+pub mod once;
 mod queue;
 mod stack;
 mod table;

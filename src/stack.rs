@@ -7,6 +7,8 @@ mod invariants;
 mod link;
 mod passing;
 #[cfg(feature = "curve")]
+mod relayed;
+#[cfg(feature = "curve")]
 mod seeds;
 
 use alloc::boxed::Box;
@@ -21,6 +23,8 @@ use bytes::buf::Limit;
 
 pub use self::action::{Action, Timer};
 use self::link::Link;
+#[cfg(feature = "curve")]
+use self::relayed::Relays;
 #[cfg(feature = "curve")]
 use self::seeds::Seeds;
 use crate::by_link::ByLink;
@@ -90,6 +94,9 @@ pub struct Stack {
     /// For secure connections.
     #[cfg(feature = "curve")]
     seeds: Seeds,
+    /// Over which relays links go that are about to be dialled, by where they seem to lead.
+    #[cfg(feature = "curve")]
+    relays: Relays,
     /// The application was told that the node is stopped.
     told: bool,
     /// Where the first frame of each message is written, one after the other.
@@ -116,6 +123,8 @@ impl Stack {
             config,
             #[cfg(feature = "curve")]
             seeds,
+            #[cfg(feature = "curve")]
+            relays: Relays::new(),
             told: false,
             head: Vec::new(),
             spare: Vec::new(),
@@ -193,6 +202,35 @@ impl Stack {
         shouted
     }
 
+    /// See [`Node::shout_to`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing was sent and nothing changed.
+    pub fn shout_to(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        group: &Text,
+        content: &Frames,
+    ) -> Result<(), SendError> {
+        match self.node.shout_to_at_once(now, peer, group, content) {
+            Ok(Some((link, sequence))) => {
+                let mut head = core::mem::take(&mut self.head);
+                head.clear();
+                put_shout_head(group, &mut head);
+                renumber(&mut head, sequence);
+                self.transmit(link, &head, &spoken(content));
+                self.head = head;
+                Ok(())
+            }
+            waits => {
+                self.settle(now);
+                waits.map(drop)
+            }
+        }
+    }
+
     /// See [`Node::connect`].
     ///
     /// # Errors
@@ -219,6 +257,51 @@ impl Stack {
         let contacted = self.node.connect_with_key(now, endpoint, key);
         self.settle(now);
         contacted
+    }
+
+    /// See [`Node::disconnect`].
+    pub fn disconnect(&mut self, now: Instant, endpoint: &Endpoint) {
+        self.node.disconnect(now, endpoint);
+        self.settle(now);
+    }
+
+    /// See [`Node::beacon`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing changed.
+    pub fn beacon(&mut self, now: Instant, address: SocketAddr) -> Result<(), ConnectError> {
+        let sought = self.node.beacon(now, address);
+        self.settle(now);
+        sought
+    }
+
+    /// See [`Node::unbeacon`].
+    pub fn unbeacon(&mut self, address: SocketAddr) {
+        self.node.unbeacon(address);
+    }
+
+    /// See [`Node::introduce`].
+    pub fn introduce(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        address: SocketAddr,
+        key: Option<zre::Key>,
+    ) {
+        self.node.introduce(now, id, address, key);
+        self.settle(now);
+    }
+
+    /// See [`Node::ignore`].
+    pub fn ignore(&mut self, now: Instant, address: SocketAddr) {
+        self.node.ignore(now, address);
+        self.settle(now);
+    }
+
+    /// See [`Node::heed`].
+    pub fn heed(&mut self, address: SocketAddr) {
+        self.node.heed(address);
     }
 
     /// See [`Node::bind`].
@@ -250,6 +333,12 @@ impl Stack {
     /// [`Event::Stopped`] is the last event.
     pub fn stop(&mut self, now: Instant) {
         self.node.stop(now);
+        self.settle(now);
+    }
+
+    /// Ends like [`stop`](Stack::stop), without any goodbye; see [`Node::retire`]. [`Event::Stopped`] is the last event.
+    pub fn retire(&mut self, now: Instant) {
+        self.node.retire(now);
         self.settle(now);
     }
 
@@ -304,6 +393,7 @@ impl Stack {
     /// A connection ended, or could not be made. What it brought before still counts.
     pub fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) {
         match self.links.get_mut(link) {
+            // ZRE-148
             Some(entry) if entry.paused && entry.has_pending() => {
                 entry.ended = Some(cut);
                 entry.gone = true;
@@ -360,11 +450,9 @@ impl Stack {
         let Some(entry) = self.links.get_mut(link) else {
             return;
         };
+        let octets = entry.transmitted(octets);
         entry.connection.transmitted(octets, &mut self.spare);
-        let (left, messages) = (
-            entry.connection.queued_octets(),
-            entry.connection.queued_messages(),
-        );
+        let (left, messages) = (entry.queued_octets(), entry.connection.queued_messages());
         if left == 0 {
             entry.signalled = false;
         }
@@ -382,24 +470,34 @@ impl Stack {
     /// asked, changes nothing.
     #[cfg(feature = "curve")]
     pub fn handle_verdict(&mut self, now: Instant, link: LinkId, verdict: Verdict) {
-        match self.links.get_mut(link) {
-            Some(entry) if entry.asked && !entry.closing => {
-                entry.asked = false;
-                let allowed = verdict.is_allowed();
-                entry.connection.handle_verdict(now, verdict);
-                if allowed {
-                    self.pump(now, link);
-                } else {
-                    self.node.note_denied();
-                    self.node.handle_disconnected(now, link, Cut::Closed);
-                    self.begin_close(now, link);
-                }
-            }
-            Some(_) => {}
+        if self.links.get(link).is_some() {
+            self.decide(now, link, verdict);
+        } else {
             // ZRE-114: there is no connection before it may be made.
-            None => self.node.handle_verdict(now, link, &verdict),
+            self.node.handle_verdict(now, link, &verdict);
         }
         self.settle(now);
+    }
+
+    /// Whether the one who made a link may come in.
+    #[cfg(feature = "curve")]
+    fn decide(&mut self, now: Instant, link: LinkId, verdict: Verdict) {
+        let Some(entry) = self.links.get_mut(link) else {
+            return;
+        };
+        if !entry.asked || entry.closing {
+            return;
+        }
+        entry.asked = false;
+        let allowed = verdict.is_allowed();
+        entry.connection.handle_verdict(now, verdict);
+        if allowed {
+            self.pump(now, link);
+        } else {
+            self.node.note_denied();
+            self.node.handle_disconnected(now, link, Cut::Closed);
+            self.begin_close(now, link);
+        }
     }
 
     /// The answer to [`Action::Resolve`], empty when there is none.
@@ -444,7 +542,11 @@ impl Stack {
             .get(link)
             .filter(|entry| entry.connected)
             .into_iter()
-            .flat_map(|entry| entry.connection.poll_transmit())
+            .flat_map(|entry| {
+                let prelude = entry.prelude();
+                let prelude = (!prelude.is_empty()).then_some(prelude);
+                prelude.into_iter().chain(entry.connection.poll_transmit())
+            })
     }
 
     /// The next event for the application. Call [`poll_action`](Stack::poll_action) afterwards: peers that waited for room
@@ -613,8 +715,22 @@ impl Stack {
                         datagram,
                     });
                 }
+                zre::Action::Beacon {
+                    interface,
+                    to,
+                    beacon,
+                } => {
+                    let datagram = beacon.encode();
+                    self.actions.push_back(Action::Beacon {
+                        interface,
+                        to,
+                        datagram,
+                    });
+                }
                 zre::Action::Dial { link, address } => {
                     self.open(now, link, true);
+                    #[cfg(feature = "curve")]
+                    let address = self.lead_over_relay(link, address);
                     self.actions.push_back(Action::Dial { link, address });
                 }
                 zre::Action::Trust { link } => {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use atonce::endpoint::{Endpoint, Host};
 use atonce::wire::once::{
     Address, Challenge, Change, Contact, Exchange, Limits as OnceLimits, Message as OnceMessage,
-    Party, Peer, Side, Target, V1, V2,
+    Party, Peer, Prelude, RelayRole, Side, Target, V1, V2,
 };
 use atonce::wire::zmtp::{
     Command as ZmtpCommand, Decoded, FrameHeader, FrameKind, Greeting, GreetingError,
@@ -225,6 +225,10 @@ fn once_fields(message: &OnceMessage) -> Value {
     fields
 }
 
+fn ids(ids: &[PeerId]) -> Value {
+    ids.iter().map(|id| json!(id.to_string())).collect()
+}
+
 fn v2_fields(message: &V2) -> Value {
     match message {
         V2::Challenge(challenge) => json!({
@@ -281,6 +285,13 @@ fn v2_fields(message: &V2) -> Value {
             "number": shout.number,
             "from": shout.from.to_string(),
             "group": octets(shout.group.as_bytes()),
+            "to": ids(&shout.to),
+        }),
+        V2::RemoteAgain(again) => json!({
+            "epoch": again.epoch,
+            "number": again.number,
+            "of": again.of,
+            "to": ids(&again.to),
         }),
         V2::Undeliverable(undeliverable) => json!({
             "epoch": undeliverable.epoch,
@@ -291,6 +302,16 @@ fn v2_fields(message: &V2) -> Value {
                 Target::Group(group) => json!({ "group": octets(group.as_bytes()) }),
             },
             "reason": undeliverable.reason.0,
+        }),
+        V2::Relay { uuid } => json!({ "uuid": uuid.to_string() }),
+        V2::Ticket(invitation) => json!({
+            "uuid": invitation.uuid.to_string(),
+            "role": match invitation.role {
+                RelayRole::Dial => "dial",
+                RelayRole::Accept => "accept",
+            },
+            "endpoint": octets(invitation.endpoint.as_bytes()),
+            "ticket": upper(invitation.ticket.as_bytes()),
         }),
     }
 }
@@ -397,6 +418,25 @@ fn messages_of_once_are_read_and_written_as_the_vectors_say() {
         assert_eq!(begins, vector["once"], "{}", name(vector));
         let error = OnceMessage::decode(came, &OnceLimits::default()).expect_err(name(vector));
         assert_eq!(error.field, vector["field"], "{}", name(vector));
+    });
+}
+
+#[test]
+fn links_to_a_relay_begin_as_the_vectors_say() {
+    // ONCE-120
+    each(&load("once.json")["preludes"], |vector| {
+        let came = hex(&vector["hex"]);
+        let read = Prelude::read(&came);
+        if let Some(field) = vector.get("field") {
+            assert_eq!(read.unwrap_err().field, *field, "{}", name(vector));
+            return;
+        }
+        let prelude = read.unwrap();
+        let ticket = prelude.map(|prelude| upper(prelude.ticket.as_bytes()));
+        assert_eq!(json!(ticket), vector["ticket"], "{}", name(vector));
+        if let Some(prelude) = prelude {
+            assert!(came.starts_with(&prelude.encode()), "{}", name(vector));
+        }
     });
 }
 
@@ -733,7 +773,7 @@ fn every_file_of_vectors_has_a_test() {
         assert_eq!(lists(&load(file)), ["good", "refused"], "{file}");
     }
     let once = lists(&load("once.json"));
-    assert_eq!(once, ["good", "proven", "refused"]);
+    assert_eq!(once, ["good", "preludes", "proven", "refused"]);
     let zmtp = load("zmtp.json");
     assert_eq!(
         lists(&zmtp),

@@ -351,6 +351,10 @@ fn below(module: &str) -> Option<&'static [&'static str]> {
             "by_link", "bytes", "curve", "endpoint", "id", "net", "table", "time", "timers",
             "wire", "zmtp", "zre",
         ],
+        "once" => &[
+            "by_link", "bytes", "curve", "endpoint", "id", "net", "time", "timers", "table",
+            "wire", "zre",
+        ],
         "lib" => &[
             "bytes", "endpoint", "id", "net", "stack", "time", "verdict", "wire", "zmtp", "zre",
         ],

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use atonce::wire::Beacon;
 use atonce::wire::zre::{self, Command};
-use atonce::zre::{Action, Node};
+use atonce::zre::{Action, Beacons, Node};
 use atonce::{Config, Frames, Instant, Interface, LinkId, PeerId};
 use support::{Lan, frames, names, text, two};
 
@@ -182,7 +182,7 @@ fn a_greeting_names_the_mailbox_on_the_interface_by_which_it_goes_out() {
 fn a_node_that_does_without_beacons_sends_none_and_follows_none() {
     // ZRE-9
     let config = Config {
-        beacons: false,
+        beacons: Beacons::Off,
         ..Config::default()
     };
     let mut node = Node::new(START, [7; 32], config);

@@ -61,10 +61,10 @@ class Report:
         self.watched += peers
 
     @contextlib.contextmanager
-    def network(self):
+    def network(self, kind=Network):
         """A network whose nodes end with it."""
         self.watched.clear()
-        with Network() as net:
+        with kind() as net:
             try:
                 yield net
             except GivenUp:
@@ -113,7 +113,9 @@ def end(peer, how="command"):
 
 
 def close_all():
-    """Ends every driver that still runs, whatever it is doing."""
+    """Ends every driver that still runs, whatever it is doing; none starts any more."""
+    with harness.starting:
+        harness.closed = True
     for peer in list(harness.running):
         with contextlib.suppress(Exception):
             peer.kill()

@@ -3,6 +3,7 @@
 #[cfg(feature = "curve")]
 mod keys;
 mod lies;
+mod nat;
 mod network;
 mod said;
 mod steps;
@@ -18,12 +19,13 @@ use core::time::Duration;
 use arbitrary::{Result, Unstructured};
 use bytes::Bytes;
 
+use self::nat::Nat;
 use self::said::Said;
 use self::wire::{End, Wire};
 use super::witness::Witness;
 use crate::net::{InterfaceId, LinkId};
 use crate::wire::{LongText, Text};
-use crate::zre::Lost;
+use crate::zre::{Beacons, Lost};
 use crate::{Action, Config, Cut, Event, ExitReason, Instant, Interface, PeerId, Presence, Stack};
 
 const GROUPS: [&str; 3] = ["CHAT", "NEWS", ""];
@@ -58,14 +60,16 @@ const QUIET: Duration = Duration::from_secs(35);
 /// - Nothing is missing between two messages that both sides take for the same time with each other, from ENTER to EXIT;
 ///   and what is missing at all was said before an EXIT that the sender is told.
 ///
-/// All this is the same when both are secure, and the middle is one who may come in.
+/// All this is the same when both are secure, and the middle is one who may come in; and when nobody can dial the second one,
+/// which then is spoken to on its own links, and whoever is where it says that it lives hears nothing.
 ///
 /// When the middle has come to rest, whatever it did before: the nodes meet, know each other's groups, and hear each other;
 /// nothing that was said is missing without an EXIT; and then nothing happens any more.
 pub fn between(schedule: &[u8]) {
+    let (nat, schedule) = Nat::read(schedule);
     let mut u = Unstructured::new(schedule);
     // A schedule that is too short ends early.
-    let Ok(mut world) = World::new(&mut u) else {
+    let Ok(mut world) = World::new(&mut u, nat) else {
         return;
     };
     for _ in 0..STEPS {
@@ -138,6 +142,8 @@ struct World {
     moved: usize,
     /// Hand in octets through lent buffers.
     fills: bool,
+    /// Both offer to be spoken to on their own links, and how the second one can be reached.
+    nat: Option<Nat>,
     /// Both nodes have keys.
     #[cfg(feature = "curve")]
     security: Option<keys::Security>,
@@ -155,7 +161,11 @@ struct World {
 
 fn config(u: &mut Unstructured<'_>) -> Result<Config> {
     let mut config = Config {
-        beacons: u.ratio(7_u8, 8)?,
+        beacons: match u.arbitrary::<u8>()? {
+            off if off % 8 == 7 => Beacons::Off,
+            224.. => Beacons::Directed,
+            _ => Beacons::Both,
+        },
         interval: Duration::from_secs(*u.choose(&[1, 5])?),
         ..Config::default()
     };
@@ -183,9 +193,10 @@ fn config(u: &mut Unstructured<'_>) -> Result<Config> {
 }
 
 impl World {
-    fn new(u: &mut Unstructured<'_>) -> Result<Self> {
+    fn new(u: &mut Unstructured<'_>, nat: Option<Nat>) -> Result<Self> {
         let flags: u8 = u.arbitrary()?;
-        let config = config(u)?;
+        let mut config = config(u)?;
+        config.duplex = nat.is_some();
         let side = || Side {
             stack: None,
             lives: 0,
@@ -216,6 +227,7 @@ impl World {
             chunk: *u.choose(&[usize::MAX, 1_000, 64, 7, 1])?,
             moved: 0,
             fills: flags & 4 != 0,
+            nat,
             #[cfg(feature = "curve")]
             security: (flags & 128 != 0).then(keys::Security::new),
             liar: flags & 8 != 0,
@@ -233,7 +245,9 @@ impl World {
                 world.join(1, &Text::try_from(GROUPS[0]).unwrap_or_default());
             }
             world.settle();
-            world.run_until(world.now + Duration::from_secs(1));
+            // Who is dialled back in vain has two seconds.
+            let dials = Duration::from_secs(if nat.is_some() { 3 } else { 1 });
+            world.run_until(world.now + dials);
             assert!(world.is_healed(), "they did not meet");
         } else {
             world.flows = flags & 64 == 0;
@@ -272,7 +286,7 @@ impl World {
         side.last.clear();
         self.note(format_args!("{who} starts"));
         self.interfaces_up(who);
-        if !beacons {
+        if beacons != Beacons::Both && !self.is_hidden(1 - who) {
             self.connect(who);
         }
     }
@@ -325,7 +339,17 @@ impl World {
     /// The application knows where the other is.
     fn connect(&mut self, who: usize) {
         let address = self.address_of(1 - who, 0);
+        if self.is_hidden(1 - who)
+            && let Some(nat) = &mut self.nat
+        {
+            nat.sought = true;
+        }
         if let Some(stack) = &mut self.sides[who].stack {
+            if self.config.beacons == Beacons::Directed {
+                // It may be stopping.
+                let _ = stack.beacon(self.now, SocketAddr::new(address.ip(), 5670));
+                return;
+            }
             #[cfg(feature = "curve")]
             if let Some(security) = &self.security {
                 let key = security.key_of(1 - who);
@@ -432,10 +456,36 @@ impl World {
                 interface,
                 ref datagram,
             } => {
+                if self.is_hidden(who) {
+                    return;
+                }
                 let mailbox = self.sides[who].mailboxes.iter();
                 let mut mailbox = mailbox.filter(|(id, _)| *id == interface);
                 // An interface may be gone by now.
                 if let Some((_, mailbox)) = mailbox.next() {
+                    self.datagrams.push_back(Datagram {
+                        to: 1 - who,
+                        source: SocketAddr::new(mailbox.ip(), 5670),
+                        octets: datagram.clone(),
+                    });
+                    if self.datagrams.len() > DATAGRAMS {
+                        self.datagrams.pop_front();
+                    }
+                }
+            }
+            Action::Beacon {
+                interface,
+                to,
+                ref datagram,
+            } => {
+                let there = self.sides[1 - who].mailboxes.iter();
+                let mut there = there.filter(|(_, mailbox)| {
+                    let open = !self.is_hidden(1 - who) && mailbox.ip() == to.ip();
+                    open || self.seen_from(1 - who, *mailbox).ip() == to.ip()
+                });
+                let mailbox = self.sides[who].mailboxes.iter();
+                let mut mailbox = mailbox.filter(|(id, _)| *id == interface);
+                if let (Some((_, mailbox)), true) = (mailbox.next(), there.next().is_some()) {
                     self.datagrams.push_back(Datagram {
                         to: 1 - who,
                         source: SocketAddr::new(mailbox.ip(), 5670),
@@ -610,8 +660,8 @@ impl World {
             self.start(who);
         }
         self.settle();
-        if !self.config.beacons {
-            self.connect(0);
+        if self.config.beacons != Beacons::Both {
+            self.connect(usize::from(self.is_hidden(1)));
         }
         while !(self.is_healed() && self.hear_each_other()) {
             assert!(self.now < end, "they do not find each other");
@@ -649,6 +699,7 @@ impl World {
             stack.stop(self.now);
             self.sides[0].stopping = true;
         }
+        self.settle();
         self.run_until(self.now + Duration::from_secs(3));
         assert!(self.sides[0].stack.is_none(), "it does not stop");
         if let Some(stack) = &self.sides[1].stack {

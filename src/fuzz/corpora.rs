@@ -55,4 +55,11 @@ corpora!(
 );
 
 #[cfg(feature = "curve")]
-corpora!(key, zmtp_curve, zmtp_insider);
+corpora!(
+    key,
+    once_bridge,
+    once_session,
+    relay,
+    zmtp_curve,
+    zmtp_insider
+);

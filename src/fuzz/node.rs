@@ -20,6 +20,7 @@ use self::puppet::{Far, PUPPETS, Puppet, Reaction};
 use super::witness::Witness;
 use crate::wire::zre::Command;
 use crate::wire::{LongText, Text};
+use crate::zre::Beacons;
 use crate::{Config, Cut, Event, Instant, Interface, InterfaceId, LinkId, Stack};
 
 /// More than that happens in no schedule: a fuzzer learns more from many short ones.
@@ -99,7 +100,12 @@ struct World {
 fn config(u: &mut Unstructured<'_>) -> Result<Config> {
     let mut config = Config {
         interval: Duration::from_secs(*u.choose(&[1, 5])?),
-        beacons: u.ratio(9_u8, 10)?,
+        beacons: match u.arbitrary::<u8>()? {
+            off if off % 10 == 9 => Beacons::Off,
+            220.. => Beacons::Directed,
+            200.. => Beacons::Say,
+            _ => Beacons::Both,
+        },
         ..Config::default()
     };
     if u.arbitrary()? {

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::values;
 use crate::wire::Frames;
 use crate::wire::once::{
-    Change, Exchange, Limits, Message, Part, Party, Peer, Proof, Side, Target, Unknown, V1, V2,
+    Change, Exchange, Limits, Message, Part, Party, Peer, Prelude, Proof, Side, Target, Ticket,
+    Unknown, V1, V2,
 };
 
 const LIMITS: Limits = Limits {
@@ -15,6 +16,7 @@ const LIMITS: Limits = Limits {
     peers: 20,
     groups: 16,
     headers: 16,
+    receivers: 20,
     value: 300,
 };
 
@@ -123,8 +125,16 @@ fn v2(octets: usize, message: &V2) {
                 values::text(group.as_bytes());
             }
         }
-        V2::RemoteShout(shout) => values::text(shout.group.as_bytes()),
-        V2::GetEndpoints | V2::GetRoster { .. } | V2::RemoteWhisper(_) => {}
+        V2::RemoteShout(shout) => {
+            values::text(shout.group.as_bytes());
+            assert!(shout.to.len() <= LIMITS.receivers);
+        }
+        V2::RemoteAgain(again) => assert!(again.to.len() <= LIMITS.receivers),
+        V2::Ticket(invitation) => {
+            values::text(invitation.endpoint.as_bytes());
+            ticket(invitation.ticket);
+        }
+        V2::GetEndpoints | V2::GetRoster { .. } | V2::RemoteWhisper(_) | V2::Relay { .. } => {}
     }
 }
 
@@ -138,6 +148,13 @@ fn peer(peer: &Peer) {
 fn proof(proof: Proof) {
     assert_eq!(Proof::from_bytes(*proof.as_bytes()), proof);
     assert_eq!(alloc::format!("{proof:?}"), "Proof(..)");
+}
+
+fn ticket(ticket: Ticket) {
+    assert_eq!(Ticket::from_bytes(*ticket.as_bytes()), ticket);
+    assert_eq!(alloc::format!("{ticket:?}"), "Ticket(..)");
+    let prelude = Prelude { ticket };
+    assert_eq!(Prelude::read(&prelude.encode()), Ok(Some(prelude)));
 }
 
 /// What is proved about a challenge: it is in each text, and no two of them are the same.
@@ -195,7 +212,7 @@ mod tests {
         /// Lists of nothing much, which are what octets seldom make up.
         #[test]
         fn messages_that_are_nearly_right(
-            id in prop::sample::select(alloc::vec![0x10, 0x21, 0x31, 0x32, 0x33, 0x34, 0x41, 0x42]),
+            id in prop::sample::select(alloc::vec![0x10, 0x21, 0x31, 0x32, 0x33, 0x34, 0x41, 0x42, 0x43, 0x51]),
             numbers in any::<[u8; 16]>(),
             small in prop::collection::vec(prop_oneof![9 => Just(0_u8), 2 => Just(1), 1 => 2..9_u8], 0..120),
             at in any::<prop::sample::Index>(),

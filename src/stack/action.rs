@@ -35,6 +35,20 @@ pub enum Action {
         /// What.
         datagram: Bytes,
     },
+    /// Send this datagram to one address, if the way there leads over this interface. A failure is no matter: it is sent again.
+    ///
+    /// There is one such action for each interface of the address's family, since the mailbox may have another port on each; an
+    /// embedder that cannot tell the way does all of them. It is sent from the socket on which beacons come, when the node
+    /// [hears](zre::Beacons::hears) any, so that an answer comes there, also through a translation of addresses; else from the one
+    /// that broadcasts on the interface.
+    Beacon {
+        /// On the way over which interface.
+        interface: InterfaceId,
+        /// Where to.
+        to: SocketAddr,
+        /// What.
+        datagram: Bytes,
+    },
     /// Say whether the owner of a key may be spoken to; answer with [`Stack::handle_verdict`], at once or later: after the time that
     /// a handshake may take the link is given up. Only secure nodes ask: about whoever dials them when it proved its key, and
     /// before each [`Action::Dial`] with the key that was told of, which is not proved yet.

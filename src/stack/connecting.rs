@@ -85,7 +85,7 @@ impl Stack {
             return;
         };
         entry.closing = true;
-        if !entry.connected || entry.connection.queued_octets() == 0 {
+        if !entry.connected || entry.queued_octets() == 0 {
             return self.close(now, link);
         }
         entry.signal(link, &mut self.actions);

@@ -33,7 +33,7 @@ impl Stack {
                     || wanted.is_none_or(|at| entry.deadline.is_some_and(|set| set <= at)),
                 "{link} is called too late"
             );
-            if entry.connected && entry.ended.is_none() && entry.connection.queued_octets() > 0 {
+            if entry.connected && entry.ended.is_none() && entry.queued_octets() > 0 {
                 assert!(entry.signalled, "nobody knows that {link} has to send");
             }
             if !entry.closing {

@@ -1,10 +1,17 @@
 //! One link: its connection, and how far the embedder and the node are with it.
 
+#[cfg(feature = "curve")]
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+#[cfg(feature = "curve")]
+use bytes::{Buf, Bytes};
+
 use super::Action;
 use crate::Instant;
+#[cfg(feature = "curve")]
+use crate::curve::PublicKey;
 use crate::net::{Cut, LinkId};
 use crate::wire::Frames;
 use crate::zmtp::{self, Connection};
@@ -40,6 +47,19 @@ pub(super) struct Link {
     /// The embedder is asked whether the other side may come in.
     #[cfg(feature = "curve")]
     pub(super) asked: bool,
+    /// It goes over a relay. Boxed: few do.
+    #[cfg(feature = "curve")]
+    pub(super) relayed: Option<Box<Relayed>>,
+}
+
+/// What is special about a link over a relay.
+#[cfg(feature = "curve")]
+#[derive(Debug)]
+pub(super) struct Relayed {
+    /// What is left to be said to the relay itself, before everything else.
+    pub(super) prelude: Bytes,
+    /// The key that whoever speaks first has to prove; of a link on which that is us, the connection has it.
+    pub(super) key: Option<PublicKey>,
 }
 
 impl Link {
@@ -58,6 +78,8 @@ impl Link {
             gone: false,
             #[cfg(feature = "curve")]
             asked: false,
+            #[cfg(feature = "curve")]
+            relayed: None,
             deadline: None,
         }
     }
@@ -87,9 +109,48 @@ impl Link {
         self.connection.pending_messages() > 0 || !self.backlog.is_empty()
     }
 
+    /// What is said to a relay before everything else, as far as the network did not take it.
+    #[cfg(feature = "curve")]
+    #[inline]
+    pub(super) fn prelude(&self) -> &[u8] {
+        self.relayed
+            .as_ref()
+            .map_or(&[], |relayed| &relayed.prelude)
+    }
+
+    #[cfg(not(feature = "curve"))]
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
+    pub(super) const fn prelude(&self) -> &[u8] {
+        &[]
+    }
+
+    /// The network took so many octets; how many of them were the connection's.
+    #[cfg(feature = "curve")]
+    #[inline]
+    pub(super) fn transmitted(&mut self, octets: usize) -> usize {
+        let Some(relayed) = &mut self.relayed else {
+            return octets;
+        };
+        let of_prelude = octets.min(relayed.prelude.len());
+        relayed.prelude.advance(of_prelude);
+        octets - of_prelude
+    }
+
+    #[cfg(not(feature = "curve"))]
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
+    pub(super) const fn transmitted(&mut self, octets: usize) -> usize {
+        octets
+    }
+
+    /// How many octets wait to be sent.
+    #[inline]
+    pub(super) fn queued_octets(&self) -> usize {
+        self.prelude().len() + self.connection.queued_octets()
+    }
+
     /// Tells the embedder, once, that there are octets to send.
     pub(super) fn signal(&mut self, link: LinkId, actions: &mut VecDeque<Action>) {
-        if self.connected && !self.signalled && self.connection.queued_octets() > 0 {
+        if self.connected && !self.signalled && self.queued_octets() > 0 {
             self.signalled = true;
             actions.push_back(Action::Transmit { link });
         }

@@ -8,6 +8,8 @@ use crate::net::{Cut, LinkId};
 #[cfg(feature = "curve")]
 use crate::zmtp::Credentials;
 use crate::zmtp::{self, Input};
+#[cfg(feature = "curve")]
+use crate::zmtp::{Denial, Verdict};
 
 impl Stack {
     /// Hands octets to a connection. Those of a stranger go in message by message: when one of them is the HELLO that
@@ -112,6 +114,12 @@ impl Stack {
                 #[cfg(feature = "curve")]
                 Some(zmtp::Event::Authenticate(Credentials::Curve(key))) => {
                     entry.asked = true;
+                    let expected = entry.relayed.as_ref().and_then(|relayed| relayed.key);
+                    if expected.is_some_and(|expected| expected != key) {
+                        // ONCE-128
+                        debug!(%link, %key, "not the key of the one to whom the relay leads");
+                        return self.decide(now, link, Verdict::Deny(Denial::Refused));
+                    }
                     // ZRE-114
                     if let Some(remote) = self.node.remote_of(link) {
                         self.actions
@@ -121,7 +129,7 @@ impl Stack {
                 Some(zmtp::Event::Closed(error)) => {
                     debug!(%link, %error, "closed");
                     self.node.note_failed();
-                    if entry.dialled && entry.connection.queued_octets() > 0 {
+                    if entry.dialled && entry.queued_octets() > 0 {
                         entry.failed = true;
                         entry.signal(link, &mut self.actions);
                         self.closing.set(link, now + self.config.limits.linger);

@@ -38,6 +38,7 @@ use super::{Expected, Found, Frames, Malformed};
 mod contact;
 mod fields;
 mod proof;
+mod relay;
 mod remote;
 mod roster;
 mod session;
@@ -46,7 +47,8 @@ mod v2;
 
 pub use contact::{Address, Contact};
 pub use proof::{Exchange, Party, Proof, Side};
-pub use remote::{Reason, RemoteShout, RemoteWhisper, Target, Undeliverable};
+pub use relay::{Invitation, Prelude, RelayRole, Ticket};
+pub use remote::{Reason, RemoteAgain, RemoteShout, RemoteWhisper, Target, Undeliverable};
 pub use roster::{Change, Delta, Part, Peer, Roster};
 pub use session::{Authenticate, Challenge, Code, Nope};
 pub use v1::V1;
@@ -76,8 +78,8 @@ pub enum Message {
 /// ```
 /// use atonce::wire::once::Unknown;
 ///
-/// let unknown = Unknown::new(2, 0x50).map(|unknown| (unknown.version(), unknown.id()));
-/// assert_eq!(unknown, Some((2, 0x50)));
+/// let unknown = Unknown::new(2, 0x60).map(|unknown| (unknown.version(), unknown.id()));
+/// assert_eq!(unknown, Some((2, 0x60)));
 /// // GET-ENDPOINTS; what ZRE/LOG has; and a version that is not spoken.
 /// assert_eq!([Unknown::new(1, 1), Unknown::new(2, 1), Unknown::new(3, 9)], [None; 3]);
 /// ```
@@ -139,6 +141,8 @@ pub struct Limits {
     pub groups: usize,
     /// The most headers of a peer: 256, as in ZRE.
     pub headers: usize,
+    /// The most peers that a REMOTE-SHOUT or REMOTE-AGAIN is for: 4,096, as many as a node may have.
+    pub receivers: usize,
     /// The most octets in the value of a header: 1 MiB, more than a HELLO with it could have.
     pub value: usize,
 }
@@ -152,6 +156,7 @@ impl Default for Limits {
             peers: 4_096,
             groups: 1_024,
             headers: 256,
+            receivers: 4_096,
             value: 1 << 20,
         }
     }

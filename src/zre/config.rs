@@ -34,9 +34,8 @@ pub struct Config {
     pub name: Option<Text>,
     /// Told to every peer in HELLO.
     pub headers: Headers,
-    /// Whether the node beacons and listens to beacons. Without, it meets peers only by
-    /// [`connect`](crate::Stack::connect) and by those who dial it.
-    pub beacons: bool,
+    /// Which beacons the node says, and which it hears: [`Beacons::Both`].
+    pub beacons: Beacons,
     /// Time between two beacons: 1 s. Go nodes forget a peer after 5 s without one.
     pub interval: Duration,
     /// How long a peer may be silent before it is asked with a PING: 5 s, as C Zyre has it.
@@ -45,12 +44,66 @@ pub struct Config {
     pub expired_timeout: Duration,
     /// The endpoint told to others instead of the one that is bound: for a node behind a port forwarding.
     pub advertise: Option<Endpoint>,
+    /// Whether the node offers to be spoken to on the links that it dialled, and speaks so to whoever offers it and cannot be dialled:
+    /// `false`. For nodes of which some are behind an address translation. Both sides have to offer it; nothing changes for others,
+    /// and between two who can dial each other. The link has to come from another address than the one that HELLO names, or the
+    /// dial to that one to fail within 2 s.
+    pub duplex: bool,
     /// What makes the node secure: it speaks to nobody but by CURVE, and whoever does not is not there for it. Without, it speaks
     /// to nobody who is secure.
     #[cfg(feature = "curve")]
     pub curve: Option<Curve>,
     /// What the network and the application may cost this node.
     pub limits: Limits,
+}
+
+/// Which beacons a node says, and which it hears.
+///
+/// | | broadcasts its own | follows those of others | answers them |
+/// |---|---|---|---|
+/// | `Both` | yes | yes | no |
+/// | `Say` | yes | no | no |
+/// | `Directed` | no | yes | yes |
+/// | `Off` | no | no | no |
+///
+/// Whatever it is, the node also meets those whom it is told of with [`connect`](crate::Stack::connect) or
+/// [`introduce`](crate::Stack::introduce), and those who dial it. All but `Off` can say
+/// [directed beacons](crate::Stack::beacon).
+///
+/// ```
+/// use atonce::zre::{Beacons, Config};
+///
+/// assert_eq!(Config::default().beacons, Beacons::Both);
+/// assert!(Beacons::Say.broadcasts() && !Beacons::Say.hears());
+/// assert!(Beacons::Directed.hears() && !Beacons::Directed.broadcasts());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Beacons {
+    /// The ordinary node of a LAN.
+    #[default]
+    Both,
+    /// It is found and finds nobody: for a node that is told by its application whom to meet.
+    Say,
+    /// Nothing is broadcast. Whoever sends a beacon to the port on which the node hears gets one back, at most once a second, and
+    /// is dialled: for a node to be found from elsewhere than its LAN. The port should be its own, since of several sockets on one
+    /// port only one gets what is sent to it.
+    Directed,
+    /// No beacons at all, and no socket for them.
+    Off,
+}
+
+impl Beacons {
+    /// Whether the node broadcasts beacons.
+    #[must_use]
+    pub const fn broadcasts(self) -> bool {
+        matches!(self, Self::Both | Self::Say)
+    }
+
+    /// Whether the node hears beacons: it needs a socket on which they come.
+    #[must_use]
+    pub const fn hears(self) -> bool {
+        matches!(self, Self::Both | Self::Directed)
+    }
 }
 
 /// The keys of a secure node, and what it knows of the keys of others.
@@ -97,11 +150,12 @@ impl Default for Config {
             uuid: None,
             name: None,
             headers: Headers::default(),
-            beacons: true,
+            beacons: Beacons::Both,
             interval: Duration::from_secs(1),
             evasive_timeout: Duration::from_secs(5),
             expired_timeout: Duration::from_secs(30),
             advertise: None,
+            duplex: false,
             #[cfg(feature = "curve")]
             curve: None,
             limits: Limits::default(),

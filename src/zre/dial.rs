@@ -9,7 +9,8 @@ use core::time::Duration;
 use smallvec::SmallVec;
 
 use super::Limits;
-use super::keys::Key;
+use super::duplex::BACK_DEADLINE;
+use super::keys::{Key, Proof};
 use super::past::Place;
 use super::rivals::Rival;
 use super::sequence::Sender;
@@ -20,7 +21,7 @@ use crate::wire::zre::{Command, Message};
 use crate::{Instant, PeerId};
 
 /// How long a connection and its ZMTP handshake may take.
-pub(super) const DIAL_DEADLINE: Duration = Duration::from_secs(5);
+const DIAL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The pause between the first two tries to dial a peer that was ready: 250 ms, so that a killed peer is noticed
 /// well within a second.
@@ -105,6 +106,8 @@ pub(super) struct Dial {
     pub(super) full: bool,
     /// The application asked for it: it is tried for ever.
     pub(super) persistent: bool,
+    /// It asked for this address itself, not only for a name that led here.
+    pub(super) by_address: bool,
     pub(super) owner: Owner,
     /// What is to be said as soon as the link is up again, or the PING is answered.
     pub(super) held: VecDeque<Command>,
@@ -121,6 +124,8 @@ pub(super) struct Dial {
     greetings: SmallVec<[Instant; 2]>,
     /// Who should be there: from a beacon, or proved by the mailbox's own Identity.
     pub(super) expect: Option<PeerId>,
+    /// One who greeted us is to be there who can be spoken to on its own link: nobody else is to hear anything of us.
+    pub(super) wary: bool,
     /// Who is there, as the mailbox itself says on the link that is up.
     pub(super) proved: Option<PeerId>,
     /// The host name it was looked up from, as an index into the node's targets.
@@ -150,6 +155,9 @@ pub(super) struct Keyring {
     pub(super) wanted: Option<Key>,
     /// Others, in the order of their turns.
     pub(super) rivals: Vec<Rival>,
+    /// As whom the embedder said that the owner of the key may be spoken to.
+    #[cfg(feature = "curve")]
+    pub(super) user_id: Option<Text>,
 }
 
 impl Dial {
@@ -165,9 +173,11 @@ impl Dial {
             owner: Owner::Nobody,
             expect: None,
             proved: None,
+            wary: false,
             source,
             hinted: now,
             persistent: false,
+            by_address: false,
             target: None,
             failures: 0,
             refusals: 0,
@@ -209,6 +219,26 @@ impl Dial {
     /// The key that whoever is there has to prove.
     pub(super) fn key(&self) -> Option<Key> {
         self.keyring.as_ref()?.key
+    }
+
+    /// What whoever is there proved once the link is up.
+    pub(super) fn proof(&self) -> Option<Proof> {
+        let keyring = self.keyring.as_ref()?;
+        Some(Proof {
+            key: keyring.key?,
+            #[cfg(feature = "curve")]
+            user_id: keyring.user_id.clone(),
+        })
+    }
+
+    /// How long the connection and its handshake may take.
+    pub(super) const fn deadline(&self) -> Duration {
+        // ZRE-142
+        if self.wary {
+            BACK_DEADLINE
+        } else {
+            DIAL_DEADLINE
+        }
     }
 
     /// The key that the application gave with the endpoint.

@@ -1,21 +1,24 @@
 //! Our links to the mailboxes of others: hints, tries, cuts (ZRE-10 to ZRE-16 and ZRE-60 to ZRE-63 of `spec/zre.md`).
 
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use tracing::debug;
 
 use super::Action;
-use super::dial::{DIAL_DEADLINE, Dial, Owner, REDIAL_PAUSE, State};
+use super::dial::{Dial, Owner, REDIAL_PAUSE, State};
+use super::duplex::{BACK_DEADLINE, is_back};
 use super::inbound::Role;
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
+use super::relayed::is_relayed;
 use super::{ExitReason, Lost, Presence};
 use crate::net::{Cut, LinkId};
 use crate::wire::zre::Command;
 use crate::{Instant, PeerId};
 
 /// How long the answer to our second HELLO may take to count as one.
-const ANSWER: core::time::Duration = core::time::Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(3);
 
 impl Node {
     /// ZRE-11. Notes a hint: somebody may be at this address, who is not dialled before `hold`. `false` when there are too many of
@@ -120,6 +123,7 @@ impl Node {
         }
         if let Some(dial) = self.dials.get_mut(address) {
             dial.target = dial.target.or(target);
+            dial.by_address |= target.is_none();
             dial.want(key);
             let rumour = dial.owner == Owner::Nobody && dial.up().is_none();
             let other = dial.key() != key;
@@ -134,10 +138,48 @@ impl Node {
         dial.want(key);
         dial.persistent = true;
         dial.target = target;
+        dial.by_address = target.is_none();
         self.add_dial(now, address, dial, None);
     }
 
+    /// The application does not ask for this address any more, whatever names lead there.
+    pub(super) fn forget_address(&mut self, now: Instant, address: SocketAddr) {
+        if let Some(dial) = self.dials.get_mut(address) {
+            dial.by_address = false;
+            if dial.target.is_none() {
+                self.release_dial(now, address);
+            }
+        }
+    }
+
+    /// Nobody asks for an endpoint any more. A link that is there stays, as if a hint had led to it; what is still on the way is
+    /// given up.
+    pub(super) fn release_dial(&mut self, now: Instant, address: SocketAddr) {
+        let Some(dial) = self.dials.get_mut(address).filter(|dial| dial.persistent) else {
+            return;
+        };
+        dial.want(None);
+        let peer = matches!(dial.owner, Owner::Peer(_));
+        let there = dial.up().is_some() || dial.owner != Owner::Nobody;
+        let source = dial.source;
+        dial.hinted = now;
+        // ZRE-139, ZRE-11
+        let stays = peer || there && self.make_room(now, source, true);
+        self.dials.release(address);
+        if !stays {
+            self.give_up_dial(now, address);
+        }
+    }
+
     pub(super) fn begin_dial(&mut self, now: Instant, address: SocketAddr) {
+        if is_back(address) {
+            // Nobody is to be dialled there.
+            return self.turn_back(now, address);
+        }
+        if is_relayed(address) {
+            // ONCE-129
+            return self.relay_ended(now, address);
+        }
         let link = self.new_link();
         let Some(dial) = self.dials.get_mut(address) else {
             return;
@@ -148,7 +190,8 @@ impl Node {
         match dial.key() {
             // ZRE-114
             Some(key) => {
-                self.timers.set(Due::Dial(address), now + DIAL_DEADLINE);
+                let deadline = now + dial.deadline();
+                self.timers.set(Due::Dial(address), deadline);
                 self.ask(link, key, address);
             }
             None => self.dial(now, link, address),
@@ -159,7 +202,14 @@ impl Node {
     pub(super) fn dial(&mut self, now: Instant, link: LinkId, address: SocketAddr) {
         self.links.insert(link, Role::Outbound(address));
         self.actions.push_back(Action::Dial { link, address });
-        self.timers.set(Due::Dial(address), now + DIAL_DEADLINE);
+        let dial = self.dials.get(address);
+        let deadline = if is_relayed(address) {
+            // The other one may come to the relay later.
+            self.config.limits.hello_deadline
+        } else {
+            dial.map_or(Duration::ZERO, Dial::deadline)
+        };
+        self.timers.set(Due::Dial(address), now + deadline);
     }
 
     /// Does not wait any longer with the next try.
@@ -208,7 +258,11 @@ impl Node {
         address: SocketAddr,
         identity: &[u8],
     ) {
-        if let Some(id) = PeerId::from_identity(identity)
+        let stated = PeerId::from_identity(identity);
+        if self.is_stranger(now, link, address, stated) {
+            return;
+        }
+        if let Some(id) = stated
             && !self.prove(now, link, address, id)
         {
             return;
@@ -261,6 +315,7 @@ impl Node {
             .is_some_and(|peer| peer.address != address)
             || (self.greeted.get(&id).is_some_and(|other| *other != address)
                 && self.greeted_with(id) == Some(key));
+        // ZRE-146
         if id == self.id || elsewhere {
             // Ourselves by another way, or one whom we reach already: a second HELLO would look like a restart.
             debug!(%address, %id, "this is somebody we know");
@@ -288,7 +343,7 @@ impl Node {
     }
 
     /// At this address is nobody whom we have to reach there.
-    fn lose_way(&mut self, now: Instant, address: SocketAddr) {
+    pub(super) fn lose_way(&mut self, now: Instant, address: SocketAddr) {
         match self.dials.get(address).map(|dial| dial.owner) {
             Some(Owner::Peer(old)) => {
                 self.exit(now, old, ExitReason::Lost(Lost::Displaced));
@@ -434,6 +489,10 @@ impl Node {
         };
         let was_up = dial.up().is_some();
         let limit = self.config.limits.dial_attempts;
+        if is_relayed(address) {
+            dial.cut();
+            return self.relay_ended(now, address);
+        }
         match dial.owner {
             Owner::Peer(id) if was_up => {
                 debug!(%id, %address, ?cut, "link cut");
@@ -462,7 +521,12 @@ impl Node {
             Owner::Peer(id) => {
                 dial.state = State::Waiting;
                 dial.failures += 1;
-                if matches!(cut, Cut::Refused | Cut::Reset | Cut::Closed) {
+                // ZRE-147
+                let speaks = dial.wary
+                    && self.peers.get(&id).is_some_and(|peer| {
+                        peer.inbound.is_some() && now - peer.spoke < BACK_DEADLINE
+                    });
+                if speaks || matches!(cut, Cut::Refused | Cut::Reset | Cut::Closed) {
                     dial.refusals += 1;
                 }
                 let pause = dial.pause().max(REDIAL_PAUSE);
@@ -472,11 +536,14 @@ impl Node {
                     .get(&id)
                     .is_none_or(|peer| peer.inbound.is_none());
                 // ZRE-60
-                if dial.is_given_up() && silent {
+                if dial.is_given_up() && (silent || speaks) {
                     self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
                 } else {
                     self.timers.set(Due::Dial(address), now + pause);
                 }
+            }
+            Owner::Greeted { peer, link } if dial.wary => {
+                self.answer_back(now, address, peer, link);
             }
             Owner::Nobody | Owner::Greeted { .. } => {
                 dial.cut();
@@ -524,21 +591,22 @@ impl Node {
             self.expected.remove(&id);
         }
         let link = dial.link();
-        if dial.persistent && dial.target.is_none() {
+        let target = dial.target.filter(|_| dial.persistent);
+        if dial.persistent && (target.is_none() || dial.by_address) {
             let mut anew = Dial::new(now, dial.source, dial.wanted());
             anew.want(dial.wanted());
             anew.persistent = true;
+            anew.by_address = true;
             anew.failures = dial.failures.max(1) + 1;
             let pause = anew.pause();
             *dial = anew;
             let pause = self.jitter(pause);
             self.timers.set(Due::Dial(address), now + pause);
         } else {
-            let target = dial.target.filter(|_| dial.persistent);
             self.dials.remove(address);
-            if let Some(target) = target {
-                self.target_failed(now, target);
-            }
+        }
+        if let Some(target) = target {
+            self.target_failed(now, target);
         }
         if let Some(link) = link {
             // What is queued is of no use to anybody now.
@@ -567,7 +635,7 @@ impl Node {
         queued_octets: usize,
         queued_messages: usize,
     ) {
-        let Some(&Role::Outbound(address)) = self.links.get(link) else {
+        let Some(address) = self.way(link) else {
             return;
         };
         let Some(dial) = self.dials.get_mut(address) else {

@@ -88,7 +88,7 @@ impl Dials {
     }
 
     /// A dial, to change it: whose it is and whether it is tried for ever are changed by [`own`](Dials::own),
-    /// [`disown`](Dials::disown) and [`persist`](Dials::persist), which count the hints.
+    /// [`disown`](Dials::disown), [`persist`](Dials::persist) and [`release`](Dials::release), which count the hints.
     #[inline]
     pub(super) fn get_mut(&mut self, address: SocketAddr) -> Option<&mut Dial> {
         self.dials.get_mut(&address.into())
@@ -129,6 +129,11 @@ impl Dials {
     /// It is tried for ever from now on.
     pub(super) fn persist(&mut self, address: SocketAddr) {
         self.change(address, |dial| dial.persistent = true);
+    }
+
+    /// Nobody asks for it any more.
+    pub(super) fn release(&mut self, address: SocketAddr) {
+        self.change(address, |dial| dial.persistent = false);
     }
 
     fn change(&mut self, address: SocketAddr, change: impl FnOnce(&mut Dial)) {

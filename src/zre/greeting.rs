@@ -10,10 +10,12 @@ use core::time::Duration;
 use tracing::{debug, trace};
 
 use super::dial::{Dial, Owner, PACE, State};
+use super::duplex::{back_to, is_back};
 use super::inbound::{Role, Stage};
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
 use super::record::{Answer, Claim, Record};
+use super::relayed::is_relayed;
 use super::sequence::{FIRST, Receiver};
 use super::{Action, Event, ExitReason, Lost, Peer, Presence, abilities};
 use crate::endpoint::{Endpoint, Host};
@@ -71,7 +73,7 @@ impl Node {
         };
         let closed = record.inbound.is_none();
         if let Command::Hello(hello) = &message.command {
-            let address = match self.mailbox_of(now, remote, key, message.sequence, hello) {
+            let address = match self.mailbox_of(now, id, remote, key, message.sequence, hello) {
                 Ok(address) => address,
                 Err(flaw) => {
                     let only = closed && record.remote.ip() == remote.ip();
@@ -84,18 +86,21 @@ impl Node {
                     return;
                 }
             };
-            let same = record.remote.ip() == remote.ip() && record.address == address;
+            let back = is_back(record.address);
+            let there =
+                record.address == address || (back && record.card.endpoint == hello.endpoint);
+            let same = record.remote.ip() == remote.ip() && there;
             let asked = self
                 .dials
                 .get(record.address)
                 .is_some_and(|dial| dial.asked.is_some());
-            if same && asked && is_same(&record.card, hello) {
+            if same && !back && asked && is_same(&record.card, hello) {
                 // Its answer to the question, which came before we saw the end of the link it spoke on.
                 self.wraps_early(now, address, id);
                 return self.refresh(now, link, id, message);
             }
             let answer = record.answer.is_due(now);
-            if same && answer && is_same(&record.card, hello) {
+            if same && !back && answer && is_same(&record.card, hello) {
                 self.refresh(now, link, id, message);
             } else if same || closed {
                 // ZRE-20
@@ -105,6 +110,9 @@ impl Node {
                 self.hold(link, id, message);
                 self.challenge_takeover(now, id, link);
             }
+        } else if is_back(record.address) {
+            // ZRE-145. We could not answer on this link.
+            self.close(link);
         } else if record.inbound.is_some() {
             // ZRE-22
             self.hold(link, id, message);
@@ -130,7 +138,7 @@ impl Node {
         let (remote, key) = (inbound.remote, inbound.key());
         // ZRE-15: whatever precedes HELLO has no meaning.
         if let Command::Hello(hello) = &message.command {
-            match self.mailbox_of(now, remote, key, message.sequence, hello) {
+            match self.mailbox_of(now, id, remote, key, message.sequence, hello) {
                 Ok(_) => self.replace(now, link, id, message),
                 Err(flaw) => {
                     debug!(%link, %id, %flaw, "no greeting");
@@ -159,7 +167,7 @@ impl Node {
         }
     }
 
-    fn hold(&mut self, link: LinkId, id: PeerId, message: Message) {
+    pub(super) fn hold(&mut self, link: LinkId, id: PeerId, message: Message) {
         if let Some(inbound) = self.inbound(link) {
             inbound.stage = Stage::Held(id, Box::new(message));
             self.unproved.remove(&link);
@@ -213,7 +221,7 @@ impl Node {
         let Command::Hello(hello) = &message.command else {
             return;
         };
-        let address = match self.mailbox_of(now, remote, key, message.sequence, hello) {
+        let address = match self.mailbox_of(now, id, remote, key, message.sequence, hello) {
             Ok(address) => address,
             Err(flaw) => {
                 debug!(%link, endpoint = %hello.endpoint, %flaw, "no greeting");
@@ -222,20 +230,12 @@ impl Node {
         };
         let proved = address.ip() == remote.ip();
         let shunned = self.past.is_shunned(now, (address, key));
-        if let Some(before) = self.greeted.remove(&id) {
-            // It greets anew before it entered: the newer link counts.
-            if let Some(Owner::Greeted { link, .. }) = self.dials.get(before).map(|dial| dial.owner)
-            {
-                self.close(link);
-            }
-            self.dials.own(before, Owner::Nobody);
-            // What was said with another key is none of its business (ZRE-119).
-            let ours = self.dials.get(before).is_some_and(|dial| dial.key() == key);
-            if before != address && ours {
-                self.give_up_dial(now, before);
-            }
-        }
+        let duplex = self.offers_duplex(hello);
+        self.forget_earlier(now, id, address, key);
         let address = self.known_way(now, id, address, remote, key);
+        if is_back(address) {
+            return self.greet_back(now, link, id, message, address, hold);
+        }
         if !self.make_way(now, address, remote, key) {
             debug!(%link, %id, %address, "somebody with another key is there");
             return self.close(link);
@@ -254,15 +254,23 @@ impl Node {
                     dial.hinted = now;
                     dial.proved
                 });
+                let tried = proved.is_some() || self.dials.get(address).is_some_and(is_up);
+                if duplex && tried && proved != Some(id) {
+                    // ZRE-142. A mailbox of this peer would have said so.
+                    let back = back_to(id);
+                    return self.greet_back(now, link, id, message, back, hold);
+                }
                 if let Some(another) = proved.filter(|proved| *proved != id) {
                     // ZRE-16. Perhaps the last words of one whose port another has now.
                     debug!(%link, %id, %another, "somebody else is there");
                     return self.close(link);
                 }
+                self.hurry_back(now, address, duplex);
             }
             None => {
                 // ZRE-112
                 let mut dial = Dial::new(now, remote.ip(), key);
+                dial.wary = duplex;
                 if shunned {
                     dial.failures = self.config.limits.dial_attempts.saturating_sub(1);
                 }
@@ -294,6 +302,28 @@ impl Node {
         }
     }
 
+    /// One who greets may have greeted before it entered: the newer link counts, and what comes of it goes to this address.
+    pub(super) fn forget_earlier(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        address: SocketAddr,
+        key: Option<Key>,
+    ) {
+        let Some(before) = self.greeted.remove(&id) else {
+            return;
+        };
+        if let Some(Owner::Greeted { link, .. }) = self.dials.get(before).map(|dial| dial.owner) {
+            self.close(link);
+        }
+        self.dials.own(before, Owner::Nobody);
+        // What was said with another key is none of its business (ZRE-119).
+        let ours = self.dials.get(before).is_some_and(|dial| dial.key() == key);
+        if is_back(before) || (before != address && ours) {
+            self.give_up_dial(now, before);
+        }
+    }
+
     /// ZRE-13. The link that we made to one who greets: by the endpoint of its HELLO, by where its HELLO comes from, or because we
     /// expected it on that machine. Another link that was meant for it leads elsewhere and is given up, and so is one that never
     /// answered when it greets from the address that its endpoint has.
@@ -305,6 +335,9 @@ impl Node {
         remote: SocketAddr,
         key: Option<Key>,
     ) -> SocketAddr {
+        if is_back(address) {
+            return self.known_way_back(now, id, address, key);
+        }
         if self.dials.contains(address) {
             return address;
         }
@@ -336,6 +369,7 @@ impl Node {
     pub(super) fn mailbox_of(
         &self,
         now: Instant,
+        id: PeerId,
         remote: SocketAddr,
         key: Option<Key>,
         sequence: u16,
@@ -362,9 +396,23 @@ impl Node {
             return no_endpoint("none");
         };
         let address = dialled_for(remote, &endpoint);
+        // Nobody can be dialled where a relay leads, which only seems to be an address.
+        let elsewhere = address.ip() != remote.ip() || is_relayed(remote);
+        if elsewhere && self.offers_duplex(hello) {
+            // ZRE-141. It is no news that this address means something else here.
+            return Ok(back_to(id));
+        }
         if self.is_own(address) {
             // ZRE-3
             return no_endpoint("ours");
+        }
+        if is_relayed(address) {
+            // ONCE-129
+            return no_endpoint("one that nobody has");
+        }
+        if self.ignores(address) {
+            // ZRE-138
+            return no_endpoint("one that is ignored");
         }
         // ZRE-11. Whoever greets from the address where it is to be dialled is there, whatever was rumoured before: it is worth
         // a try. Two nodes that shun each other by turns would never meet.
@@ -509,6 +557,9 @@ impl Node {
             }
             return self.exit(now, id, ExitReason::Lost(Lost::Limit("greetings")));
         }
+        // What it is told goes on the same link, as before.
+        let way = self.way(link);
+        let reason = self.why_replaced(id);
         let hold = storm.then(|| now + STORM);
         if let Some(record) = self.peers.get_mut(&id)
             && record.inbound == Some(link)
@@ -521,11 +572,15 @@ impl Node {
             (Command::Hello(hello), Some(record)) => hello.endpoint != record.card.endpoint,
             _ => false,
         };
-        let waiting = self.end(now, id, ExitReason::Replaced);
+        if way.is_some() {
+            self.unbind(link);
+        }
+        let waiting = self.end(now, id, reason);
         if paced {
             self.past.forgive(id);
         }
-        if (moved || hold.is_some())
+        if way.is_none()
+            && (moved || hold.is_some())
             && let Some(address) = address
             && self.dials.get(address).map(|dial| dial.owner) == Some(Owner::Nobody)
         {
@@ -536,7 +591,10 @@ impl Node {
         if let Some(inbound) = self.inbound(link) {
             inbound.stage = Stage::Unproved(id);
         }
-        self.greet(now, link, id, message, hold);
+        match way {
+            Some(way) => self.greet_back(now, link, id, message, way, hold),
+            None => self.greet(now, link, id, message, hold),
+        }
         if let Some(address) = address {
             self.settle_dial(now, address);
         }
@@ -645,7 +703,7 @@ impl Node {
         self.forget_deadline(link);
         self.actions.push_back(Action::Trust { link });
         if let Some(before) = before.filter(|before| *before != link) {
-            self.close(before);
+            self.hush(now, before);
         }
     }
 
@@ -653,6 +711,10 @@ impl Node {
         self.unproved.remove(&link);
         self.timers.cancel(Due::Hello(link));
     }
+}
+
+fn is_up(dial: &Dial) -> bool {
+    dial.up().is_some()
 }
 
 /// ZRE-14. Where to dial one who greets from `remote` with this endpoint.

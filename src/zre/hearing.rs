@@ -97,7 +97,7 @@ impl Node {
                 self.counters.impostors += 1;
                 return self.exit(now, id, ExitReason::Lost(Lost::Malformed(flaw)));
             }
-            if let Err(flaw) = self.mailbox_of(now, remote, key, sequence, hello) {
+            if let Err(flaw) = self.mailbox_of(now, id, remote, key, sequence, hello) {
                 // ZRE-20, ZRE-26
                 return self.exit(now, id, ExitReason::Lost(flaw));
             }

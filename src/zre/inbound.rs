@@ -6,8 +6,10 @@ use core::net::SocketAddr;
 use tracing::{debug, trace};
 
 use super::dial::Owner;
+use super::duplex::{back_to, is_back};
 use super::keys::{Key, Proof, Standing};
 use super::node::{Due, Node};
+use super::relayed::{is_relayed, relayed};
 use super::{Action, ExitReason, Lost};
 use crate::net::{Cut, InterfaceId, LinkId};
 use crate::wire::zre::{Limits, Message};
@@ -32,7 +34,18 @@ pub(super) enum Stage {
     Current(PeerId),
 }
 
-/// An accepted link.
+/// What goes to the peer on a link on which it speaks to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Nothing.
+    None,
+    /// All, and we made the link.
+    Ours,
+    /// All, and the peer made the link.
+    Theirs,
+}
+
+/// A link on which others speak: one that we accepted; or made, see [`Way::Ours`].
 #[derive(Debug)]
 pub(super) struct Inbound {
     pub(super) remote: SocketAddr,
@@ -42,6 +55,7 @@ pub(super) struct Inbound {
     pub(super) stage: Stage,
     /// Octets of messages before HELLO.
     pub(super) unproved_octets: usize,
+    pub(super) way: Way,
 }
 
 /// A link by its direction.
@@ -61,6 +75,17 @@ impl Inbound {
     pub(super) fn key(&self) -> Option<Key> {
         self.proof.as_deref().map(|proof| proof.key)
     }
+
+    /// The dial over which what is said goes on this link, if any does.
+    pub(super) fn way(&self) -> Option<SocketAddr> {
+        match (self.way, &self.stage) {
+            (Way::Ours, _) => Some(self.remote),
+            (Way::Theirs, Stage::Unproved(id) | Stage::Held(id, _) | Stage::Current(id)) => {
+                Some(back_to(*id))
+            }
+            (Way::None, _) | (Way::Theirs, Stage::New) => None,
+        }
+    }
 }
 
 impl Node {
@@ -76,20 +101,26 @@ impl Node {
         if self.is_stopping() {
             return None;
         }
+        trace!(%now, ?interface, %remote, "accepted");
+        Some(self.accept(now, remote))
+    }
+
+    /// A link on which somebody speaks to us, from there.
+    pub(super) fn accept(&mut self, now: Instant, remote: SocketAddr) -> LinkId {
         self.make_room_for_unproved();
         let link = self.new_link();
-        trace!(%now, ?interface, %remote, "accepted");
         let inbound = Inbound {
             remote,
             proof: None,
             stage: Stage::New,
             unproved_octets: 0,
+            way: Way::None,
         };
         self.links.insert(link, Role::Inbound(inbound));
         self.unproved.insert(link);
         let deadline = now + self.config.limits.hello_deadline;
         self.timers.set(Due::Hello(link), deadline);
-        Some(link)
+        link
     }
 
     pub(super) fn make_room_for_unproved(&mut self) {
@@ -119,7 +150,15 @@ impl Node {
             debug!(%link, "not the identity of a peer");
             return self.close(link);
         };
-        let key = self.inbound(link).and_then(|inbound| inbound.key());
+        let inbound = self.inbound(link);
+        let (remote, key) = inbound.map_or((None, None), |inbound| {
+            (Some(inbound.remote), inbound.key())
+        });
+        if remote.is_some_and(|remote| is_relayed(remote) && remote != relayed(id)) {
+            // ONCE-128
+            debug!(%link, %id, "not the one to whom the relay leads");
+            return self.close(link);
+        }
         if key.is_some() != self.is_secure() {
             // ZRE-112
             debug!(%link, %id, "no key");
@@ -188,11 +227,14 @@ impl Node {
 
     /// A whole message came over a link.
     pub fn handle_message(&mut self, now: Instant, link: LinkId, mut message: Frames) {
-        // ZRE-19
-        // A mailbox has nothing to say on the link that we made to it.
         let stage = match self.links.get(link) {
             Some(Role::Inbound(inbound)) => &inbound.stage,
-            Some(Role::Outbound(_)) | None => &Stage::New,
+            Some(&Role::Outbound(address)) => {
+                self.counters.messages_received += 1;
+                // ZRE-19
+                return self.hear_back(now, link, address, message);
+            }
+            None => &Stage::New,
         };
         match *stage {
             Stage::Current(id) => {
@@ -245,7 +287,7 @@ impl Node {
         }
     }
 
-    fn decode(&self, head: Body<'_>, content: Frames) -> Result<Message, Malformed> {
+    pub(super) fn decode(&self, head: Body<'_>, content: Frames) -> Result<Message, Malformed> {
         let limits = Limits {
             groups: self.config.limits.groups_per_peer,
             headers: self.config.limits.headers_per_peer,
@@ -315,6 +357,9 @@ impl Node {
                     // ZRE-61. Alone this means nothing: C Zyre hangs up when its queue is full, and dials again.
                     record.inbound = None;
                     let address = record.address;
+                    if let Some(way) = inbound.way() {
+                        self.way_ended(now, way);
+                    }
                     let asked = self.dials.get(address).is_some_and(|d| d.asked.is_some());
                     self.link_closed(now, id);
                     if asked && self.peers.contains_key(&id) {
@@ -323,7 +368,7 @@ impl Node {
                 }
             }
             Stage::Held(id, _) => {
-                self.forget_greeting(link, id);
+                self.forget_greeting(now, link, id);
             }
             Stage::New | Stage::Unproved(_) => {}
         }
@@ -331,24 +376,27 @@ impl Node {
 
     /// A link on which somebody greeted us is of no use any more: they do not enter by it. `false` when it was held for
     /// another reason.
-    fn forget_greeting(&mut self, link: LinkId, id: PeerId) -> bool {
+    fn forget_greeting(&mut self, now: Instant, link: LinkId, id: PeerId) -> bool {
         if let Some(&address) = self.greeted.get(&id)
             && self.dials.get(address).map(|dial| dial.owner)
                 == Some(Owner::Greeted { peer: id, link })
         {
             self.greeted.remove(&id);
             self.dials.own(address, Owner::Nobody);
+            if is_back(address) {
+                self.remove_dial(now, address);
+            }
             return true;
         }
         false
     }
 
     /// A link that did not prove to be a peer's in time, or whose peer could not be reached in time.
-    pub(super) fn hello_due(&mut self, link: LinkId) {
+    pub(super) fn hello_due(&mut self, now: Instant, link: LinkId) {
         debug!(%link, "no peer in time");
         if let Some(Role::Inbound(inbound)) = self.links.get(link)
             && let Stage::Held(id, _) = inbound.stage
-            && !self.forget_greeting(link, id)
+            && !self.forget_greeting(now, link, id)
         {
             // It waits for the answer to a doubt, which has a deadline of its own.
             return;

@@ -24,7 +24,7 @@ use crate::{Instant, PeerId};
 use tracing::debug;
 
 #[cfg(feature = "curve")]
-use super::dial::State;
+use super::dial::{Owner, State};
 #[cfg(feature = "curve")]
 use super::inbound::Role;
 #[cfg(feature = "curve")]
@@ -42,11 +42,11 @@ use crate::wire::{Expected, Found, LongText, Text};
 
 /// The public key of somebody.
 #[cfg(feature = "curve")]
-pub(super) type Key = PublicKey;
+pub(crate) type Key = PublicKey;
 
 /// Nobody has one.
 #[cfg(not(feature = "curve"))]
-pub(super) type Key = core::convert::Infallible;
+pub(crate) type Key = core::convert::Infallible;
 
 /// Who somebody is.
 #[derive(Clone, Debug)]
@@ -205,6 +205,19 @@ impl Node {
             None => Ok(None),
             Some(_) => Err(Unfit),
         }
+    }
+
+    /// Whether one with this key, or without, is of the same kind of network as this node.
+    // ZRE-110, ZRE-111
+    #[cfg(feature = "curve")]
+    pub(super) fn is_fit(&self, key: Option<Key>) -> bool {
+        key.is_some() == self.is_secure() && key != Some(Key::from_bytes([0; 32]))
+    }
+
+    #[cfg(not(feature = "curve"))]
+    #[expect(clippy::unused_self, reason = "with the feature it looks")]
+    pub(super) const fn is_fit(&self, _key: Option<Key>) -> bool {
+        true
     }
 
     /// Whether anybody can own a key. Takes as long as half a handshake.
@@ -385,17 +398,28 @@ impl Node {
         let Some(address) = self.keys.asked.remove(&link) else {
             return;
         };
-        let denial = match verdict {
-            Verdict::Allow | Verdict::AllowAs(_) => return self.dial(now, link, address),
-            Verdict::Deny(denial) => *denial,
-        };
         let Some(dial) = self.dials.get_mut(address) else {
             return;
+        };
+        let denial = match verdict {
+            Verdict::Allow | Verdict::AllowAs(_) => {
+                dial.keyring().user_id = match verdict {
+                    Verdict::AllowAs(user_id) => Some(user_id.clone()),
+                    _ => None,
+                };
+                return self.dial(now, link, address);
+            }
+            Verdict::Deny(denial) => *denial,
         };
         dial.state = State::Waiting;
         debug!(%link, %address, ?denial, "not to be spoken to");
         let peer = dial.peer();
+        let greeted = dial.wary && matches!(dial.owner, Owner::Greeted { .. });
         self.note_denied();
+        if greeted {
+            // ZRE-149
+            return self.give_up_dial(now, address);
+        }
         match peer.filter(|id| self.peers.contains_key(id)) {
             // ZRE-114
             Some(id) if denial != Denial::Temporary => self.exit(now, id, ExitReason::Refused),

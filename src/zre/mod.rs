@@ -33,6 +33,9 @@
 //! | `hearing` | what a peer says |
 //! | `speaking` | what the application says |
 //! | `dialling` | links that we make: hints, tries, cuts |
+//! | `duplex` | links that are used in both directions, where only one side can dial |
+//! | `relayed` | links over a relay, which joins one of ours to one of the peer's |
+//! | `partners` | whom the application names: directed beacons, introductions, mailboxes that are ignored |
 //! | `presence` | beacons, silence, doubts, the end of a peer |
 //! | `keys` | who may speak for an identity in a secure network, and who is asked whether they may |
 //! | `rivals` | several keys that are told for one endpoint |
@@ -44,6 +47,7 @@ mod config;
 mod dial;
 mod dialling;
 mod dials;
+mod duplex;
 mod event;
 mod greeting;
 mod hearing;
@@ -51,10 +55,12 @@ mod inbound;
 mod inbox;
 mod keys;
 mod node;
+mod partners;
 mod past;
 mod peer;
 mod presence;
 mod record;
+mod relayed;
 mod report;
 mod rivals;
 mod sequence;
@@ -63,9 +69,12 @@ mod target;
 
 #[cfg(feature = "curve")]
 pub use config::Curve;
-pub use config::{Config, Limits};
+pub use config::{Beacons, Config, Limits};
 pub use event::{Event, ExitReason, Lost};
+pub(crate) use keys::Key;
 pub use node::{Action, Node, Timer};
 pub use peer::{Peer, PeerView, Presence};
+#[cfg(feature = "curve")]
+pub(crate) use relayed::relayed;
 pub use report::{ConnectError, Counters, SendError, Shouted, Usage};
 pub(crate) use speaking::spoken;

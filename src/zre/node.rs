@@ -17,13 +17,14 @@ use super::dials::Dials;
 use super::inbound::{Links, Role};
 use super::inbox::Inbox;
 use super::keys::{Key, Keys};
+use super::partners::Partners;
 use super::past::Past;
 use super::record::Record;
 use super::target::Target;
 use super::{Config, ConnectError, Counters, Event, PeerView, Usage, abilities};
 #[cfg(feature = "curve")]
 use crate::curve::PublicKey;
-use crate::endpoint::{Endpoint, HostName};
+use crate::endpoint::{Endpoint, Host, HostName};
 use crate::net::{Interface, InterfaceId, LinkId};
 use crate::table::{Secret, Table};
 use crate::timers::Timers;
@@ -54,6 +55,17 @@ pub enum Action {
     Broadcast {
         /// Where.
         interface: InterfaceId,
+        /// What.
+        beacon: Beacon,
+    },
+    /// Send this beacon to one address, if the way there leads over this interface: from the socket on which beacons are heard,
+    /// if there is one, or else from the one that broadcasts there. There is one such action for each interface of the address's
+    /// family; an embedder that cannot tell the way does all of them.
+    Beacon {
+        /// On the way over which interface.
+        interface: InterfaceId,
+        /// Where to.
+        to: SocketAddr,
         /// What.
         beacon: Beacon,
     },
@@ -115,6 +127,8 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Due {
     Beacon,
+    /// The next directed beacon to this address.
+    Partner(SocketAddr),
     /// Of all peers that have no deadline of their own for it, see `Node::sweep`.
     Sweep,
     Presence(PeerId),
@@ -129,7 +143,7 @@ pub(super) enum Due {
 impl Due {
     const fn timer(self) -> Timer {
         match self {
-            Self::Beacon => Timer::Beacon,
+            Self::Beacon | Self::Partner(_) => Timer::Beacon,
             Self::Sweep | Self::Presence(_) => Timer::Presence,
             Self::Challenge(_) => Timer::Challenge,
             Self::Overrun(_) => Timer::Overrun,
@@ -153,7 +167,7 @@ impl Due {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Timer {
-    /// The next beacon.
+    /// The next beacon, to all or to one.
     Beacon,
     /// A peer was silent for some time: it is asked, or gone. Or it is time to look whether one was.
     Presence,
@@ -200,7 +214,7 @@ pub struct Node {
     pub(super) id: PeerId,
     pub(super) name: Text,
     rng: ChaCha12Rng,
-    interfaces: BTreeMap<InterfaceId, Interface>,
+    pub(super) interfaces: BTreeMap<InterfaceId, Interface>,
     next_interface: u32,
     /// The groups this node is in, and how often that changed, modulo 256.
     pub(super) groups: BTreeSet<Text>,
@@ -221,6 +235,9 @@ pub struct Node {
     /// The peers in each group.
     pub(super) members: BTreeMap<Text, BTreeSet<PeerId>>,
     pub(super) targets: Vec<Target>,
+    pub(super) partners: Partners,
+    /// Mailboxes that are not there for this node.
+    pub(super) ignored: BTreeSet<SocketAddr>,
     pub(super) past: Past,
     pub(super) keys: Keys,
     pub(super) inbox: Inbox,
@@ -230,6 +247,8 @@ pub struct Node {
     pub(super) timers: Timers<Due>,
     pub(super) counters: Counters,
     stopping: bool,
+    /// It ends without a goodbye.
+    retired: bool,
     /// Links that are closed when all is sent.
     leaving: BTreeSet<LinkId>,
     stopped: bool,
@@ -257,7 +276,7 @@ impl Node {
         let [a, b, c, d] = [(); 4].map(|()| secrets.next_u64());
         let secret = Secret::with_seeds(a, b, c, d);
         let mut timers = Timers::new(secret.clone());
-        if config.beacons {
+        if config.beacons.broadcasts() {
             timers.set(Due::Beacon, now + config.interval);
         }
         debug!(%id, %name, "node");
@@ -280,6 +299,8 @@ impl Node {
             peers: Table::new(secret.clone()),
             members: BTreeMap::new(),
             targets: Vec::new(),
+            partners: Partners::default(),
+            ignored: BTreeSet::new(),
             past: Past::default(),
             keys: Keys::default(),
             inbox: Inbox::new(secret.clone()),
@@ -288,6 +309,7 @@ impl Node {
             timers,
             counters: Counters::default(),
             stopping: false,
+            retired: false,
             leaving: BTreeSet::new(),
             stopped: false,
         }
@@ -313,8 +335,8 @@ impl Node {
         }
     }
 
-    /// Contacts a node by its endpoint, beside or instead of beacons, and goes on trying for ever with growing pauses (at
-    /// most 30 s). A host name is looked up by the embedder, anew for each try.
+    /// Contacts a node by its endpoint, beside or instead of beacons, and goes on trying with growing pauses (at most 30 s) until
+    /// [`disconnect`](Node::disconnect). A host name is looked up by the embedder, anew for each try.
     ///
     /// # Errors
     ///
@@ -366,26 +388,54 @@ impl Node {
         Ok(())
     }
 
+    /// Forgets what [`connect`](Node::connect) or `connect_with_key` asked for, with whatever key. A peer that is here stays, and
+    /// so does a link that is up already; when they end, nobody is tried there any more unless a beacon leads there. A dial or a
+    /// look-up that is still on its way is given up. An endpoint that nobody asked for changes nothing.
+    pub fn disconnect(&mut self, now: Instant, endpoint: &Endpoint) {
+        match (&endpoint.host, endpoint.socket_address()) {
+            (_, Some(address)) => self.forget_address(now, address),
+            (Host::Name(host), None) => self.forget_target(now, host, endpoint.port),
+            (Host::Ip(_), None) => {}
+        }
+    }
+
     /// Closes every link after what is queued was sent, then says goodbye to all. Nothing is taken in any more. Each
     /// [`Action::Close`] that asks to flush is to be answered with [`handle_disconnected`](Node::handle_disconnected)
     /// when it is done.
     pub fn stop(&mut self, now: Instant) {
+        self.end_all(now, false);
+    }
+
+    /// Ends like [`stop`](Node::stop), but says no goodbye of any kind, neither to peers nor in beacons: for a node in the place of
+    /// which another comes under the same UUID, since a goodbye in its name would be taken for the other's. What is queued is sent
+    /// and every link is closed; until the other greets them, peers find the links cut. Does nothing when the node is stopping.
+    pub fn retire(&mut self, now: Instant) {
+        self.end_all(now, true);
+    }
+
+    fn end_all(&mut self, now: Instant, retired: bool) {
         if core::mem::replace(&mut self.stopping, true) {
             return;
         }
-        debug!(id = %self.id, "stop");
+        debug!(id = %self.id, retired, "stop");
+        self.retired = retired;
         let able: Vec<_> = self
             .peers
             .values()
             // ZRE-98
             .filter(|record| record.elects || abilities::has(&record.card, abilities::GOODBYE))
+            // ZRE-137
+            .filter(|_| !retired)
             .map(|record| record.address)
             .collect();
         for address in able {
             self.say(address, Command::Goodbye);
         }
         for (link, role) in self.links.take() {
-            let flush = matches!(role, Role::Outbound(_));
+            let flush = match role {
+                Role::Outbound(_) => true,
+                Role::Inbound(inbound) => inbound.way().is_some(),
+            };
             if flush {
                 self.leaving.insert(link);
             }
@@ -413,14 +463,23 @@ impl Node {
     /// way, so that this comes after everything else.
     pub(super) fn say_goodbye(&mut self) {
         // ZRE-4
-        self.broadcast(|_| 0);
+        // ZRE-137
+        if !self.retired {
+            self.broadcast(|_| 0);
+            self.say_goodbye_to_partners();
+        }
         self.stopped = true;
+    }
+
+    /// Whether anybody is to be told of the end in a beacon.
+    fn has_last_words(&self) -> bool {
+        !self.retired && (self.config.beacons.broadcasts() || !self.partners.is_empty())
     }
 
     /// A link was closed after all was sent.
     pub(super) fn link_left(&mut self, now: Instant, link: LinkId) {
         if self.leaving.remove(&link) && self.leaving.is_empty() {
-            if self.config.beacons {
+            if self.has_last_words() {
                 // ZRE-4
                 self.timers.set(Due::Goodbye, now + LAST_WORDS);
             } else {
@@ -447,6 +506,7 @@ impl Node {
         self.interfaces.insert(id, interface);
         // ZRE-1
         self.broadcast_on(id, |interface| interface.port);
+        self.seek_partners_anew(now);
         id
     }
 
@@ -616,7 +676,7 @@ impl Node {
             .find(|interface| Some(interface.address) == local)
             .or_else(|| self.interfaces.values().next());
         let mut headers = self.config.headers.clone();
-        abilities::put(&mut headers);
+        abilities::put(&mut headers, self.config.duplex);
         self.put_key(&mut headers);
         Command::Hello(Hello {
             endpoint: interface.map_or_else(Text::default, |interface| self.endpoint_on(interface)),
@@ -682,7 +742,9 @@ impl Node {
 
     fn broadcast_on(&mut self, id: InterfaceId, port: impl Fn(&Interface) -> u16) {
         // ZRE-9
-        if let (true, Some(interface)) = (self.config.beacons, self.interfaces.get(&id)) {
+        if let (true, Some(interface)) =
+            (self.config.beacons.broadcasts(), self.interfaces.get(&id))
+        {
             let beacon = Beacon {
                 uuid: self.id,
                 port: port(interface),

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
+use core::net::SocketAddr;
 
 use crate::PeerId;
 #[cfg(feature = "curve")]
@@ -80,6 +81,8 @@ pub struct PeerView<'a> {
     pub groups: &'a BTreeSet<Text>,
     /// How lively it is.
     pub presence: Presence,
+    /// Where the link comes from on which it speaks, or where that leads if it is we who made it.
+    pub remote: SocketAddr,
     /// The key that it proved; `None` when this node is not secure.
     #[cfg(feature = "curve")]
     pub key: Option<PublicKey>,

@@ -8,6 +8,7 @@ use core::time::Duration;
 use tracing::{debug, trace};
 
 use super::dial::{Dial, Owner, State};
+use super::duplex::is_back;
 use super::inbound::{Role, Stage};
 use super::inbox::Taken;
 use super::keys::{Key, Standing};
@@ -62,8 +63,8 @@ impl Node {
     /// A beacon came from `source`.
     pub fn handle_beacon(&mut self, now: Instant, source: SocketAddr, beacon: &Beacon) {
         let &Beacon { uuid, port, .. } = beacon;
-        // ZRE-3, ZRE-9
-        if uuid == self.id || self.is_stopping() || !self.config.beacons {
+        // ZRE-3, ZRE-9, ZRE-130
+        if uuid == self.id || self.is_stopping() || !self.config.beacons.hears() {
             return;
         }
         let Ok(key) = self.key_in(beacon) else {
@@ -76,18 +77,42 @@ impl Node {
         if port == 0 {
             return self.goodbye_beacon(now, uuid, source, key);
         }
+        // ZRE-138
+        if self.ignores(address) {
+            return;
+        }
         if key.is_some() && self.standing(now, uuid, key) != Standing::Good {
             // ZRE-120
             return self.refuse_beacon();
         }
+        if !self.heard_from_partner(now, source, uuid) {
+            self.answer_beacon(now, source);
+        }
+        self.hint(now, uuid, address, key, true);
+    }
+
+    /// Somebody is said to be at this address, by a beacon that came from there or by the application.
+    #[inline]
+    pub(super) fn hint(
+        &mut self,
+        now: Instant,
+        uuid: PeerId,
+        address: SocketAddr,
+        key: Option<Key>,
+        heard: bool,
+    ) {
         let mut moved = false;
         if let Some(record) = self.peers.get_mut(&uuid) {
-            let from_there =
-                record.address.ip() == source.ip() || record.remote.ip() == source.ip();
+            let there = address.ip();
+            let from_there = heard && (record.address.ip() == there || record.remote.ip() == there);
             let up = record.inbound.is_some() && record.reached;
             // ZRE-50
             let silent = now - record.spoke >= self.config.expired_timeout;
-            moved = record.inbound.is_none() && !record.reached && record.address != address;
+            moved = record.inbound.is_none()
+                && !record.reached
+                && record.address != address
+                // ZRE-145: it is waited for.
+                && !is_back(record.address);
             if from_there && up && !silent {
                 record.heard = now;
                 if record.presence != Presence::Ready {
@@ -360,7 +385,7 @@ impl Node {
                 self.close(link);
             }
             if let Some(Claim::Hello(link)) = challenge.claim {
-                self.close(link);
+                self.refute(now, link);
             }
         }
         if settled {
@@ -380,7 +405,7 @@ impl Node {
         if let Some(link) = challenge.takeover {
             // The old link counts no more; what was held is weighed without it.
             if let Some(before) = record.inbound.take() {
-                self.close(before);
+                self.hush(now, before);
             }
             self.reconsider(now, link);
         }
@@ -666,6 +691,7 @@ impl Node {
             self.timers.cancel(due);
         }
         // ZRE-42
+        self.miss_partner(now, id);
         let tombstone = (reason == ExitReason::Left).then_some(TOMBSTONE);
         let early = record.receiver.wraps_early();
         self.past.bury(now, id, record.address, tombstone, early);
@@ -682,7 +708,10 @@ impl Node {
             reason,
         });
         if let Some(link) = record.inbound {
-            self.close(link);
+            self.hush(now, link);
+        }
+        if is_back(record.address) {
+            self.remove_dial(now, record.address);
         }
         let challenge = record.challenge.as_deref().copied();
         let takeover = challenge.and_then(|challenge| challenge.takeover);
@@ -732,8 +761,9 @@ impl Node {
     // ZRE-53
     fn overslept(&mut self, now: Instant, late: Duration) {
         debug!(%now, ?late, "overslept");
-        self.timers
-            .delay(late, |due| !matches!(due, Due::Beacon | Due::Target(_)));
+        self.timers.delay(late, |due| {
+            !matches!(due, Due::Beacon | Due::Partner(_) | Due::Target(_))
+        });
         self.peers.for_each(|record| {
             record.heard = (record.heard + late).min(now);
             record.spoke = (record.spoke + late).min(now);
@@ -765,12 +795,13 @@ impl Node {
                     self.timers.set(Due::Beacon, now + self.config.interval);
                     self.broadcast(|interface| interface.port);
                 }
+                Due::Partner(address) => self.partner_due(now, address),
                 Due::Sweep => self.sweep(now),
                 Due::Presence(id) => self.presence_due(now, id),
                 Due::Challenge(id) => self.challenge_due(now, id),
                 Due::Overrun(id) => self.overrun_due(now, id),
                 Due::Dial(address) => self.dial_due(now, address),
-                Due::Hello(link) => self.hello_due(link),
+                Due::Hello(link) => self.hello_due(now, link),
                 Due::Target(index) => self.target_due(now, index),
                 Due::Goodbye => self.say_goodbye(),
             }

@@ -140,6 +140,7 @@ impl Record {
             peer: &self.card,
             groups: &self.groups,
             presence: self.presence,
+            remote: self.remote,
             #[cfg(feature = "curve")]
             key: self.key(),
             #[cfg(feature = "curve")]

@@ -19,6 +19,9 @@ pub enum SendError {
     /// No such peer is here: it did not enter, or it is gone.
     #[error("no such peer is here")]
     UnknownPeer,
+    /// The peer is not in the group.
+    #[error("the peer is not in the group")]
+    NotMember,
     /// The peer does not read as fast as it is written to. Try again later.
     #[error("the queue to the peer is full")]
     Full,
@@ -61,6 +64,9 @@ pub enum ConnectError {
     /// Nobody can own this key, such as one of zeros alone.
     #[error("nobody can own this key")]
     UselessKey,
+    /// A beacon is to be sent, and the node does without beacons: [`Beacons::Off`](super::Beacons::Off).
+    #[error("this node does without beacons")]
+    NoBeacons,
     /// The node is stopping.
     #[error("the node is stopped")]
     Stopped,

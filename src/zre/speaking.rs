@@ -52,6 +52,23 @@ impl Node {
     ) -> Result<Option<(LinkId, u16)>, SendError> {
         let octets = self.check(content, PREFIX_OCTETS)?;
         let address = self.peers.get(&peer).ok_or(SendError::UnknownPeer)?.address;
+        self.say_at_once(now, peer, address, (PREFIX_OCTETS, octets), || {
+            let content = spoken(content).into_owned();
+            Command::Whisper { content }
+        })
+    }
+
+    /// Says a message with so many octets before and in its content over our link to a peer: what can be said at once is left
+    /// to whoever calls, what has to wait is made a command of.
+    #[inline]
+    fn say_at_once(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        address: SocketAddr,
+        (head, octets): (usize, usize),
+        command: impl FnOnce() -> Command,
+    ) -> Result<Option<(LinkId, u16)>, SendError> {
         let limits = &self.config.limits;
         let dial = self.dials.get_mut(address);
         let Some(dial) = dial.filter(|dial| dial.has_room(limits, octets)) else {
@@ -60,12 +77,58 @@ impl Node {
             return Err(SendError::Full);
         };
         let Some(link) = dial.clear() else {
-            let content = spoken(content).into_owned();
-            self.say(address, Command::Whisper { content });
+            self.say(address, command());
             return Ok(None);
         };
         self.counters.messages_sent += 1;
-        Ok(Some((link, dial.number(PREFIX_OCTETS + octets))))
+        Ok(Some((link, dial.number(head + octets))))
+    }
+
+    /// Says something to one peer in a group, as a SHOUT to that group which the others do not get. The node need not be in the
+    /// group. For one who speaks for others, to whom the members did not enter all at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`whisper`](Node::whisper), and [`SendError::NotMember`] when the peer is not in the group, as far as it said by
+    /// now; nothing was sent and nothing changed.
+    pub fn shout_to(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        group: &Text,
+        content: &Frames,
+    ) -> Result<(), SendError> {
+        if let Some((link, sequence)) = self.shout_to_at_once(now, peer, group, content)? {
+            let (group, content) = (group.clone(), spoken(content).into_owned());
+            let command = Command::Shout { group, content };
+            let message = Message { sequence, command };
+            self.actions.push_back(Action::Send { link, message });
+        }
+        Ok(())
+    }
+
+    /// The same, except that what can be said at once is left to whoever calls, as in
+    /// [`whisper_at_once`](Self::whisper_at_once).
+    #[inline]
+    pub(crate) fn shout_to_at_once(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        group: &Text,
+        content: &Frames,
+    ) -> Result<Option<(LinkId, u16)>, SendError> {
+        let head = shout_head_len(group);
+        let octets = self.check(content, head)?;
+        let record = self.peers.get(&peer).ok_or(SendError::UnknownPeer)?;
+        // ZRE-136
+        if !record.groups.contains(group) {
+            return Err(SendError::NotMember);
+        }
+        let address = record.address;
+        self.say_at_once(now, peer, address, (head, octets), || {
+            let (group, content) = (group.clone(), spoken(content).into_owned());
+            Command::Shout { group, content }
+        })
     }
 
     /// Says something to all peers in a group. The node need not be in it.

@@ -21,6 +21,10 @@ pub(super) struct Target {
     port: u16,
     /// The key that whoever is there has to prove, in a secure network.
     key: Option<Key>,
+    /// Nobody asks for it any more: its place is free.
+    forgotten: bool,
+    /// Where it led to last.
+    address: Option<SocketAddr>,
     /// The look-up that is under way.
     query: Option<u64>,
     /// How many look-ups were begun: part of the name of the next, so that a late answer is known as such.
@@ -34,23 +38,65 @@ impl Node {
         let Host::Name(host) = &endpoint.host else {
             return;
         };
+        let asked = (host, endpoint.port, key);
         let known = self
             .targets
             .iter()
-            .any(|target| (&target.host, target.port, target.key) == (host, endpoint.port, key));
+            .any(|target| !target.forgotten && (&target.host, target.port, target.key) == asked);
         if known {
             return;
         }
-        self.targets.push(Target {
+        let free = self.targets.iter().position(|target| target.forgotten);
+        let index = free.unwrap_or(self.targets.len());
+        let target = Target {
             host: host.clone(),
             port: endpoint.port,
             key,
+            forgotten: false,
+            address: None,
             query: None,
-            queries: 0,
+            // A late answer to the one before is not for this one.
+            queries: self.targets.get(index).map_or(0, |before| before.queries),
             failures: 0,
-        });
-        self.timers.set(Due::Target(self.targets.len() - 1), now);
+        };
+        match self.targets.get_mut(index) {
+            Some(place) => *place = target,
+            None => self.targets.push(target),
+        }
+        self.timers.set(Due::Target(index), now);
         self.handle_timeout(now);
+    }
+
+    /// The application does not ask for this name any more.
+    pub(super) fn forget_target(&mut self, now: Instant, host: &HostName, port: u16) {
+        // ZRE-139
+        for index in 0..self.targets.len() {
+            let Some(target) = self.targets.get_mut(index) else {
+                return;
+            };
+            if target.forgotten || (&target.host, target.port) != (host, port) {
+                continue;
+            }
+            target.forgotten = true;
+            target.query = None;
+            self.timers.cancel(Due::Target(index));
+            let Some(address) = target.address.take() else {
+                continue;
+            };
+            // Another name may lead there as well.
+            let other = self
+                .targets
+                .iter()
+                .position(|target| !target.forgotten && target.address == Some(address));
+            if let Some(dial) = self.dials.get_mut(address)
+                && dial.target == Some(index)
+            {
+                dial.target = other;
+                if other.is_none() && !dial.by_address {
+                    self.release_dial(now, address);
+                }
+            }
+        }
     }
 
     /// Begins a look-up, or gives up one that takes too long and waits for the next.
@@ -88,6 +134,9 @@ impl Node {
         match addresses.first() {
             Some(&address) if !own => {
                 self.timers.cancel(Due::Target(index));
+                if let Some(target) = self.targets.get_mut(index) {
+                    target.address = Some(address);
+                }
                 self.dial_for_ever(now, address, Some(index), key);
             }
             _ => self.target_failed(now, index),
@@ -103,6 +152,14 @@ impl Node {
             let pause = self.jitter(pause);
             self.timers.set(Due::Target(index), now + pause);
         }
+    }
+
+    /// Whether a place of a name is in use.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(super) fn is_sought(&self, index: usize) -> bool {
+        self.targets
+            .get(index)
+            .is_some_and(|target| !target.forgotten)
     }
 
     pub(super) fn target_reached(&mut self, index: usize) {

@@ -42,6 +42,8 @@ pub(crate) struct Puppet {
     pub(crate) stalled: bool,
     /// Its HELLO says that it is an atonce node, and so does its mailbox.
     pub(crate) atonce: bool,
+    /// Its HELLO offers that it can be spoken to on its own link, as an atonce node.
+    pub(crate) duplex: bool,
     /// The link on which it speaks, and the sequence of what it says next.
     pub(crate) link: Option<LinkId>,
     pub(crate) next: u16,
@@ -181,6 +183,7 @@ impl World {
             greets_back: false,
             stalled: false,
             atonce: false,
+            duplex: false,
             link: None,
             next: 1,
             heard: Vec::new(),
@@ -239,8 +242,13 @@ impl World {
             name: text(puppet.name),
             ..Hello::default()
         };
-        if puppet.atonce {
-            let value = LongText::try_from("goodbye").unwrap();
+        if puppet.atonce || puppet.duplex {
+            let value = if puppet.duplex {
+                "goodbye duplex"
+            } else {
+                "goodbye"
+            };
+            let value = LongText::try_from(value).unwrap();
             hello.headers.insert(text("X-ATONCE"), value);
         }
         Command::Hello(hello)
@@ -505,6 +513,11 @@ impl World {
                 if flush {
                     self.reactions.push_back(Reaction::Flushed(link));
                 }
+            }
+            Action::Beacon { to, beacon, .. } => {
+                let port = beacon.port;
+                self.log
+                    .push((self.now, format!("beacon to {to}: port {port}")));
             }
             Action::Resolve { host, .. } => self.log.push((self.now, format!("resolve {host}"))),
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atonce::zre::Beacons;
 use atonce::{Action, Config, Instant, Stack};
 
 use crate::ms;
@@ -11,7 +12,7 @@ use crate::support::{Lan, names, text, two};
 fn a_peer_is_contacted_by_its_endpoint_until_it_answers() {
     let quiet = |name| Config {
         name: Some(text(name)),
-        beacons: false,
+        beacons: Beacons::Off,
         ..Config::default()
     };
     let mut lan = Lan::new();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use atonce::wire::zre::Command;
+use atonce::zre::Beacons;
 use atonce::{Action, Config, Instant, Stack};
 
 use crate::support::{Lan, frames, names, text, two};
@@ -144,7 +145,7 @@ fn one_whose_link_ended_before_it_entered_has_a_second_to_speak() {
 fn a_dial_that_failed_is_over_before_the_next_begins() {
     // ZRE-60. Not a mailbox: it says something else, and does not read what we say.
     let config = Config {
-        beacons: false,
+        beacons: Beacons::Off,
         ..Config::default()
     };
     let mut stack = Stack::new(Instant::ZERO, [7; 32], config);

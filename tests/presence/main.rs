@@ -9,12 +9,14 @@ mod support;
 
 mod contact;
 mod cuts;
+mod duplex;
 mod endpoints;
 mod floods;
 mod goodbye;
 mod identity;
 mod machine;
 mod messages;
+mod partners;
 mod past;
 mod words;
 

@@ -2,6 +2,7 @@
 
 use atonce::Config;
 use atonce::wire::zre::Command;
+use atonce::zre::Beacons;
 
 use crate::support::{Lan, frames, names, text, two};
 use crate::{NOTHING, alice_and_puppet, ms};
@@ -124,7 +125,7 @@ fn a_hello_that_waited_for_the_end_of_another_is_weighed_by_who_is_there() {
     lan.run_for(ms(10));
     let config = Config {
         name: Some(text("carol")),
-        beacons: false,
+        beacons: Beacons::Off,
         ..Config::default()
     };
     lan.node_at(config, address);
@@ -146,7 +147,7 @@ fn what_waited_for_a_dead_peer_is_not_said_to_the_one_that_has_its_port() {
     lan.kill(bob);
     let config = Config {
         name: Some(text("carol")),
-        beacons: false,
+        beacons: Beacons::Off,
         ..Config::default()
     };
     let carol = lan.node_at(config, address);

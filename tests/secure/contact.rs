@@ -3,7 +3,7 @@
 use atonce::curve::PublicKey;
 use atonce::wire::zre::Command;
 use atonce::zmtp::Verdict;
-use atonce::zre::ConnectError;
+use atonce::zre::{Beacons, ConnectError};
 use atonce::{Action, Config, Instant, PeerId, Stack};
 
 use crate::support::{Lan, names, text};
@@ -14,10 +14,10 @@ fn an_endpoint_is_contacted_with_its_key() {
     // ZRE-121
     let mut lan = Lan::new();
     let mut config = secure("alice", 1);
-    config.beacons = false;
+    config.beacons = Beacons::Off;
     let alice = node(&mut lan, config);
     let mut config = secure("bob", 2);
-    config.beacons = false;
+    config.beacons = Beacons::Off;
     let bob = node(&mut lan, config);
     let endpoint = format!("tcp://{}", lan.address_of(bob)).parse().unwrap();
     lan.with(alice, |stack, now| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use atonce::PeerId;
 use atonce::wire::LongText;
 use atonce::wire::zre::Command;
+use atonce::zre::Beacons;
 
 use crate::support::{Lan, frames, names, text};
 use crate::{
@@ -159,7 +160,7 @@ fn a_mailbox_that_states_the_identity_of_another_is_not_spoken_to() {
     let (mut lan, alice, bob) = two();
     let mut config = secure("mallory", 66);
     config.uuid = Some(lan.id(bob));
-    config.beacons = false;
+    config.beacons = Beacons::Off;
     let mallory = node(&mut lan, config);
     let (uuid, source) = (PeerId::from_bytes([50; 16]), lan.address_of(mallory));
     for _ in 0..10 {

@@ -9,9 +9,12 @@ mod support;
 mod admission;
 mod bridges;
 mod contact;
+mod duplex;
 mod endpoints;
 mod identity;
 mod meeting;
+mod partners;
+mod relayed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -8,14 +8,18 @@ mod network;
 mod nodes;
 mod puppet;
 #[cfg(feature = "curve")]
+mod relay;
+#[cfg(feature = "curve")]
 mod secure;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 #[cfg(feature = "curve")]
 use atonce::curve::PublicKey;
+#[cfg(feature = "curve")]
+use atonce::once::Relay;
 use atonce::{
     Config, Cut, Event, Frames, Instant, Interface, InterfaceId, LinkId, PeerId, Stack, Text,
 };
@@ -57,6 +61,8 @@ enum Delivery {
 enum Machine {
     Node(Box<Stack>, InterfaceId),
     Puppet(Puppet),
+    #[cfg(feature = "curve")]
+    Relay(Box<Relay>),
     /// Nobody lives there any more.
     Dead,
 }
@@ -75,6 +81,8 @@ pub(crate) struct Host {
     unheard: BTreeMap<u64, Vec<u8>>,
     /// Its mailbox is closed: who dials it is refused.
     pub(crate) refuses: bool,
+    /// It is behind an address translation: nobody outside can dial it, and what it dials comes from this address.
+    pub(crate) nat: Option<IpAddr>,
     /// What waits for links whose reader is stalled.
     pub(crate) stalled: bool,
     /// The process is stopped: it is not called, and what comes waits.
@@ -93,6 +101,10 @@ pub(crate) struct Lan {
     wires: BTreeMap<End, End>,
     queue: BTreeMap<(Instant, u64), Delivery>,
     sequence: u64,
+    /// Who dials one of these hears nothing, for as long as it waits.
+    pub(crate) silent: BTreeSet<SocketAddr>,
+    /// The address translation of a host that is about to be.
+    behind: BTreeMap<usize, IpAddr>,
     /// How often each host dialled.
     dials: BTreeMap<usize, usize>,
     /// What TCP holds back until the way is free again.
@@ -101,6 +113,8 @@ pub(crate) struct Lan {
     frozen: Vec<Delivery>,
     /// Pairs of hosts between which nothing gets through.
     pub(crate) cut: BTreeSet<(usize, usize)>,
+    /// All beacons that nodes sent to one address: when, who, whereto, what.
+    pub(crate) directed: Vec<(Instant, usize, SocketAddr, Vec<u8>)>,
     /// All that went over connections, for those who read along.
     pub(crate) tapped: Option<Vec<u8>>,
     #[cfg(feature = "curve")]
@@ -174,6 +188,7 @@ impl Lan {
             paused: BTreeMap::new(),
             deaf: false,
             refuses: false,
+            nat: self.behind.remove(&self.hosts.len()),
             unheard: BTreeMap::new(),
             stalled: false,
             frozen: false,
@@ -217,6 +232,19 @@ impl Lan {
         host
     }
 
+    /// A node whose outbound connections come from `public`, and which nobody else can dial nor hear a beacon of.
+    pub(crate) fn node_behind(
+        &mut self,
+        config: Config,
+        address: SocketAddr,
+        public: IpAddr,
+    ) -> usize {
+        // Before it says anything.
+        let host = self.hosts.len();
+        self.behind.insert(host, public);
+        self.node_at(config, address)
+    }
+
     pub(crate) fn stack(&mut self, host: usize) -> &mut Stack {
         match &mut self.hosts[host].machine {
             Machine::Node(stack, _) => stack,
@@ -235,7 +263,7 @@ impl Lan {
         match &self.hosts[host].machine {
             Machine::Node(stack, _) => stack.id(),
             Machine::Puppet(puppet) => puppet.id,
-            Machine::Dead => panic!("host {host} is dead"),
+            _ => panic!("host {host} is nobody"),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use atonce::wire::zmtp::SocketType;
+use atonce::wire::zmtp::{Identity, SocketType};
 use atonce::wire::zre::{Command, Limits, Message};
 use atonce::zmtp::{self, Connection};
 use atonce::{Cut, Instant};
@@ -15,9 +15,29 @@ impl Lan {
     pub(crate) fn broadcast(&mut self, from: usize, mut source: SocketAddr, octets: &[u8]) {
         source.set_port(5670);
         for to in 0..self.hosts.len() {
-            if to != from && !self.is_cut(from, to) {
+            let near = self.hosts[to].nat == self.hosts[from].nat;
+            if to != from && near && !self.is_cut(from, to) {
                 let octets = octets.to_vec();
                 self.push(Delivery::Datagram { to, source, octets });
+            }
+        }
+    }
+
+    /// A datagram from the port on which a host hears beacons, to one address.
+    pub(crate) fn direct(&mut self, from: usize, to: SocketAddr, octets: &[u8]) {
+        let mut source = self.hosts[from].address;
+        source.set_port(5670);
+        self.directed.push((self.now, from, to, octets.to_vec()));
+        // A node that hears none has no socket there.
+        for host in 0..self.hosts.len() {
+            let there = self.hosts[host].address.ip() == to.ip() && to.port() == 5670;
+            if there && !self.is_cut(from, host) {
+                let octets = octets.to_vec();
+                self.push(Delivery::Datagram {
+                    to: host,
+                    source,
+                    octets,
+                });
             }
         }
     }
@@ -40,7 +60,8 @@ impl Lan {
         match &host.machine {
             Machine::Node(..) => host.links.contains_key(&end.key),
             Machine::Puppet(puppet) => puppet.links.contains_key(&end.key),
-            Machine::Dead => false,
+            // A relay dials nobody.
+            _ => false,
         }
     }
 
@@ -93,6 +114,8 @@ impl Lan {
                                 connection.handle_timeout(now);
                             }
                         }
+                        #[cfg(feature = "curve")]
+                        Machine::Relay(relay) => relay.handle_timeout(now),
                         Machine::Dead => {}
                     }
                     self.drain(host);
@@ -112,6 +135,8 @@ impl Lan {
                 .values()
                 .filter_map(|connection| connection.poll_timeout().map(|(at, _)| at))
                 .min(),
+            #[cfg(feature = "curve")]
+            Machine::Relay(relay) => relay.poll_timeout().map(|(at, _)| at),
             Machine::Dead => None,
         }
     }
@@ -155,6 +180,12 @@ impl Lan {
                         puppet.links.remove(&to.key);
                         puppet.closed.insert(to.key);
                     }
+                    #[cfg(feature = "curve")]
+                    Machine::Relay(relay) => {
+                        if let Some(link) = host.links.remove(&to.key) {
+                            relay.handle_disconnected(now, link, cut);
+                        }
+                    }
                     Machine::Dead => {}
                 }
                 self.drain(to.host);
@@ -164,10 +195,16 @@ impl Lan {
 
     fn connect(&mut self, from: End, address: SocketAddr) {
         let now = self.now;
-        let remote = SocketAddr::new(self.hosts[from.host].address.ip(), 50_000);
+        if self.silent.contains(&address) {
+            return;
+        }
+        let host = &self.hosts[from.host];
+        let (local, nat) = (SocketAddr::new(host.address.ip(), 50_000), host.nat);
         // The last one who took a port has it.
         let there = self.hosts.iter().rposition(|host| {
-            host.address == address && !host.refuses && !matches!(host.machine, Machine::Dead)
+            let near = host.nat.is_none() || host.nat == nat;
+            let listens = !host.refuses && !matches!(host.machine, Machine::Dead);
+            host.address == address && near && listens
         });
         let Some(to) = there else {
             return self.push(Delivery::Ended {
@@ -182,6 +219,12 @@ impl Lan {
         if !self.has_link(from) {
             return;
         }
+        let mut remote = local;
+        if let Some(public) = nat.filter(|_| self.hosts[to].nat != nat) {
+            // Each connection has a port of its own there.
+            let port = 40_000 + u16::try_from(from.key % 10_000).unwrap();
+            remote = SocketAddr::new(public, port);
+        }
         let accepted = match &mut self.hosts[to].machine {
             Machine::Node(stack, interface) => {
                 let link = stack.handle_accepted(now, *interface, remote);
@@ -190,11 +233,10 @@ impl Lan {
             Machine::Puppet(puppet) => {
                 let key = puppet.next;
                 puppet.next += 1;
-                #[cfg_attr(
-                    not(feature = "curve"),
-                    expect(unused_mut, reason = "with the feature it gets keys")
-                )]
                 let mut config = zmtp::Config::new(SocketType::Router);
+                if let Some(id) = puppet.states {
+                    config.identity = Identity::try_from(id.identity().as_slice()).unwrap();
+                }
                 #[cfg(feature = "curve")]
                 {
                     config.security = self.security_of(to, None);
@@ -202,6 +244,11 @@ impl Lan {
                 let links = &mut self.the_puppet(to).links;
                 links.insert(key, Connection::new(now, config));
                 Some((key, None))
+            }
+            #[cfg(feature = "curve")]
+            Machine::Relay(relay) => {
+                let link = relay.handle_accepted(now);
+                Some((link.as_u64(), Some(link)))
             }
             Machine::Dead => None,
         };
@@ -220,7 +267,7 @@ impl Lan {
         let host = &mut self.hosts[from.host];
         if let Machine::Node(stack, _) = &mut host.machine {
             let link = host.links[&from.key];
-            stack.handle_connected(now, link, remote);
+            stack.handle_connected(now, link, local);
         }
         self.drain(to.host);
         self.drain(from.host);
@@ -247,6 +294,7 @@ impl Lan {
                     return;
                 };
                 connection.handle_input(now, &octets);
+                puppet.octets.entry(to.key).or_default().extend(&octets);
                 let mut pings = 0;
                 #[cfg(feature = "curve")]
                 let mut failed = false;
@@ -278,6 +326,16 @@ impl Lan {
                     }
                 }
             }
+            #[cfg(feature = "curve")]
+            Machine::Relay(relay) => {
+                if let Some(&link) = host.links.get(&to.key) {
+                    if let Some(waiting) = host.paused.get_mut(&to.key) {
+                        waiting.push(octets);
+                    } else {
+                        relay.handle_received(now, link, &octets);
+                    }
+                }
+            }
             Machine::Dead => {}
         }
         self.drain(to.host);
@@ -288,6 +346,8 @@ impl Lan {
         match &mut self.hosts[host].machine {
             Machine::Node(..) => self.drain_node(host),
             Machine::Puppet(_) => self.drain_puppet(host),
+            #[cfg(feature = "curve")]
+            Machine::Relay(_) => self.drain_relay(host),
             Machine::Dead => {}
         }
     }

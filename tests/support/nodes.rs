@@ -44,6 +44,7 @@ impl Lan {
                 let source = self.hosts[host].address;
                 self.broadcast(host, source, &datagram);
             }
+            Action::Beacon { to, datagram, .. } => self.direct(host, to, &datagram),
             Action::Dial { link, address } => {
                 *self.dials.entry(host).or_default() += 1;
                 // Dialled links are told from accepted ones by their key, for the faults.
@@ -128,7 +129,7 @@ impl Lan {
         self.dials.get(&host).copied().unwrap_or_default()
     }
 
-    fn end(&self, host: usize, link: LinkId) -> Option<End> {
+    pub(super) fn end(&self, host: usize, link: LinkId) -> Option<End> {
         let key = self.hosts[host]
             .links
             .iter()

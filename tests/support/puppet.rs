@@ -23,6 +23,10 @@ pub(crate) struct Puppet {
     /// Its own links: dialled by it (DEALER) or accepted (ROUTER).
     pub(super) links: BTreeMap<u64, Connection>,
     pub(super) next: u64,
+    /// Whose mailbox it says that its own is, as those of atonce nodes do.
+    pub(crate) states: Option<PeerId>,
+    /// All octets that came over each link.
+    pub(crate) octets: BTreeMap<u64, Vec<u8>>,
     /// What came, decoded.
     pub(crate) heard: Vec<(u64, Message)>,
     /// Links that are gone.
@@ -47,6 +51,8 @@ impl Lan {
             id: PeerId::from_bytes([octet; 16]),
             links: BTreeMap::new(),
             next: 0,
+            states: None,
+            octets: BTreeMap::new(),
             heard: Vec::new(),
             closed: BTreeSet::new(),
             answers_pings: true,

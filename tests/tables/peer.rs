@@ -20,7 +20,13 @@ const LATER: Duration = Duration::from_secs(3);
 /// A node that is in the group OURS and never beacons, so that its beacons are not in the way; ann, who says nothing by
 /// herself, and eve on another machine.
 fn world(atonce: bool) -> World {
+    world_with(atonce, false)
+}
+
+/// The same; both offer that they can be spoken to on their own links.
+fn world_with(atonce: bool, duplex: bool) -> World {
     let mut config = Config {
+        duplex,
         interval: Duration::from_secs(86_400),
         ..Config::default()
     };
@@ -32,6 +38,7 @@ fn world(atonce: bool) -> World {
     for who in [ann, eve] {
         world.puppets[who].answers = false;
         world.puppets[who].atonce = atonce && who == ann;
+        world.puppets[who].duplex = duplex;
     }
     world.node.join(world.now, &text("OURS"));
     world.settle();
@@ -48,6 +55,15 @@ fn hinted(door: Door) -> World {
 /// Ann is in CHAT and OURS for two seconds.
 fn here_as(atonce: bool) -> World {
     let mut world = world(atonce);
+    world.greet(ANN, &["CHAT", "OURS"]);
+    world.pass(ms(2_000));
+    world
+}
+
+/// The same; nobody can dial her, and she is spoken to on her own link.
+fn here_on_her_own_link() -> World {
+    let mut world = world_with(true, true);
+    world.puppets[ANN].door = Door::Shut;
     world.greet(ANN, &["CHAT", "OURS"]);
     world.pass(ms(2_000));
     world
@@ -233,6 +249,25 @@ fn states() -> Vec<(&'static str, State)> {
             world.pass(ms(1_000));
             world
         }),
+        ("ready, and spoken to on its own link", here_on_her_own_link),
+        (
+            "it was spoken to on its own link, which ended a second ago",
+            || {
+                let mut world = here_on_her_own_link();
+                hang_up(&mut world);
+                world.pass(ms(1_000));
+                world
+            },
+        ),
+        (
+            "it can be spoken to on its own link, and our dial has no answer yet",
+            || {
+                let mut world = world_with(true, true);
+                world.puppets[ANN].door = Door::Dark;
+                world.greet(ANN, &["CHAT"]);
+                world
+            },
+        ),
         ("we are stopped", || {
             let mut world = here();
             world.node.stop(world.now);

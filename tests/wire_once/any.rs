@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use atonce::wire::Text;
 use atonce::wire::once::{
-    Address, Authenticate, Challenge, Change, Code, Contact, Delta, Message, Nope, Part, Peer,
-    Proof, Reason, RemoteShout, RemoteWhisper, Roster, Target, Undeliverable, Unknown, V1, V2,
+    Address, Authenticate, Challenge, Change, Code, Contact, Delta, Invitation, Message, Nope,
+    Part, Peer, Proof, Reason, RelayRole, RemoteAgain, RemoteShout, RemoteWhisper, Roster, Target,
+    Ticket, Undeliverable, Unknown, V1, V2,
 };
 use atonce::{Bytes, Frames, PeerId};
 use proptest::prelude::*;
@@ -22,6 +23,10 @@ fn any_text() -> impl Strategy<Value = Text> {
 
 fn any_id() -> impl Strategy<Value = PeerId> {
     any::<[u8; 16]>().prop_map(PeerId::from_bytes)
+}
+
+fn any_receivers() -> impl Strategy<Value = Vec<PeerId>> {
+    prop::collection::vec(any_id(), 0..5)
 }
 
 fn any_content() -> impl Strategy<Value = Frames> {
@@ -127,15 +132,31 @@ fn any_remote() -> impl Strategy<Value = V2> {
                 content
             })
         ),
-        (numbers(), any_id(), any_text(), any_content()).prop_map(
-            |([epoch, number], from, group, content)| V2::RemoteShout(RemoteShout {
+        (
+            numbers(),
+            any_id(),
+            any_text(),
+            any_receivers(),
+            any_content()
+        )
+            .prop_map(
+                |([epoch, number], from, group, to, content)| V2::RemoteShout(RemoteShout {
+                    epoch,
+                    number,
+                    from,
+                    group,
+                    to,
+                    content
+                })
+            ),
+        (numbers(), any::<u64>(), any_receivers()).prop_map(|([epoch, number], of, to)| {
+            V2::RemoteAgain(RemoteAgain {
                 epoch,
                 number,
-                from,
-                group,
-                content
+                of,
+                to,
             })
-        ),
+        }),
         (numbers(), any_id(), target, any::<u8>()).prop_map(
             |([epoch, number], from, target, reason)| V2::Undeliverable(Undeliverable {
                 epoch,
@@ -143,6 +164,21 @@ fn any_remote() -> impl Strategy<Value = V2> {
                 from,
                 target,
                 reason: Reason(reason)
+            })
+        ),
+    ]
+}
+
+fn any_relay() -> impl Strategy<Value = V2> {
+    let role = prop_oneof![Just(RelayRole::Dial), Just(RelayRole::Accept)];
+    prop_oneof![
+        any_id().prop_map(|uuid| V2::Relay { uuid }),
+        (any_id(), role, any_text(), any::<[u8; 32]>()).prop_map(
+            |(uuid, role, endpoint, ticket)| V2::Ticket(Invitation {
+                uuid,
+                role,
+                endpoint,
+                ticket: Ticket::from_bytes(ticket)
             })
         ),
     ]
@@ -163,7 +199,8 @@ fn any_message() -> impl Strategy<Value = Message> {
             Message::from(V2::Delta(Delta { epoch, number, change }))
         }),
         4 => any_remote().prop_map(Message::from),
-        1 => (1..3_u8, 0x43..=255_u8)
+        2 => any_relay().prop_map(Message::from),
+        1 => (1..3_u8, 0x52..=255_u8)
             .prop_map(|(version, id)| Message::Unknown(Unknown::new(version, id).unwrap())),
     ]
 }

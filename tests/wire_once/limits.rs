@@ -2,7 +2,8 @@
 
 use atonce::Frames;
 use atonce::wire::once::{
-    Challenge, Change, Limits, Message, Part, Peer, RemoteWhisper, Roster, V1, V2,
+    Challenge, Change, Limits, Message, Part, Peer, RemoteAgain, RemoteShout, RemoteWhisper,
+    Roster, V1, V2,
 };
 use atonce::wire::{Expected, Found, Headers, Malformed};
 
@@ -12,7 +13,7 @@ use crate::{A, B, alice, bob, contact, decode, delta, head, long, refused, text}
 fn a_first_frame_over_the_limit_is_refused_before_its_fields() {
     // ONCE-10
     let most = 2 << 20;
-    for id in [0x10, 0x21, 0x31, 0x32, 0x41, 0x50] {
+    for id in [0x10, 0x21, 0x31, 0x32, 0x41, 0x50, 0x51, 0x60] {
         let mut octets = head(id, &[]);
         octets.resize(most + 1, 0xff);
         refused(
@@ -72,7 +73,7 @@ type Many = (
     fn(&mut Limits, usize),
 );
 
-const MANY: [Many; 7] = [
+const MANY: [Many; 9] = [
     (
         "CHALLENGE.mechanisms",
         |n| {
@@ -151,6 +152,34 @@ const MANY: [Many; 7] = [
         1 << 20,
         |limits, n| limits.value = n,
     ),
+    (
+        "REMOTE-SHOUT.to",
+        |n| {
+            Message::from(V2::RemoteShout(RemoteShout {
+                epoch: 1,
+                number: 1,
+                from: A,
+                group: text("G"),
+                to: vec![B; n],
+                content: Frames::new(),
+            }))
+        },
+        4_096,
+        |limits, n| limits.receivers = n,
+    ),
+    (
+        "REMOTE-AGAIN.to",
+        |n| {
+            Message::from(V2::RemoteAgain(RemoteAgain {
+                epoch: 1,
+                number: 2,
+                of: 1,
+                to: vec![B; n],
+            }))
+        },
+        4_096,
+        |limits, n| limits.receivers = n,
+    ),
 ];
 
 #[test]
@@ -211,6 +240,16 @@ fn a_count_that_the_frame_cannot_hold_is_refused() {
             "peer.groups",
             4,
         ),
+        (
+            head(0x41, &[&uuid, &uuid, &none, &sixteen]),
+            "REMOTE-SHOUT.to",
+            16,
+        ),
+        (
+            head(0x43, &[&uuid, &uuid[..8], &sixteen]),
+            "REMOTE-AGAIN.to",
+            16,
+        ),
     ] {
         let wanted = Expected::Octets(16 * least);
         refused(frame.clone(), field, wanted, Found::Octets(0));
@@ -264,7 +303,7 @@ fn a_text_of_255_octets_is_taken_and_one_of_256_is_not() {
         ("JOIN.group", |text| head(0x34, &[&[0; 16], &UUID, text])),
         ("LEAVE.group", |text| head(0x35, &[&[0; 16], &UUID, text])),
         ("REMOTE-SHOUT.group", |text| {
-            head(0x41, &[&[0; 16], &UUID, text])
+            head(0x41, &[&[0; 16], &UUID, text, &NONE])
         }),
         ("UNDELIVERABLE.target", |text| {
             head(0x42, &[&[0; 16], &UUID, &[1], text, &[1]])

@@ -5,15 +5,16 @@ mod any;
 mod carriage;
 mod limits;
 mod proofs;
+mod relay;
 mod values;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use atonce::wire::once::{
-    Address, Authenticate, Challenge, Change, Code, Contact, Delta, Limits, Message, Nope, Part,
-    Peer, Proof, Reason, RemoteShout, RemoteWhisper, Roster, Target, Undeliverable, Unknown, V1,
-    V2,
+    Address, Authenticate, Challenge, Change, Code, Contact, Delta, Invitation, Limits, Message,
+    Nope, Part, Peer, Proof, Reason, RelayRole, RemoteAgain, RemoteShout, RemoteWhisper, Roster,
+    Target, Ticket, Undeliverable, Unknown, V1, V2,
 };
 use atonce::wire::{Expected, Found, Headers, LongText, Malformed, Text};
 use atonce::{Frames, PeerId};
@@ -150,6 +151,7 @@ fn every() -> Vec<Message> {
             number: 2,
             from: A,
             group: group.clone(),
+            to: vec![B, A],
             content: Frames::from("dinner"),
         }),
         V2::Undeliverable(Undeliverable {
@@ -166,8 +168,21 @@ fn every() -> Vec<Message> {
             target: Target::Group(group),
             reason: Reason::FULL,
         }),
+        V2::RemoteAgain(RemoteAgain {
+            epoch: 5,
+            number: 3,
+            of: 2,
+            to: vec![B],
+        }),
+        V2::Relay { uuid: B },
+        V2::Ticket(Invitation {
+            uuid: B,
+            role: RelayRole::Accept,
+            endpoint: text("tcp://*:5673"),
+            ticket: Ticket::from_bytes([3; 32]),
+        }),
     ];
-    let unknown = [(1, 6), (2, 0x50)].map(|(version, id)| Unknown::new(version, id).unwrap());
+    let unknown = [(1, 6), (2, 0x60)].map(|(version, id)| Unknown::new(version, id).unwrap());
     let first = first.map(Message::from).into_iter();
     let second = second.map(Message::from).into_iter();
     let unknown = unknown.map(Message::Unknown).into_iter();

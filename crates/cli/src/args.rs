@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{chat, completions, demo, keygen, listen, peers, perf, ping, run, send, sim};
+use crate::command::{
+    bridge, chat, completions, demo, keygen, listen, peers, perf, ping, run, send, server, sim,
+};
 use crate::failure::Failure;
 
 /// What is said below the help of the whole command.
@@ -13,11 +15,13 @@ Examples:
   atonce peers                         who is on this network?
   atonce listen --group LOBBY --json   every event, one JSON object a line
   atonce shout LOBBY dinner is ready   say one thing and leave
+  atonce bridge --lan eth0 --server meet.example.org --secret-file secret
+                                       make one network of this LAN and others
 
 Exit codes: 0 all is well, 1 nobody came or it failed, 2 a bad option or argument, 130 interrupted before it was done.
 Ctrl-C leaves the network politely; a second one ends at once.";
 
-/// Peers on a network find each other without a server, whisper to one and shout to groups.
+/// Peers on a network find each other without a server, whisper to one and shout to groups. Bridges make one network of several.
 ///
 /// Speaks ZRE, the ZeroMQ realtime exchange, as C Zyre, Pyre, gyre and zyre.js do.
 #[derive(Debug, Parser)]
@@ -55,6 +59,10 @@ pub(crate) enum Command {
     /// Measures throughput and latency.
     #[command(subcommand)]
     Perf(perf::Perf),
+    /// Makes one network of this LAN and others.
+    Bridge(Box<bridge::Bridge>),
+    /// A place where bridges meet.
+    Server(server::Server),
     /// Makes a certificate: a pair of keys for CURVE.
     Keygen(keygen::Keygen),
     /// Tests a crowd of nodes on a virtual network, in virtual time.
@@ -76,6 +84,8 @@ impl Command {
             Self::Run(command) => command.run(),
             Self::Ping(command) => command.run(),
             Self::Perf(command) => command.run(),
+            Self::Bridge(command) => command.run(),
+            Self::Server(command) => command.run(),
             Self::Keygen(command) => command.run(),
             Self::Sim(command) => command.run(),
             Self::Completions(command) => command.run(),
@@ -85,9 +95,61 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::fs;
+    use std::path::Path;
+
+    use clap::error::ErrorKind;
+    use clap::{CommandFactory, Parser};
 
     use super::Args;
+
+    /// What a line asks a shell to run, without what stands beside it.
+    fn words(line: &str) -> Vec<&str> {
+        let ends = |word: &&str| !["|", ">", "&", "&&", "#", "\\", ";"].contains(word);
+        let words = line.split_whitespace().take_while(ends);
+        words.filter(|word| !word.contains('$')).collect()
+    }
+
+    #[test]
+    fn every_command_that_is_written_down_can_be_run() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let args = Args::command();
+        let helps = args.get_subcommands().chain([&args]);
+        // As it stands in the source: not yet cut into lines for a terminal.
+        let helps = helps.filter_map(|command| command.get_after_help());
+        let mut texts: Vec<_> = helps.map(ToString::to_string).collect();
+        for file in [
+            "README.md",
+            "docs/two-networks.md",
+            "examples/deploy/README.md",
+            "examples/deploy/atonce-server.service",
+            "examples/deploy/atonce-bridge@.service",
+        ] {
+            texts.push(fs::read_to_string(root.join(file)).unwrap());
+        }
+        let mut seen = 0;
+        for line in texts.iter().flat_map(|text| text.lines()) {
+            let line = line.trim();
+            let line = line
+                .strip_prefix("ExecStart=/usr/local/bin/")
+                .unwrap_or(line);
+            if !line.starts_with("atonce ") {
+                continue;
+            }
+            // Examples have two blanks before what they are for.
+            let line = line.split("  ").next().unwrap();
+            seen += 1;
+            if let Err(error) = Args::try_parse_from(words(line)) {
+                // Files of keys that are not here, and the help of what is described.
+                let fits = matches!(
+                    error.kind(),
+                    ErrorKind::ValueValidation | ErrorKind::DisplayHelp
+                );
+                assert!(fits, "{line}: {error}");
+            }
+        }
+        assert!(seen > 40, "{seen}");
+    }
 
     #[test]
     fn the_definition_of_the_command_line_is_sound() {

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod bridge;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -10,4 +11,5 @@ pub(crate) mod perf;
 pub(crate) mod ping;
 pub(crate) mod run;
 pub(crate) mod send;
+pub(crate) mod server;
 pub(crate) mod sim;

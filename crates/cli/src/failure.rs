@@ -66,6 +66,9 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::UnknownInterface { .. } => Self::Usage(format!("--interface: {error}")),
+            StartError::NobodyAsked | StartError::ServerKey { .. } => {
+                Self::Usage(error.to_string())
+            }
             _ => Self::Failed(format!("the node does not start: {error}")),
         }
     }

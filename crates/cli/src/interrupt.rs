@@ -12,16 +12,19 @@ use crate::terminal;
 
 /// What a signal does: the first stops the nodes, so that whoever waits for their events comes to an end in order; the second
 /// ends the process.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Interrupt(Arc<Shared>);
 
+/// Stops something that runs, and returns when it is stopped.
+type Stop = Arc<dyn Fn() + Send + Sync>;
+
 /// What the thread that takes signals shares with the others.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
     /// Whether a signal came.
     came: AtomicBool,
     /// What it stops.
-    nodes: Mutex<Vec<Node>>,
+    stops: Mutex<Vec<Stop>>,
 }
 
 impl Interrupt {
@@ -42,11 +45,17 @@ impl Interrupt {
 
     /// A signal stops this node, also one that came already.
     pub(crate) fn stops(&self, node: &Node) {
+        let node = node.clone();
+        self.does(move || node.stop());
+    }
+
+    /// A signal does this, also one that came already. It may take its time.
+    pub(crate) fn does(&self, stop: impl Fn() + Send + Sync + 'static) {
         self.0
-            .nodes
+            .stops
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(node.clone());
+            .push(Arc::new(stop));
         if self.came() {
             self.stop();
         }
@@ -59,12 +68,12 @@ impl Interrupt {
 
     /// Stops the nodes, on a thread of its own: a goodbye takes its time, and a second signal must be heard meanwhile.
     fn stop(&self) {
-        let nodes = self
+        let stops = self
             .0
-            .nodes
+            .stops
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        thread::spawn(move || nodes.iter().for_each(Node::stop));
+        thread::spawn(move || stops.iter().for_each(|stop| stop()));
     }
 }

@@ -321,10 +321,10 @@ impl<'a> Line<'a> {
 
 /// A line with what may stand on every line.
 #[derive(Debug, Serialize)]
-pub(crate) struct Stamped<'a> {
+pub(crate) struct Stamped<'a, L> {
     /// The line.
     #[serde(flatten)]
-    pub(crate) line: &'a Line<'a>,
+    pub(crate) line: &'a L,
     /// Which of several nodes of this process says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) node: Option<&'a str>,
@@ -333,7 +333,7 @@ pub(crate) struct Stamped<'a> {
 }
 
 /// A UUID as 32 uppercase hexadecimal digits.
-fn hex<S: Serializer>(id: &PeerId, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn hex<S: Serializer>(id: &PeerId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }
 

@@ -9,6 +9,7 @@ mod find;
 mod interrupt;
 mod json;
 mod log;
+mod once;
 mod options;
 mod output;
 mod paint;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use atonce::zre::Event;
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::json::{Line, Stamped};
@@ -75,7 +76,7 @@ impl Output {
     /// A line of JSON, or the words for it.
     pub(crate) fn line(
         &mut self,
-        line: &Line<'_>,
+        line: &impl Serialize,
         words: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
         if self.json {
@@ -91,7 +92,7 @@ impl Output {
     }
 
     /// One line of JSON.
-    fn json_line(&mut self, node: Option<&str>, line: &Line<'_>) -> Result<(), Failure> {
+    fn json_line(&mut self, node: Option<&str>, line: &impl Serialize) -> Result<(), Failure> {
         let at = self.started.elapsed().as_millis();
         let at = u64::try_from(at).unwrap_or(u64::MAX);
         let mut text = serde_json::to_vec(&Stamped { line, node, at }).map_err(io::Error::from)?;

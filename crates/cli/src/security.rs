@@ -28,7 +28,7 @@ impl SecurityOptions {
 }
 
 /// A certificate with its secret key.
-fn own_certificate(given: &str) -> Result<Certificate, String> {
+pub(crate) fn own_certificate(given: &str) -> Result<Certificate, String> {
     let certificate = Certificate::load(given).map_err(|error| error.to_string())?;
     if certificate.key_pair().is_none() {
         return Err(format!(
@@ -39,7 +39,7 @@ fn own_certificate(given: &str) -> Result<Certificate, String> {
 }
 
 /// Whom to trust.
-fn trust(given: &str) -> Result<Trust, String> {
+pub(crate) fn trust(given: &str) -> Result<Trust, String> {
     // A file of such a name can be given as `./zap:…`.
     let trust = match given.strip_prefix("zap:") {
         Some(endpoint) => Trust::zap(endpoint, ZAP_DOMAIN),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use atonce::curve::PublicKey;
 use atonce::endpoint::Endpoint;
 use atonce::zmtp::Verdict;
-use atonce::zre::{SendError, Shouted};
+use atonce::zre::{ConnectError, SendError, Shouted};
 use atonce::{Event, Frames, Instant, PeerId, Stack, Text};
 
 use crate::chance::Chance;
@@ -232,6 +232,92 @@ impl Context<'_> {
     /// [`connect`](Context::connect) to an address.
     pub fn connect_to(&mut self, address: SocketAddr) {
         self.connect(&Endpoint::from(address));
+    }
+
+    /// See [`Stack::connect_with_key`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing changed.
+    pub fn connect_with_key(
+        &mut self,
+        endpoint: &Endpoint,
+        key: PublicKey,
+    ) -> Result<(), ConnectError> {
+        let now = self.now();
+        let contacted = self.stack.connect_with_key(now, endpoint, key);
+        let sum = trace::checksum(endpoint.to_string().as_bytes());
+        self.say(Kind::Connect, [sum, 0, 0]);
+        contacted
+    }
+
+    /// See [`Stack::disconnect`].
+    pub fn disconnect(&mut self, endpoint: &Endpoint) {
+        self.stack.disconnect(self.now + self.ahead, endpoint);
+        let sum = trace::checksum(endpoint.to_string().as_bytes());
+        self.say(Kind::Disconnect, [sum, 0, 0]);
+    }
+
+    /// See [`Stack::beacon`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing changed.
+    pub fn beacon(&mut self, address: SocketAddr) -> Result<(), ConnectError> {
+        let sought = self.stack.beacon(self.now + self.ahead, address);
+        self.say(Kind::Seek, trace::address(address));
+        sought
+    }
+
+    /// See [`Stack::unbeacon`].
+    pub fn unbeacon(&mut self, address: SocketAddr) {
+        self.stack.unbeacon(address);
+        self.say(Kind::Unseek, trace::address(address));
+    }
+
+    /// See [`Stack::introduce`].
+    pub fn introduce(&mut self, id: PeerId, address: SocketAddr, key: Option<PublicKey>) {
+        let now = self.now + self.ahead;
+        self.stack.introduce(now, id, address, key);
+        self.say(Kind::Introduce, [trace::short(id), 0, 0]);
+    }
+
+    /// See [`Stack::ignore`].
+    pub fn ignore(&mut self, address: SocketAddr) {
+        self.stack.ignore(self.now + self.ahead, address);
+        self.say(Kind::Ignore, trace::address(address));
+    }
+
+    /// See [`Stack::heed`].
+    pub fn heed(&mut self, address: SocketAddr) {
+        self.stack.heed(address);
+        self.say(Kind::Heed, trace::address(address));
+    }
+
+    /// See [`Stack::shout_to`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing was sent.
+    pub fn shout_to(
+        &mut self,
+        peer: PeerId,
+        group: &Text,
+        content: impl Into<Frames>,
+    ) -> Result<(), SendError> {
+        let content = content.into();
+        let sum = sum(&content);
+        let now = self.now + self.ahead;
+        let sent = self.stack.shout_to(now, peer, group, &content);
+        let outcome = trace::outcome(sent.as_ref().map(|()| 1));
+        self.say(Kind::ShoutTo, [trace::short(peer), sum, outcome]);
+        sent
+    }
+
+    /// See [`Stack::retire`]. The process ends, unless it has other nodes.
+    pub fn retire(&mut self) {
+        self.stack.retire(self.now + self.ahead);
+        self.say(Kind::Retire, [0; 3]);
     }
 
     /// See [`Stack::stop`]. The process ends when everything is said.

@@ -75,6 +75,8 @@
 
 mod application;
 mod chance;
+pub mod once;
+mod program;
 mod schedule;
 mod sim;
 mod tcp;
@@ -84,6 +86,7 @@ mod trace;
 
 pub use application::{Application, Context, NodeId, Observer, Wire};
 pub use chance::{Chance, InvalidOdds, Odds};
+pub use program::{Nodes, Place, Program, ProgramId};
 pub use sim::{Counters, Sim};
 pub use tcp::Tcp;
 pub use topology::{HostId, Quality, RouterId, SegmentId};

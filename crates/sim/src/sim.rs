@@ -4,6 +4,7 @@ mod datagrams;
 mod faults;
 mod pipes;
 mod process;
+mod programs;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -12,20 +13,25 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use atonce::endpoint::HostName;
+use atonce::zre::Beacons;
 use atonce::{Config, Instant, Interface, InterfaceId, Stack};
 use bytes::Bytes;
 use slab::Slab;
 
 use crate::application::{Application, Context, NodeId, Observer};
 use crate::chance::Chance;
+use crate::program::{Place, ProgramId};
 use crate::schedule::Schedule;
 use crate::tcp::{Side, Stream, StreamKey, Tcp};
-use crate::topology::{HostId, Quality, RouterId, SegmentId, Topology, count};
+use crate::topology::{Ear, HostId, Quality, RouterId, SegmentId, Topology, count};
 use crate::trace::{self, Kind, Trace};
 use process::Running;
 
 /// The port on which beacons are heard.
 const BEACON_PORT: u16 = 5_670;
+
+/// The port on which a directed node hears, if it is not told another.
+const DIRECTED_PORT: u16 = 5_671;
 
 /// What is to happen.
 #[derive(Debug)]
@@ -34,6 +40,8 @@ pub(crate) enum Coming {
     Deadline { node: NodeId },
     /// A timer of an application.
     Timer { node: NodeId, token: u64 },
+    /// A timer of a program.
+    ProgramTimer { program: ProgramId, token: u64 },
     /// A datagram arrives, by its place in the table.
     Datagram(u32),
     /// Somebody asks for a connection.
@@ -65,6 +73,8 @@ pub(crate) struct Datagram {
     segment: SegmentId,
     source: SocketAddr,
     to: To,
+    /// At which port it is heard.
+    port: u16,
     octets: Bytes,
 }
 
@@ -124,9 +134,11 @@ pub struct Counters {
     pub short_writes: u64,
 }
 
-struct Process<A> {
-    host: HostId,
-    application: A,
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) host: HostId,
+    /// The program whose node it is; `None` when it has an application of its own.
+    pub(crate) program: Option<ProgramId>,
     running: Option<Box<Running>>,
 }
 
@@ -138,7 +150,12 @@ struct Process<A> {
 /// See [the crate](crate) for an example.
 pub struct Sim<A, O = ()> {
     world: World,
-    processes: Vec<Process<A>>,
+    processes: Vec<Process>,
+    /// One for each process that is no node of a program.
+    applications: Vec<Option<A>>,
+    programs: Vec<programs::Running>,
+    /// Nodes with which a program did something, of which it was not seen yet what follows.
+    touched: Vec<NodeId>,
     observer: O,
 }
 
@@ -168,6 +185,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 counters: Counters::default(),
             },
             processes: Vec::new(),
+            applications: Vec::new(),
+            programs: Vec::new(),
+            touched: Vec::new(),
             observer,
         }
     }
@@ -209,7 +229,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
         self.world.topology.add_router(segments)
     }
 
-    /// A router that hides `inside` behind one address of its own on `outside`.
+    /// A router that hides `inside` behind one address of its own on `outside`, as those in households do: connections can be
+    /// made from inside alone, and a datagram from inside opens a port, of the same number when that is free, by which others come
+    /// back from where it went and from nowhere else, until none passed for 60 s.
     pub fn nat(
         &mut self,
         inside: SegmentId,
@@ -219,7 +241,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         self.world.topology.add_nat(inside, outside, address.into())
     }
 
-    /// Lets a port of a NAT's own address lead to a mailbox inside.
+    /// Lets a port of a NAT's own address lead to a mailbox inside, and to the socket for datagrams of the same number.
     pub fn forward(&mut self, router: RouterId, port: u16, to: SocketAddr) {
         self.world.topology.forward(router, port, to);
     }
@@ -243,8 +265,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
     }
 
     /// Another program on a host sends a datagram: to one address, to everybody on its segments (255.255.255.255), or to a
-    /// multicast group there, which no router passes on. Nodes hear what is sent to the port of beacons, 5670. It fares as the
-    /// segments' quality has it.
+    /// multicast group there, which no router passes on. Nodes hear what is sent to the port of beacons, 5670, and those that
+    /// are directed what is sent to [their own](Sim::beacon_port). It fares as the segments' quality has it.
     ///
     /// ```
     /// use atonce_sim::Sim;
@@ -260,7 +282,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
     /// assert_eq!(alice.counters().datagrams_malformed, 1);
     /// ```
     pub fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: impl Into<Bytes>) {
-        self.world.send_datagram(from, to, octets.into());
+        self.world.send_datagram(from, to, &octets.into());
     }
 
     /// How the hosts' TCP behaves, from now on.
@@ -302,31 +324,30 @@ impl<A: Application, O: Observer> Sim<A, O> {
         config: Config,
         application: A,
     ) -> NodeId {
-        let id = NodeId(count(self.processes.len()));
-        let beacons = config.beacons;
-        let seed = self.world.chance.seed();
-        let now = self.world.host_now(host);
-        let mut stack = Stack::new(now, seed, config);
-        let words = [u64::from(host.0), trace::short(stack.id()), 0];
-        self.world
-            .trace
-            .name(stack.name().to_str_lossy().into_owned());
-        self.world
-            .trace
-            .say(self.world.now, Some(id), Kind::Start, words);
-        let mut interfaces = Vec::new();
-        for index in 0..self.world.topology.host(host).interfaces.len() {
-            if let Some(bound) = self.world.bind(id, host, index, port, &mut stack) {
-                interfaces.push(bound);
-            }
-        }
-        self.world.topology.host_mut(host).nodes.push(id);
-        let chance = self.world.chance.fork();
-        self.processes.push(Process {
+        let place = Place {
+            port,
+            ..Place::default()
+        };
+        self.start_at(host, &place, config, application)
+    }
+
+    /// Starts a node at some place on a host.
+    pub fn start_at(
+        &mut self,
+        host: HostId,
+        place: &Place,
+        config: Config,
+        application: A,
+    ) -> NodeId {
+        let id = launch(
+            &mut self.world,
+            &mut self.processes,
             host,
-            application,
-            running: Some(Box::new(Running::new(stack, interfaces, beacons, chance))),
-        });
+            place,
+            config,
+            None,
+        );
+        self.applications.push(Some(application));
         self.call(id, A::on_start);
         self.drain(id);
         id
@@ -344,20 +365,37 @@ impl<A: Application, O: Observer> Sim<A, O> {
     }
 
     /// The application of a process, also of one that ended.
-    #[expect(clippy::indexing_slicing, reason = "processes are never removed")]
+    ///
+    /// # Panics
+    ///
+    /// When it is a node of a [program](Sim::start_program).
     pub fn application(&self, node: NodeId) -> &A {
-        &self.processes[node.index()].application
+        let application = self.applications.get(node.index());
+        let application = application.and_then(Option::as_ref);
+        application.expect("a node of a program has no application of its own")
     }
 
     /// The same, to change it. It does not notice; see [`with`](Sim::with).
-    #[expect(clippy::indexing_slicing, reason = "processes are never removed")]
+    ///
+    /// # Panics
+    ///
+    /// When it is a node of a [program](Sim::start_program).
     pub fn application_mut(&mut self, node: NodeId) -> &mut A {
-        &mut self.processes[node.index()].application
+        let application = self.applications.get_mut(node.index());
+        let application = application.and_then(Option::as_mut);
+        application.expect("a node of a program has no application of its own")
     }
 
     /// A node, to ask it; `None` when its process has ended.
     pub fn stack(&self, node: NodeId) -> Option<&Stack> {
         self.running(node).map(|running| &running.stack)
+    }
+
+    /// The UDP port on which a node hears beacons; `None` when it hears none, or its process has ended.
+    pub fn beacon_port(&self, node: NodeId) -> Option<u16> {
+        let host = self.processes.get(node.index())?.host;
+        let mut ears = self.world.topology.host(host).ears.iter();
+        ears.find(|ear| ear.node == node).map(|ear| ear.port)
     }
 
     /// Whether the process has not ended.
@@ -371,7 +409,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         running.interfaces.first().map(|bound| bound.mailbox.port())
     }
 
-    /// Lets the application do something now. `None` when its process has ended.
+    /// Lets the application do something now. `None` when its process has ended, or is a program.
     ///
     /// ```
     /// use atonce_sim::Sim;
@@ -412,6 +450,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         match coming {
             Coming::Deadline { node } => self.deadline(node),
             Coming::Timer { node, token } => self.timer(node, token),
+            Coming::ProgramTimer { program, token } => self.program_timer(program, token),
             Coming::Datagram(place) => self.datagram(place),
             Coming::Syn(key) => self.syn(key),
             Coming::Established(key) => self.established(key),
@@ -527,6 +566,17 @@ impl<A: Application, O: Observer> Sim<A, O> {
         self.world.schedule.len()
     }
 
+    /// The octets that were sent over a segment so far: of TCP without what was sent again, and of UDP, without the heads of both and of
+    /// IP. What only crosses it counts, what a host sends to itself does not.
+    pub fn octets_over(&self, segment: SegmentId) -> u64 {
+        self.world.topology.segment(segment).octets
+    }
+
+    /// How many datagrams a process broadcast that has not ended.
+    pub fn broadcasts_of(&self, node: NodeId) -> u64 {
+        self.running(node).map_or(0, |running| running.broadcasts)
+    }
+
     fn running(&self, node: NodeId) -> Option<&Running> {
         self.processes.get(node.index())?.running.as_deref()
     }
@@ -597,6 +647,78 @@ impl World {
         self.say(node, Kind::InterfaceUp, trace::address(mailbox));
         Some(Bound { id, index, mailbox })
     }
+
+    /// The port for the datagrams of a node: the one of beacons is for all; a directed node, or one that asks for another, has one of its
+    /// own.
+    fn beacon_port(&self, host: HostId, beacons: Beacons, wanted: Option<u16>) -> u16 {
+        let usual = match beacons {
+            Beacons::Directed => DIRECTED_PORT,
+            _ => BEACON_PORT,
+        };
+        let wanted = wanted.unwrap_or(usual);
+        if wanted == BEACON_PORT {
+            return BEACON_PORT;
+        }
+        let ears = &self.topology.host(host).ears;
+        (wanted..=u16::MAX)
+            .find(|port| ears.iter().all(|ear| ear.port != *port))
+            .unwrap_or(wanted)
+    }
+}
+
+/// Makes the node of a process.
+pub(crate) fn launch(
+    world: &mut World,
+    processes: &mut Vec<Process>,
+    host: HostId,
+    place: &Place,
+    config: Config,
+    program: Option<ProgramId>,
+) -> NodeId {
+    let id = NodeId(count(processes.len()));
+    let beacons = config.beacons;
+    let seed = world.chance.seed();
+    let now = world.host_now(host);
+    let mut stack = Stack::new(now, seed, config);
+    let words = [u64::from(host.0), trace::short(stack.id()), 0];
+    world.trace.name(stack.name().to_str_lossy().into_owned());
+    world.trace.say(world.now, Some(id), Kind::Start, words);
+    let beacon_port = world.beacon_port(host, beacons, place.beacon_port);
+    let mut interfaces = Vec::new();
+    for index in 0..world.topology.host(host).interfaces.len() {
+        let machine = world.topology.host(host);
+        let Some(segment) = machine.interfaces.get(index).map(|iface| iface.segment) else {
+            continue;
+        };
+        if place
+            .segments
+            .as_ref()
+            .is_some_and(|on| !on.contains(&segment))
+        {
+            continue;
+        }
+        interfaces.extend(world.bind(id, host, index, place.port, &mut stack));
+        if beacons.hears() {
+            world.topology.host_mut(host).ears.push(Ear {
+                node: id,
+                segment,
+                port: beacon_port,
+            });
+        }
+    }
+    world.topology.host_mut(host).nodes.push(id);
+    let chance = world.chance.fork();
+    processes.push(Process {
+        host,
+        program,
+        running: Some(Box::new(Running::new(
+            stack,
+            interfaces,
+            beacon_port,
+            chance,
+        ))),
+    });
+    id
 }
 
 /// An interface that a node uses.

@@ -33,8 +33,10 @@
 //! # Ok::<(), atonce_sim::tester::InvalidFault>(())
 //! ```
 
+pub mod clusters;
 mod findings;
 mod guest;
+pub mod once;
 mod options;
 mod plan;
 mod report;

@@ -91,6 +91,8 @@ pub(crate) struct Host {
     pub(crate) ahead: Duration,
     /// Processes that live here.
     pub(crate) nodes: Vec<NodeId>,
+    /// Who of them hears datagrams, and which.
+    pub(crate) ears: Vec<Ear>,
     /// Who listens where.
     pub(crate) listeners: BTreeMap<SocketAddr, NodeId>,
     pub(crate) next_port: u16,
@@ -100,10 +102,20 @@ pub(crate) struct Host {
     pub(crate) groups: BTreeSet<IpAddr>,
 }
 
+/// A socket for datagrams: one for each interface that the node uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ear {
+    pub(crate) node: NodeId,
+    pub(crate) segment: SegmentId,
+    pub(crate) port: u16,
+}
+
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) quality: Quality,
     pub(crate) members: BTreeMap<IpAddr, HostId>,
+    /// What was sent over it.
+    pub(crate) octets: u64,
     routers: Vec<RouterId>,
 }
 
@@ -120,7 +132,91 @@ struct Nat {
     outside: SegmentId,
     address: IpAddr,
     forwards: BTreeMap<u16, SocketAddr>,
+    /// What datagrams from inside opened, by the port outside.
+    mappings: BTreeMap<u16, Mapping>,
 }
+
+/// A port outside that stands for a socket inside.
+#[derive(Clone, Debug)]
+struct Mapping {
+    inside: SocketAddr,
+    /// With whom datagrams were exchanged, and when the last time: nobody else gets in.
+    others: BTreeMap<SocketAddr, Instant>,
+}
+
+/// How long a mapping is kept that nobody uses: routers for homes have half a minute to some minutes.
+const IDLE: Duration = Duration::from_secs(60);
+
+impl Mapping {
+    fn is_used(&self, now: Instant) -> bool {
+        self.others.values().any(|last| now - *last < IDLE)
+    }
+}
+
+impl Nat {
+    /// The port outside that datagrams of a socket inside have or get: the one that leads to it anyway, or its own number if
+    /// that is free, as most routers have it.
+    fn port_of(&self, now: Instant, inside: SocketAddr) -> u16 {
+        let mut used = self.mappings.iter();
+        if let Some((port, _)) = used.find(|(_, it)| it.inside == inside && it.is_used(now)) {
+            return *port;
+        }
+        let mut forwards = self.forwards.iter();
+        if let Some((port, _)) = forwards.find(|(_, to)| **to == inside) {
+            return *port;
+        }
+        let is_free = |port: &u16| {
+            !self.forwards.contains_key(port)
+                && self.mappings.get(port).is_none_or(|it| !it.is_used(now))
+        };
+        let first = inside.port();
+        std::iter::once(first)
+            .chain(FIRST_PORT..=u16::MAX)
+            .find(is_free)
+            .unwrap_or(first)
+    }
+
+    /// To which socket inside a datagram goes that comes to a port from outside.
+    fn inside_of(&self, now: Instant, port: u16, other: SocketAddr) -> Option<SocketAddr> {
+        let mapping = self.mappings.get(&port).filter(|it| {
+            let last = it.others.get(&other);
+            last.is_some_and(|last| now - *last < IDLE)
+        });
+        let inside = mapping.map(|it| it.inside);
+        inside.or_else(|| self.forwards.get(&port).copied())
+    }
+
+    /// A datagram passes between a socket inside and one outside.
+    fn pass(&mut self, now: Instant, inside: SocketAddr, other: SocketAddr) {
+        let port = self.port_of(now, inside);
+        let mapping = self.mappings.entry(port);
+        let mapping = mapping
+            .and_modify(|it| {
+                it.others.retain(|_, last| now - *last < IDLE);
+                if it.inside != inside {
+                    it.inside = inside;
+                    it.others.clear();
+                }
+            })
+            .or_insert_with(|| Mapping {
+                inside,
+                others: BTreeMap::new(),
+            });
+        mapping.others.insert(other, now);
+    }
+}
+
+/// What is to get from a host to an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cargo {
+    /// A connection, whose own port is chosen later.
+    Stream,
+    /// A datagram from this port, now.
+    Datagram(Instant, u16),
+}
+
+/// A router that hides addresses, and between whom something passed it: inside, and outside.
+pub(crate) type Passed = (RouterId, SocketAddr, SocketAddr);
 
 /// The way from a host to an address.
 #[derive(Clone, Debug)]
@@ -130,10 +226,12 @@ pub(crate) struct Route {
     pub(crate) target: SocketAddr,
     /// Our own address.
     pub(crate) local: IpAddr,
-    /// Our address as the other end sees it.
-    pub(crate) seen: IpAddr,
+    /// Our address as the other end sees it; the port is 0 on the way of a stream.
+    pub(crate) seen: SocketAddr,
     pub(crate) interface: usize,
     pub(crate) hops: SmallVec<[SegmentId; 2]>,
+    /// The translations on the way of a datagram.
+    pub(crate) passed: SmallVec<[Passed; 1]>,
 }
 
 #[derive(Debug, Default)]
@@ -157,6 +255,7 @@ impl Topology {
         self.segments.push(Segment {
             quality,
             members: BTreeMap::new(),
+            octets: 0,
             routers: Vec::new(),
         });
         SegmentId(count(self.segments.len()) - 1)
@@ -168,6 +267,7 @@ impl Topology {
             on: true,
             ahead: Duration::ZERO,
             nodes: Vec::new(),
+            ears: Vec::new(),
             listeners: BTreeMap::new(),
             next_port: FIRST_PORT,
             side: 0,
@@ -214,8 +314,25 @@ impl Topology {
             outside,
             address,
             forwards: BTreeMap::new(),
+            mappings: BTreeMap::new(),
         });
         id
+    }
+
+    /// A router that translates addresses forgets for whom it did; its own address, if it is one.
+    pub(crate) fn forget_mappings(&mut self, router: RouterId) -> Option<IpAddr> {
+        let nat = self.routers[router.0 as usize].nat.as_mut()?;
+        nat.mappings.clear();
+        Some(nat.address)
+    }
+
+    /// A datagram went this way.
+    pub(crate) fn pass(&mut self, now: Instant, way: &Route) {
+        for &(router, inside, other) in &way.passed {
+            if let Some(nat) = &mut self.routers[router.0 as usize].nat {
+                nat.pass(now, inside, other);
+            }
+        }
     }
 
     pub(crate) fn forward(&mut self, router: RouterId, port: u16, to: SocketAddr) {
@@ -242,6 +359,21 @@ impl Topology {
 
     /// The way from a host to an address; the search goes over routers, shortest way first.
     pub(crate) fn route(&self, from: HostId, target: SocketAddr) -> Option<Route> {
+        self.route_over(from, target, Cargo::Stream, |_| true)
+    }
+
+    /// The same for one thing or another, over those interfaces of the host that may be used.
+    pub(crate) fn route_over(
+        &self,
+        from: HostId,
+        target: SocketAddr,
+        cargo: Cargo,
+        may: impl Fn(usize) -> bool,
+    ) -> Option<Route> {
+        let port = match cargo {
+            Cargo::Stream => 0,
+            Cargo::Datagram(_, port) => port,
+        };
         let host = self.host(from);
         if let Some(interface) = host
             .interfaces
@@ -253,22 +385,25 @@ impl Topology {
                 to: from,
                 target,
                 local,
-                seen: local,
+                seen: SocketAddr::new(local, port),
                 interface,
                 hops: SmallVec::new(),
+                passed: SmallVec::new(),
             });
         }
         let mut ways: Vec<Route> = host
             .interfaces
             .iter()
             .enumerate()
+            .filter(|(interface, _)| may(*interface))
             .map(|(interface, iface)| Route {
                 to: from,
                 target,
                 local: iface.address,
-                seen: iface.address,
+                seen: SocketAddr::new(iface.address, port),
                 interface,
                 hops: SmallVec::from_slice(&[iface.segment]),
+                passed: SmallVec::new(),
             })
             .collect();
         let mut seen: BTreeSet<SegmentId> = BTreeSet::new();
@@ -286,13 +421,21 @@ impl Topology {
                 return Some(Route { to, ..way });
             }
             for router in &segment.routers {
-                self.cross(&self.routers[router.0 as usize], here, &way, &mut ways);
+                self.cross(*router, here, &way, cargo, &mut ways);
             }
         }
         None
     }
 
-    fn cross(&self, router: &Router, here: SegmentId, way: &Route, ways: &mut Vec<Route>) {
+    fn cross(
+        &self,
+        id: RouterId,
+        here: SegmentId,
+        way: &Route,
+        cargo: Cargo,
+        ways: &mut Vec<Route>,
+    ) {
+        let router = &self.routers[id.0 as usize];
         let over = |segment: SegmentId| {
             let mut way = way.clone();
             way.hops.push(segment);
@@ -306,16 +449,29 @@ impl Topology {
                     .filter(|segment| **segment != here)
                     .map(|segment| over(*segment)),
             ),
-            Some(nat) if nat.inside == here => ways.push(Route {
-                seen: nat.address,
-                ..over(nat.outside)
-            }),
+            Some(nat) if nat.inside == here => {
+                let mut out = over(nat.outside);
+                let mut port = 0;
+                if let Cargo::Datagram(now, _) = cargo {
+                    port = nat.port_of(now, way.seen);
+                    out.passed.push((id, way.seen, way.target));
+                }
+                out.seen = SocketAddr::new(nat.address, port);
+                ways.push(out);
+            }
             Some(nat) if nat.outside == here && nat.address == way.target.ip() => {
-                if let Some(&target) = nat.forwards.get(&way.target.port()) {
-                    ways.push(Route {
-                        target,
-                        ..over(nat.inside)
-                    });
+                let port = way.target.port();
+                let inside = match cargo {
+                    Cargo::Stream => nat.forwards.get(&port).copied(),
+                    Cargo::Datagram(now, _) => nat.inside_of(now, port, way.seen),
+                };
+                if let Some(target) = inside {
+                    let mut inward = over(nat.inside);
+                    inward.target = target;
+                    if matches!(cargo, Cargo::Datagram(..)) {
+                        inward.passed.push((id, target, way.seen));
+                    }
+                    ways.push(inward);
                 }
             }
             Some(_) => {}
@@ -366,7 +522,7 @@ mod tests {
         topology.add_router(&lans);
         let route = topology.route(a, at("10.0.1.1:1")).unwrap();
         assert_eq!((route.to, &route.hops[..]), (b, &lans[..]));
-        assert_eq!(route.seen, route.local);
+        assert_eq!(route.seen.ip(), route.local);
     }
 
     #[test]
@@ -375,12 +531,65 @@ mod tests {
         let outside: IpAddr = [10, 0, 1, 254].into();
         let nat = topology.add_nat(lans[0], lans[1], outside);
         let out = topology.route(a, at("10.0.1.1:1")).unwrap();
-        assert_eq!((out.to, out.seen), (b, outside));
+        assert_eq!((out.to, out.seen.ip()), (b, outside));
         assert!(topology.route(b, at("10.0.0.1:1")).is_none());
         assert!(topology.route(b, at("10.0.1.254:7")).is_none());
         topology.forward(nat, 7, at("10.0.0.1:49152"));
         let inward = topology.route(b, at("10.0.1.254:7")).unwrap();
         assert_eq!((inward.to, inward.target), (a, at("10.0.0.1:49152")));
+    }
+
+    #[test]
+    fn a_nat_lets_the_answer_to_a_datagram_in_for_a_while_and_nobody_elses() {
+        let (mut topology, lans, [a, b]) = two_lans();
+        let other = topology.add_host();
+        topology.attach(other, lans[1], [10, 0, 1, 2].into());
+        topology.add_nat(lans[0], lans[1], [10, 0, 1, 254].into());
+        let way = |topology: &Topology, from, to, port, seconds: u64| {
+            let cargo = Cargo::Datagram(Instant::from_millis(seconds * 1_000), port);
+            topology.route_over(from, at(to), cargo, |_| true)
+        };
+        let out = way(&topology, a, "10.0.1.1:5671", 7_000, 0).unwrap();
+        assert_eq!(out.seen, at("10.0.1.254:7000"));
+        // It is the datagram that opens it, and not the question for the way.
+        assert!(way(&topology, b, "10.0.1.254:7000", 5_671, 0).is_none());
+        topology.pass(Instant::ZERO, &out);
+        let back = way(&topology, b, "10.0.1.254:7000", 5_671, 59).unwrap();
+        assert_eq!((back.to, back.target), (a, at("10.0.0.1:7000")));
+        assert_eq!(back.seen, at("10.0.1.1:5671"));
+        // Another port, another host, another port outside.
+        assert!(way(&topology, b, "10.0.1.254:7000", 5_672, 0).is_none());
+        assert!(way(&topology, other, "10.0.1.254:7000", 5_671, 0).is_none());
+        assert!(way(&topology, b, "10.0.1.254:7001", 5_671, 0).is_none());
+        // Too late, unless it was used meanwhile.
+        assert!(way(&topology, b, "10.0.1.254:7000", 5_671, 60).is_none());
+        topology.pass(Instant::from_millis(59_000), &back);
+        assert!(way(&topology, b, "10.0.1.254:7000", 5_671, 118).is_some());
+    }
+
+    #[test]
+    fn two_sockets_inside_have_two_ports_outside() {
+        let (mut topology, lans, [a, b]) = two_lans();
+        let twin = topology.add_host();
+        topology.attach(twin, lans[0], [10, 0, 0, 2].into());
+        let nat = topology.add_nat(lans[0], lans[1], [10, 0, 1, 254].into());
+        let now = Instant::ZERO;
+        let ports = [a, twin, a].map(|from| {
+            let cargo = Cargo::Datagram(now, 7_000);
+            let way = topology.route_over(from, at("10.0.1.1:1"), cargo, |_| true);
+            let way = way.unwrap();
+            topology.pass(now, &way);
+            way.seen.port()
+        });
+        assert_eq!((ports[0], ports[2]), (7_000, 7_000));
+        assert_ne!(ports[1], 7_000);
+        let cargo = Cargo::Datagram(now, 1);
+        let to = SocketAddr::new([10, 0, 1, 254].into(), ports[1]);
+        let back = topology.route_over(b, to, cargo, |_| true).unwrap();
+        assert_eq!(back.to, twin);
+        // It forgets them when it is started anew.
+        topology.forget_mappings(nat);
+        assert!(topology.route_over(b, to, cargo, |_| true).is_none());
     }
 
     #[test]

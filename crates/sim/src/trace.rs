@@ -100,6 +100,22 @@ pub(crate) enum Kind {
     Address,
     /// Link, whether the owner of the key may come in.
     Asked,
+    /// Octets, checksum; then an address follows.
+    Beacon,
+    /// Router.
+    Forgets,
+    /// What else applications do with their nodes: checksum.
+    Disconnect,
+    /// An address.
+    Seek,
+    Unseek,
+    Ignore,
+    Heed,
+    /// Peer.
+    Introduce,
+    /// Peer, checksum, how it went.
+    ShoutTo,
+    Retire,
 }
 
 /// The running trace.
@@ -415,6 +431,8 @@ impl fmt::Display for Shown<'_> {
             Kind::Datagram => write!(f, "hears {a} octets, sum {b:016x}, of host {c}"),
             Kind::DatagramLost => write!(f, "a datagram of host {a} to host {b} is lost"),
             Kind::DatagramDropped => f.write_str("has no room for a datagram"),
+            Kind::Beacon => write!(f, "sends a beacon of {a} octets, sum {b:016x}"),
+            Kind::Forgets => write!(f, "router {a} forgets for whom it translates"),
             Kind::Dial => write!(f, "dials on link {a}"),
             Kind::Connected => write!(f, "link {a} is connected"),
             Kind::Accepted => write!(f, "link {a} is accepted"),
@@ -458,6 +476,20 @@ impl fmt::Display for Shown<'_> {
                 "shout, group {a:016x}, sum {b:016x}: {}",
                 outcome_text(c)
             ),
+            Kind::Disconnect => write!(f, "disconnect, sum {a:016x}"),
+            Kind::Seek => write!(f, "seeks {}", address_of(words)),
+            Kind::Unseek => write!(f, "does not seek {} any more", address_of(words)),
+            Kind::Ignore => write!(f, "ignores {}", address_of(words)),
+            Kind::Heed => write!(f, "heeds {} again", address_of(words)),
+            Kind::Introduce => write!(f, "is told of {a:016X}"),
+            Kind::ShoutTo => {
+                write!(
+                    f,
+                    "shout to {a:016X} alone, sum {b:016x}: {}",
+                    outcome_text(c)
+                )
+            }
+            Kind::Retire => f.write_str("is told to stop without a goodbye"),
             Kind::Connect => write!(f, "connect, sum {a:016x}"),
             Kind::Partition => write!(f, "partition: host {a} is on side {b}"),
             Kind::Healed => f.write_str("the partition is over"),

@@ -8,12 +8,15 @@ use std::time::Duration;
 use atonce::PeerId;
 use atonce::endpoint::Endpoint;
 use atonce::wire::{Headers, LongText, Text};
-use atonce::zre::{Config, Curve, Limits};
+use atonce::zre::{Beacons, Config, Curve, Limits};
 
 use crate::{Certificate, ConnectError, Contact, Node, StartError, Trust};
 
 /// The UDP port that IANA assigned to ZRE discovery.
 const BEACON_PORT: u16 = 5670;
+
+/// The UDP port on which a directed node hears, as @Once has it: the next one.
+const DIRECTED_PORT: u16 = 5671;
 
 /// Makes a node. Everything has a default; what is wrong is told by [`start`](Builder::start).
 ///
@@ -39,7 +42,7 @@ pub struct Builder<N = Node> {
     name: Option<String>,
     headers: Vec<(String, String)>,
     interfaces: Vec<String>,
-    port: u16,
+    port: Option<u16>,
     tcp_ports: RangeInclusive<u16>,
     advertise: Option<String>,
     groups: Vec<String>,
@@ -82,7 +85,7 @@ impl<N> Default for Builder<N> {
             name: None,
             headers: Vec::new(),
             interfaces: Vec::new(),
-            port: BEACON_PORT,
+            port: None,
             tcp_ports: 0..=0,
             advertise: None,
             groups: Vec::new(),
@@ -123,8 +126,29 @@ impl<N> Builder<N> {
     }
 
     /// The UDP port of the beacons, 5670 when it is not set. Nodes meet on the same port. 0 turns beacons off.
+    ///
+    /// Of a [`Directed`](Beacons::Directed) node it is the port on which it hears, 5671 when it is not set; 0 is any that is free,
+    /// which [`Driver::beacon_port`](crate::driver::Driver::beacon_port) tells.
     pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
+        self.port = Some(port);
+        self
+    }
+
+    /// Which beacons the node says, and which it hears: [`Both`](Beacons::Both).
+    ///
+    /// A [`Directed`](Beacons::Directed) node has its port to itself: to share it would give what is sent to it to another.
+    ///
+    /// ```no_run
+    /// use atonce_std::{Beacons, Node};
+    ///
+    /// // Known to others as SERVER:5671, to which they send a beacon.
+    /// let server = Node::builder().name("server").beacons(Beacons::Directed).start()?;
+    /// let bridge = Node::builder().name("bridge").beacons(Beacons::Directed).port(0).start()?;
+    /// bridge.beacon("203.0.113.7:5671".parse()?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn beacons(mut self, beacons: Beacons) -> Self {
+        self.config.beacons = beacons;
         self
     }
 
@@ -161,6 +185,14 @@ impl<N> Builder<N> {
     /// `tcp://ADDRESS:PORT`.
     pub fn advertise(mut self, endpoint: impl Into<String>) -> Self {
         self.advertise = Some(endpoint.into());
+        self
+    }
+
+    /// Whether the node offers to be spoken to on the links that it dialled, and speaks so to whoever offers it and cannot be
+    /// dialled: for nodes of which some are behind an address translation. `false`. See
+    /// [`Config::duplex`](atonce::Config::duplex).
+    pub fn duplex(mut self, duplex: bool) -> Self {
+        self.config.duplex = duplex;
         self
     }
 
@@ -224,7 +256,14 @@ impl<N> Builder<N> {
         let peers = self.peers.iter().map(|endpoint| parse_peer(endpoint));
         let peers = peers.collect::<Result<_, _>>()?;
         let mut config = self.config;
-        config.beacons = self.port != 0;
+        let usual = match config.beacons {
+            Beacons::Directed => DIRECTED_PORT,
+            _ => BEACON_PORT,
+        };
+        let port = self.port.unwrap_or(usual);
+        if port == 0 && config.beacons.broadcasts() {
+            config.beacons = Beacons::Off;
+        }
         config.headers = headers;
         if let Some(name) = self.name {
             config.name = Some(Text::try_from(name).map_err(StartError::Name)?);
@@ -245,7 +284,7 @@ impl<N> Builder<N> {
         Ok(Options {
             config,
             interfaces: self.interfaces,
-            port: self.port,
+            port,
             tcp_ports: self.tcp_ports,
             groups,
             peers,
@@ -321,6 +360,7 @@ impl<N> fmt::Debug for Builder<N> {
             .field("name", &self.name)
             .field("uuid", &self.config.uuid)
             .field("interfaces", &self.interfaces)
+            .field("beacons", &self.config.beacons)
             .field("port", &self.port)
             .field("tcp_ports", &self.tcp_ports)
             .finish_non_exhaustive()

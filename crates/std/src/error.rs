@@ -119,6 +119,17 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// A directed node cannot have the port on which it is to hear for itself.
+    #[error(
+        "cannot have UDP port {port}, to which others send beacons, for this node alone: {source}; end the program that uses \
+         it, or choose another port, or 0 for any that is free"
+    )]
+    DirectedPort {
+        /// The port; 0 stands for any.
+        port: u16,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The operating system does not tell its interfaces.
     #[error("cannot list the interfaces of this machine: {0}")]
     Interfaces(#[source] io::Error),
@@ -129,6 +140,21 @@ pub enum StartError {
         what: &'static str,
         /// What it said.
         source: io::Error,
+    },
+    /// A server or a bridge is asked to let everybody in, without that being said.
+    #[error(
+        "nothing says who may take part: give a secret, or a certificate and whose keys are trusted (any is everybody), or say \
+         that it is open to everybody"
+    )]
+    NobodyAsked,
+    /// A secure bridge is to contact a mailbox, and does not know whose.
+    #[error(
+        "{endpoint}: here everything is encrypted, so the key of who is there is needed: give its HOST (and UDP port), where \
+         beacons tell the key, or tcp://HOST:PORT|KEY"
+    )]
+    ServerKey {
+        /// What was given.
+        endpoint: String,
     },
     /// An asynchronous node was started where no runtime runs.
     #[error("no asynchronous runtime runs here: start the node within one")]

@@ -104,6 +104,7 @@
 //! [`driver`] is the part below [`Node`]: the sockets and the loop, without a thread.
 
 pub mod driver;
+pub mod once;
 
 mod builder;
 mod cert;
@@ -118,7 +119,7 @@ mod view;
 pub use atonce::wire::{LongText, Text, TooLong};
 pub use atonce::zmtp::{Denial, Verdict};
 pub use atonce::zre::{
-    Counters, Event, ExitReason, Limits, Lost, Peer, Presence, SendError, Shouted, Usage,
+    Beacons, Counters, Event, ExitReason, Limits, Lost, Peer, Presence, SendError, Shouted, Usage,
 };
 pub use atonce::{Bytes, Frames, PeerId};
 

@@ -1,17 +1,19 @@
 //! A node for programs with threads.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use atonce::PeerId;
+use atonce::curve::PublicKey;
 use atonce::wire::{Frames, Text, TooLong};
 use atonce::zre::{Counters, Event, PeerView, SendError, Shouted, Usage};
 
 use crate::driver::Driver;
 use crate::shared::{Core, Shared};
-use crate::{Builder, ConnectError, Options, PeerInfo, Start, StartError};
+use crate::{Builder, ConnectError, Contact, Options, PeerInfo, Start, StartError};
 
 /// How much longer than [`Limits::linger`](atonce::zre::Limits::linger) a stop may take. The core keeps to its linger; this
 /// is for a machine so busy that the node's thread has no turn.
@@ -130,10 +132,53 @@ impl Node {
         self.command(|driver| driver.shout(&group, &content))
     }
 
+    /// Says something to one member of a group, as a SHOUT that the others do not get. Never waits. Refused when the peer is not in
+    /// the group, as far as it said.
+    pub fn shout_to(
+        &self,
+        peer: PeerId,
+        group: impl TryInto<Text, Error: Into<TooLong>>,
+        content: impl Into<Frames>,
+    ) -> Result<(), SendError> {
+        let group = group.try_into().map_err(Into::into)?;
+        let content = content.into();
+        self.command(|driver| driver.shout_to(peer, &group, &content))
+    }
+
     /// Contacts the node at `tcp://HOST:PORT`, in a secure network at `tcp://HOST:PORT|KEY`, again and again until it answers. A name is looked up.
     pub fn connect(&self, endpoint: impl AsRef<str>) -> Result<(), ConnectError> {
         let contact = endpoint.as_ref().parse()?;
         self.command(|driver| driver.connect(&contact))
+    }
+
+    /// Forgets what [`connect`](Node::connect) or the [builder](Builder::peer) asked for: it is tried no more. A peer that is here
+    /// stays; when it goes, it is not sought there.
+    pub fn disconnect(&self, endpoint: impl AsRef<str>) -> Result<(), ConnectError> {
+        let contact: Contact = endpoint.as_ref().parse()?;
+        self.command(|driver| driver.disconnect(&contact.endpoint));
+        Ok(())
+    }
+
+    /// Sends this node's beacon to one address, a UDP port on which another hears, again and again with growing pauses (1 s to
+    /// 30 s), and quietly while the peer that it led to is here. Refused when the node does without beacons.
+    pub fn beacon(&self, address: SocketAddr) -> Result<(), ConnectError> {
+        self.command(|driver| driver.beacon(address))
+    }
+
+    /// Sends no more beacons to this address. Whoever was met there stays.
+    pub fn unbeacon(&self, address: SocketAddr) {
+        self.command(|driver| driver.unbeacon(address));
+    }
+
+    /// The UDP port on which the node hears beacons; `None` when it hears none, or cannot at the moment.
+    pub fn beacon_port(&self) -> Option<u16> {
+        self.0.shared.lock().driver.beacon_port()
+    }
+
+    /// Tells the node of another whose mailbox is at this address, as if its beacon had been heard: in a secure network with its
+    /// key. It is tried a few times, and forgotten when nobody answers.
+    pub fn introduce(&self, peer: PeerId, address: SocketAddr, key: Option<PublicKey>) {
+        self.command(|driver| driver.introduce(peer, address, key));
     }
 
     /// What happened next; waits for it. `None` when the node is stopped and everything was told.

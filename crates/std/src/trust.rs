@@ -201,6 +201,11 @@ impl Trust {
         Self(Source::Any)
     }
 
+    /// Whether whoever has a key is let in.
+    pub(crate) const fn is_any(&self) -> bool {
+        matches!(self.0, Source::Any)
+    }
+
     /// Who has one of these keys.
     ///
     /// ```

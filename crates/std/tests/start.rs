@@ -6,7 +6,7 @@ mod common;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::time::Duration;
 
-use atonce_std::{Event, Node, StartError};
+use atonce_std::{Beacons, Event, Node, StartError};
 use common::{free_port, node, wait_for};
 
 #[test]
@@ -52,6 +52,29 @@ fn a_beacon_port_that_is_held_is_told() {
     assert!(error.to_string().contains(&port.to_string()), "{error}");
     // Without beacons it does not matter.
     node("alice", 0).start().unwrap();
+}
+
+#[test]
+fn a_directed_port_that_somebody_else_has_is_told_even_if_it_would_be_shared() {
+    // An ordinary node shares its port with all others, and would get what is sent to this one.
+    let port = free_port();
+    let ordinary = node("ordinary", port).start().unwrap();
+    let directed = || node("alice", port).beacons(Beacons::Directed);
+    let error = directed().start().unwrap_err();
+    assert!(matches!(error, StartError::DirectedPort { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&format!("UDP port {port}")), "{text}");
+    assert!(text.contains("0 for any that is free"), "{text}");
+    ordinary.stop();
+    let alice = directed().start().unwrap();
+    assert_eq!(alice.beacon_port(), Some(port));
+    let any = directed().port(0).start().unwrap();
+    assert!(any.beacon_port().is_some_and(|any| any != port && any != 0));
+    // Who hears none has none.
+    for beacons in [Beacons::Say, Beacons::Off] {
+        let deaf = node("deaf", port).beacons(beacons).start().unwrap();
+        assert_eq!(deaf.beacon_port(), None);
+    }
 }
 
 #[test]

@@ -60,6 +60,8 @@
 //! Commands are no futures: [`whisper`](Node::whisper), [`shout`](Node::shout) and the others never wait, and can be given
 //! where nothing can be awaited. When a peer's queue is full, [`whisper_wait`](Node::whisper_wait) waits for room.
 
+pub mod once;
+
 mod node;
 mod task;
 
@@ -69,9 +71,9 @@ mod task;
 struct Readme;
 
 pub use atonce_std::{
-    Builder, Bytes, Certificate, ConnectError, Contact, Counters, Denial, Event, ExitReason,
-    Frames, Limits, LongText, Lost, Peer, PeerId, PeerInfo, Presence, SendError, Shouted,
-    StartError, Text, TooLong, Trust, Usage, Verdict,
+    Beacons, Builder, Bytes, Certificate, ConnectError, Contact, Counters, Denial, Event,
+    ExitReason, Frames, Limits, LongText, Lost, Peer, PeerId, PeerInfo, Presence, SendError,
+    Shouted, StartError, Text, TooLong, Trust, Usage, Verdict,
 };
 
 pub use crate::node::{Events, Node};

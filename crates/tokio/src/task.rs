@@ -57,7 +57,59 @@ pub(crate) struct Waiters(Slab<Option<Waker>>);
 pub(crate) struct Task {
     shared: Arc<Shared>,
     poller: AsyncFd<Poller>,
-    sleep: Pin<Box<Sleep>>,
+    alarm: Alarm,
+}
+
+/// Wakes a task in time.
+pub(crate) struct Alarm(Pin<Box<Sleep>>);
+
+impl Alarm {
+    pub(crate) fn new() -> Self {
+        Self(Box::pin(tokio::time::sleep(Duration::ZERO)))
+    }
+
+    /// Waits until then. `true` when it is time already.
+    pub(crate) fn set(&mut self, timeout: Duration, cx: &mut Context<'_>) -> bool {
+        let at = Instant::now() + timeout.min(MAX_SLEEP);
+        let before = self.0.deadline();
+        if before > at || at - before > TIMER_SLACK || self.0.is_elapsed() {
+            self.0.as_mut().reset(at);
+        }
+        self.0.as_mut().poll(cx).is_ready()
+    }
+}
+
+/// Has the runtime wait for a poller. To be called within a runtime that has I/O enabled.
+pub(crate) fn register(poller: Poller) -> io::Result<AsyncFd<Poller>> {
+    // The poller owns its descriptor and never changes it, which is what the successor of this has its caller promise with
+    // `unsafe`. Not `expect`: with the oldest tokio that will do it is not deprecated.
+    #[allow(
+        deprecated,
+        reason = "its successor is unsafe, and newer than the tokio that we ask for"
+    )]
+    AsyncFd::with_interest(poller, Interest::READABLE)
+}
+
+/// Takes what the poller has, without waiting. `true`: it had something, or could not be asked for lack of budget.
+pub(crate) fn look(poller: &mut AsyncFd<Poller>, cx: &mut Context<'_>) -> io::Result<bool> {
+    let Poll::Ready(guard) = poller.poll_read_ready_mut(cx) else {
+        return Ok(false);
+    };
+    let mut guard = guard?;
+    let poller = guard.get_inner_mut();
+    poller.wait(Some(Duration::ZERO))?;
+    // The runtime reports the poller's descriptor once per change, so the readiness is given back only when
+    // everything was taken. What comes between the taking and the giving back is a new change, and giving back the
+    // old one does not touch it. On Linux a change is each new event; where that is not as certain, only a look that
+    // finds nothing will do.
+    if if cfg!(target_os = "linux") {
+        poller.took_all()
+    } else {
+        poller.is_idle()
+    } {
+        guard.clear_ready();
+    }
+    Ok(true)
 }
 
 impl Waiters {
@@ -83,7 +135,7 @@ impl Waiters {
         self.0.iter().any(|(_, waker)| waker.is_some())
     }
 
-    fn wake_all(&mut self) {
+    pub(crate) fn wake_all(&mut self) {
         for (_, waker) in &mut self.0 {
             if let Some(waker) = waker.take() {
                 waker.wake();
@@ -158,55 +210,16 @@ impl Core {
 impl Task {
     /// To be called within a runtime that has I/O and time enabled.
     pub(crate) fn new(shared: Arc<Shared>, poller: Poller) -> io::Result<Self> {
-        // The poller owns its descriptor and never changes it, which is what the successor of this has its caller promise with
-        // `unsafe`. Not `expect`: with the oldest tokio that will do it is not deprecated.
-        #[allow(
-            deprecated,
-            reason = "its successor is unsafe, and newer than the tokio that we ask for"
-        )]
-        let poller = AsyncFd::with_interest(poller, Interest::READABLE)?;
         Ok(Self {
             shared,
-            poller,
-            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            poller: register(poller)?,
+            alarm: Alarm::new(),
         })
-    }
-
-    /// Takes what the poller has, without waiting. `true`: it had something, or could not be asked for lack of budget.
-    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let Poll::Ready(guard) = self.poller.poll_read_ready_mut(cx) else {
-            return Ok(false);
-        };
-        let mut guard = guard?;
-        let poller = guard.get_inner_mut();
-        poller.wait(Some(Duration::ZERO))?;
-        // The runtime reports the poller's descriptor once per change, so the readiness is given back only when
-        // everything was taken. What comes between the taking and the giving back is a new change, and giving back the
-        // old one does not touch it. On Linux a change is each new event; where that is not as certain, only a look that
-        // finds nothing will do.
-        if if cfg!(target_os = "linux") {
-            poller.took_all()
-        } else {
-            poller.is_idle()
-        } {
-            guard.clear_ready();
-        }
-        Ok(true)
-    }
-
-    /// Waits until then. `true` when it is time already.
-    fn arm(&mut self, timeout: Duration, cx: &mut Context<'_>) -> bool {
-        let at = Instant::now() + timeout.min(MAX_SLEEP);
-        let before = self.sleep.deadline();
-        if before > at || at - before > TIMER_SLACK || self.sleep.is_elapsed() {
-            self.sleep.as_mut().reset(at);
-        }
-        self.sleep.as_mut().poll(cx).is_ready()
     }
 
     /// One turn of the node.
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
-        let looked = self.look(cx)?;
+        let looked = look(&mut self.poller, cx)?;
         let mut core = self.shared.lock();
         if !core
             .task
@@ -229,7 +242,7 @@ impl Task {
         let again = looked && self.poller.poll_read_ready(cx).is_ready();
         let due = match timeout {
             Some(Duration::ZERO) => true, // a timer would round it up
-            Some(timeout) => self.arm(timeout, cx),
+            Some(timeout) => self.alarm.set(timeout, cx),
             None => false,
         };
         if again || due {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use atonce::wire::zap::Outcome;
 use atonce_tokio::{
-    Builder, Certificate, Denial, Event, ExitReason, Frames, Limits, Node, PeerId, SendError,
-    StartError, Trust, Verdict,
+    Beacons, Builder, Certificate, Denial, Event, ExitReason, Frames, Limits, Node, PeerId,
+    SendError, StartError, Trust, Verdict,
 };
 use futures_core::Stream;
 use handler::{Handler, Say, allowed, key};
@@ -406,4 +406,42 @@ async fn secure_nodes_meet_and_speak() {
     assert_eq!(one.peer(other.id()).unwrap().key, Some(keys[1]));
     one.whisper(other.id(), "secret").unwrap();
     assert_eq!(wait_whisper(&other).await, Frames::from("secret"));
+}
+
+#[tokio::test]
+async fn a_node_is_told_whom_to_meet_and_whom_to_leave_alone() {
+    // ZRE-131, ZRE-135, ZRE-136, ZRE-139
+    let directed = |name| node(name, 0).beacons(Beacons::Directed);
+    let server = directed("server").group("CHAT").start().unwrap();
+    let alice = directed("alice").start().unwrap();
+    let port = server.beacon_port().unwrap();
+    alice.beacon(([127, 0, 0, 1], port).into()).unwrap();
+    wait_enter(&alice, server.id()).await;
+    wait_enter(&server, alice.id()).await;
+    wait_for(&alice, |event| {
+        matches!(event, Event::Join { .. }).then_some(())
+    })
+    .await;
+    alice.shout_to(server.id(), "CHAT", "for you").unwrap();
+    let other = alice.shout_to(server.id(), "OTHER", "for nobody");
+    assert_eq!(other, Err(SendError::NotMember));
+    wait_for(&server, |event| match event {
+        Event::Shout { content, .. } => {
+            assert_eq!(content, Frames::from("for you"));
+            Some(())
+        }
+        _ => None,
+    })
+    .await;
+    let endpoint = server.endpoints().remove(0);
+    let mailbox = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
+    let off = node("off", 0).start().unwrap();
+    off.introduce(server.id(), mailbox, None);
+    wait_enter(&off, server.id()).await;
+    // What nobody asked for is forgotten as well.
+    off.disconnect(&endpoint).unwrap();
+    assert!(off.disconnect("nonsense").is_err());
+    assert!(off.beacon(mailbox).is_err());
+    alice.unbeacon(([127, 0, 0, 1], port).into());
+    assert!(off.peer(server.id()).is_some());
 }

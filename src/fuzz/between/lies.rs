@@ -21,12 +21,13 @@ pub(super) fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 99], port))
 }
 
-const MALLORY: PeerId = PeerId::from_bytes([0x66; 16]);
+pub(super) const MALLORY: PeerId = PeerId::from_bytes([0x66; 16]);
 
 impl World {
-    /// The middle as a mailbox that does not say whose it is.
-    pub(super) fn mailbox(&mut self) -> End {
+    /// The middle as a mailbox that says whose it is, or does not.
+    pub(super) fn mailbox(&mut self, identity: Identity) -> End {
         let mut config = zmtp::Config::new(SocketType::Router);
+        config.identity = identity;
         config.security = self.security_of_the_middle(None);
         End::Puppet(Box::new(Connection::new(self.now, config)))
     }

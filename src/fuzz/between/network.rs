@@ -8,6 +8,7 @@ use bytes::BufMut;
 use super::wire::{End, Wire};
 use super::{Answer, Datagram, World, lies};
 use crate::net::{InterfaceId, LinkId};
+use crate::wire::zmtp::Identity;
 use crate::{Cut, zmtp};
 
 /// In which of the networks an address is.
@@ -20,13 +21,20 @@ fn network_of(address: &SocketAddr) -> u8 {
 
 impl World {
     pub(super) fn hand_datagram(&mut self, datagram: &Datagram) {
+        let source = self.seen_from(1 - datagram.to, datagram.source);
+        if self.is_hidden(1 - datagram.to)
+            && let Some(nat) = &mut self.nat
+        {
+            // It leads to whoever is there.
+            nat.sought = true;
+        }
         let side = &mut self.sides[datagram.to];
         let there = side
             .mailboxes
             .iter()
             .any(|(_, mailbox)| network_of(mailbox) == network_of(&datagram.source));
         if let (true, Some(stack)) = (there, &mut side.stack) {
-            stack.handle_datagram(self.now, datagram.source, &datagram.octets);
+            stack.handle_datagram(self.now, source, &datagram.octets);
         }
     }
 
@@ -48,17 +56,31 @@ impl World {
         })
     }
 
-    pub(super) fn answer_dial(&mut self, id: u32, answer: Answer) {
+    pub(super) fn answer_dial(&mut self, id: u32, mut answer: Answer) {
         let Some(wire) = self.wires.get(&id).filter(|wire| !wire.made) else {
             return;
         };
         let to = wire.to;
+        let mut stranger = None;
+        if answer == Answer::Made && self.is_nowhere(to) {
+            match self.nowhere() {
+                Ok(end) => stranger = Some(end),
+                Err(instead) => answer = instead,
+            }
+        }
+        let Some(wire) = self.wires.get(&id) else {
+            return;
+        };
         let refused = match answer {
             Answer::Made => Cut::Refused,
             Answer::Cut(cut) => cut,
             Answer::Never => {
                 if let Some(wire) = self.wires.get_mut(&id) {
                     wire.hangs = true;
+                    if let End::Puppet(_) = wire.ends[0] {
+                        // The middle does not wait.
+                        self.wires.remove(&id);
+                    }
                 }
                 return;
             }
@@ -77,11 +99,12 @@ impl World {
             }
             _ => (None, lies::address(50_000)),
         };
+        let remote = dialler.map_or(local, |(who, _)| self.seen_from(who, local));
         let far = match (answer, self.listener(to)) {
-            (Answer::Made, Some((who, interface))) => self.sides[who]
+            (Answer::Made, Some((who, interface))) if stranger.is_none() => self.sides[who]
                 .stack
                 .as_mut()
-                .and_then(|stack| stack.handle_accepted(self.now, interface, local))
+                .and_then(|stack| stack.handle_accepted(self.now, interface, remote))
                 .map(|link| (who, link)),
             _ => None,
         };
@@ -91,8 +114,10 @@ impl World {
         if let Some((who, link)) = far {
             wire.ends[1] = End::Node(who, link);
             self.sides[who].links.insert(link, id);
+        } else if let Some(stranger) = stranger {
+            wire.ends[1] = stranger;
         } else if answer == Answer::Made && self.liar && to == lies::address(49152) {
-            let mailbox = self.mailbox();
+            let mailbox = self.mailbox(Identity::default());
             if let Some(wire) = self.wires.get_mut(&id) {
                 wire.ends[1] = mailbox;
             }
@@ -157,9 +182,16 @@ impl World {
             pipe.wanted = false;
             return false;
         }
-        if end == 0 && !secret {
-            let before = side.last.entry(wire.to).or_default();
-            wire.overheard.hear(self.now, &octets, before);
+        if !secret {
+            if end == 0 {
+                let before = side.last.entry(wire.to).or_default();
+                wire.overheard.hear(self.now, &octets, before);
+            } else {
+                // Each conversation of a mailbox is on one connection, and begins there.
+                wire.answers.hear(self.now, &octets, &mut None);
+                let silent = self.nat.is_some() || wire.answers.last.is_none();
+                assert!(silent, "a mailbox has nothing to say");
+            }
         }
         if !pipe.swallows && pipe.end.is_none() {
             pipe.octets.extend(&octets);
@@ -179,6 +211,7 @@ impl World {
         }
         let mut octets = octets.min(pipe.octets.len());
         self.moved += octets;
+        let to = wire.to;
         match &mut wire.ends[1 - end] {
             End::Nobody => {
                 pipe.octets.clear();
@@ -221,11 +254,14 @@ impl World {
             End::Puppet(connection) if octets > 0 => {
                 let octets: Vec<u8> = pipe.octets.drain(..octets).collect();
                 connection.handle_input(self.now, &octets);
+                let mut hears = false;
                 while let Some(event) = connection.poll_event() {
+                    hears |= end == 0 && matches!(event, zmtp::Event::Message(_));
                     if let zmtp::Event::Authenticate(_) = event {
                         connection.handle_verdict(self.now, zmtp::Verdict::Allow);
                     }
                 }
+                assert!(!hears || !self.is_deaf(to), "a stranger hears something");
                 self.collect_puppet(id, 1 - end);
                 true
             }

@@ -195,10 +195,15 @@ impl World {
 
     fn come_or_go(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let who = u.choose_index(2)?;
-        match u.int_in_range(0..=5_u8)? {
+        let choice: u8 = u.arbitrary()?;
+        match choice % 6 {
             0 => {
                 if let Some(stack) = &mut self.sides[who].stack {
-                    stack.stop(self.now);
+                    if choice < 192 {
+                        stack.stop(self.now);
+                    } else {
+                        stack.retire(self.now);
+                    }
                     self.sides[who].stopping = true;
                 }
             }

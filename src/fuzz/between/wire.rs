@@ -52,6 +52,8 @@ pub(super) struct Wire {
     /// What the first end sent, and what the second one sent.
     pub(super) pipes: [Pipe; 2],
     pub(super) overheard: Overheard,
+    /// What whoever was dialled says.
+    pub(super) answers: Overheard,
 }
 
 impl Wire {
@@ -62,7 +64,8 @@ impl Wire {
             hangs: false,
             ends: [end, End::Nobody],
             pipes: [Pipe::default(), Pipe::default()],
-            overheard: Overheard::new(now),
+            overheard: Overheard::new(now, SocketType::Router),
+            answers: Overheard::new(now, SocketType::Dealer),
         }
     }
 
@@ -95,7 +98,7 @@ impl Wire {
     }
 }
 
-/// What the node that dialled says, as anybody on the way can read it.
+/// What a node says on a connection, as anybody on the way can read it.
 pub(super) struct Overheard {
     connection: Connection,
     /// The sequence of the last message; `None` before the first one.
@@ -103,8 +106,8 @@ pub(super) struct Overheard {
 }
 
 impl Overheard {
-    fn new(now: Instant) -> Self {
-        let mut config = zmtp::Config::new(SocketType::Router);
+    fn new(now: Instant, reader: SocketType) -> Self {
+        let mut config = zmtp::Config::new(reader);
         config.limits.frame_octets = usize::MAX;
         config.limits.message_octets = usize::MAX;
         Self {

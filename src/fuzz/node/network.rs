@@ -105,7 +105,7 @@ impl World {
     pub(super) fn act(&mut self, action: &Action) {
         self.note(&format!("{action:?}"));
         match *action {
-            Action::Broadcast { .. } => {}
+            Action::Broadcast { .. } | Action::Beacon { .. } => {}
             Action::Dial { link, address } => self.dial(link, address),
             Action::Transmit { link } => {
                 let far = self.far(link, "transmit");

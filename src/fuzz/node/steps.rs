@@ -16,6 +16,9 @@ use crate::wire::zre::Command;
 use crate::wire::{Beacon, Frames, Headers, Text};
 use crate::{Cut, LinkId};
 
+/// An endpoint that has to be looked up.
+const SOMEBODY: &str = "tcp://somebody:49152";
+
 const GROUPS: [&str; 4] = ["CHAT", "NEWS", "", "Ω"];
 
 fn group(u: &mut Unstructured<'_>) -> Result<Text> {
@@ -376,10 +379,57 @@ impl World {
         Ok(())
     }
 
+    /// What the application has to say about others, but that they are to be contacted.
+    fn name_somebody(&mut self, u: &mut Unstructured<'_>, choice: u8) -> Result<()> {
+        let address = self.some_address(u)?;
+        match choice {
+            0 | 1 => {
+                let sought = self
+                    .stack
+                    .beacon(self.now, SocketAddr::new(address.ip(), 5670));
+                self.note(&format!("{sought:?}"));
+            }
+            2 => {
+                self.stack.unbeacon(SocketAddr::new(address.ip(), 5670));
+            }
+            3 => {
+                let who = u.choose_index(PUPPETS)?;
+                let key = self.key_for_beacon(u, who)?;
+                #[cfg(feature = "curve")]
+                let key = key.map(crate::curve::PublicKey::from_bytes);
+                #[cfg(not(feature = "curve"))]
+                let key = key.and(None);
+                self.stack.introduce(self.now, id_of(who), address, key);
+            }
+            4 if u.arbitrary()? => self.stack.heed(address),
+            4 => self.stack.ignore(self.now, address),
+            5 => {
+                let (who, group, content) = (u.choose_index(PUPPETS)?, group(u)?, content(u)?);
+                let sent = self.stack.shout_to(self.now, id_of(who), &group, &content);
+                self.note(&format!("{sent:?}"));
+            }
+            6 => {
+                if let Ok(endpoint) = SOMEBODY.parse() {
+                    self.stack.disconnect(self.now, &endpoint);
+                }
+            }
+            _ if u.ratio(1_u8, 16)? => {
+                self.stack.retire(self.now);
+                self.stopping = true;
+            }
+            _ => self.stack.disconnect(self.now, &address.into()),
+        }
+        Ok(())
+    }
+
     fn connect(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
-        match u.int_in_range(0..=3_u8)? {
+        let choice: u8 = u.arbitrary()?;
+        if choice >= 192 {
+            return self.name_somebody(u, choice & 7);
+        }
+        match choice & 3 {
             0 => {
-                if let Ok(endpoint) = "tcp://somebody:49152".parse() {
+                if let Ok(endpoint) = SOMEBODY.parse() {
                     let _ = self.stack.connect(self.now, &endpoint);
                 }
             }

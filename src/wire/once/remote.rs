@@ -6,7 +6,10 @@ use core::fmt;
 use bytes::{BufMut, Bytes};
 use nom::Parser;
 
-use super::fields::{UUID_OCTETS, put_text, put_uuid, text, text_len, uuid};
+use super::Limits;
+use super::fields::{
+    COUNT_OCTETS, UUID_OCTETS, list, put_list, put_text, put_uuid, text, text_len, uuid,
+};
 use crate::PeerId;
 use crate::wire::primitive::{Parsed, number1, number8, refused};
 use crate::wire::{Expected, Found, Frames, Malformed, Text};
@@ -29,7 +32,7 @@ pub struct RemoteWhisper {
     pub content: Frames,
 }
 
-/// Something for all peers of the receiver that are in a group, from a peer of the sender.
+/// Something for peers of the receiver that are in a group, from a peer of the sender.
 ///
 /// ```
 /// use atonce::{Frames, PeerId};
@@ -40,6 +43,7 @@ pub struct RemoteWhisper {
 ///     number: 8,
 ///     from: PeerId::from_bytes([1; 16]),
 ///     group: "CHAT".try_into()?,
+///     to: vec![PeerId::from_bytes([2; 16]), PeerId::from_bytes([3; 16])],
 ///     content: Frames::from("dinner is ready"),
 /// };
 /// assert_eq!(V2::RemoteShout(shout.clone()).content(), Some(&shout.content));
@@ -49,14 +53,42 @@ pub struct RemoteWhisper {
 pub struct RemoteShout {
     /// As in a [`RemoteWhisper`].
     pub epoch: u64,
-    /// As in a [`RemoteWhisper`]; both are counted together.
+    /// As in a [`RemoteWhisper`]; all of them are counted together.
     pub number: u64,
     /// Who says it, on the sender's network.
     pub from: PeerId,
     /// The group.
     pub group: Text,
+    /// To whom of the group, on the receiver's network, in whatever order.
+    pub to: Vec<PeerId>,
     /// Any number of frames, as the application made them.
     pub content: Frames,
+}
+
+/// The same sender said the same to the same group once more, for these: what a [`RemoteShout`] said need not be said again.
+///
+/// ```
+/// use atonce::PeerId;
+/// use atonce::wire::once::{RemoteAgain, V2};
+///
+/// let again = RemoteAgain {
+///     epoch: 1,
+///     number: 9,
+///     of: 8,
+///     to: vec![PeerId::from_bytes([4; 16])],
+/// };
+/// assert_eq!(V2::RemoteAgain(again).name(), "REMOTE-AGAIN");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteAgain {
+    /// As in a [`RemoteWhisper`].
+    pub epoch: u64,
+    /// As in a [`RemoteWhisper`]; all of them are counted together.
+    pub number: u64,
+    /// The number of the REMOTE-SHOUT of this epoch that has sender, group and content.
+    pub of: u64,
+    /// To whom of the group, on the receiver's network, in whatever order.
+    pub to: Vec<PeerId>,
 }
 
 /// A whisper or a shout of the receiver was not delivered.
@@ -171,19 +203,25 @@ impl RemoteWhisper {
 
 impl RemoteShout {
     /// Reads one that has no content yet.
-    pub(super) fn read<'a>(frame: &'a Bytes) -> impl Fn(&'a [u8]) -> Parsed<'a, Self> + Copy {
+    pub(super) fn read<'a>(
+        frame: &'a Bytes,
+        limits: &Limits,
+    ) -> impl Fn(&'a [u8]) -> Parsed<'a, Self> + Copy {
+        let to = receivers("REMOTE-SHOUT.to", limits);
         move |input| {
             (
                 number8("REMOTE-SHOUT.epoch"),
                 number8("REMOTE-SHOUT.number"),
                 uuid("REMOTE-SHOUT.from"),
                 text("REMOTE-SHOUT.group", frame),
+                to,
             )
-                .map(|(epoch, number, from, group)| Self {
+                .map(|(epoch, number, from, group, to)| Self {
                     epoch,
                     number,
                     from,
                     group,
+                    to,
                     content: Frames::new(),
                 })
                 .parse(input)
@@ -191,7 +229,7 @@ impl RemoteShout {
     }
 
     pub(super) fn octets(&self) -> usize {
-        HEAD_OCTETS + text_len(&self.group)
+        HEAD_OCTETS + text_len(&self.group) + receivers_len(&self.to)
     }
 
     pub(super) fn put(&self, out: &mut Vec<u8>) {
@@ -199,7 +237,52 @@ impl RemoteShout {
         out.put_u64(self.number);
         put_uuid(out, &self.from);
         put_text(out, &self.group);
+        put_list(out, &self.to, put_uuid);
     }
+}
+
+impl RemoteAgain {
+    pub(super) fn read<'a>(limits: &Limits) -> impl Fn(&'a [u8]) -> Parsed<'a, Self> + Copy {
+        let to = receivers("REMOTE-AGAIN.to", limits);
+        move |input| {
+            (
+                number8("REMOTE-AGAIN.epoch"),
+                number8("REMOTE-AGAIN.number"),
+                number8("REMOTE-AGAIN.of"),
+                to,
+            )
+                .map(|(epoch, number, of, to)| Self {
+                    epoch,
+                    number,
+                    of,
+                    to,
+                })
+                .parse(input)
+        }
+    }
+
+    pub(super) fn octets(&self) -> usize {
+        3 * size_of::<u64>() + receivers_len(&self.to)
+    }
+
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.epoch);
+        out.put_u64(self.number);
+        out.put_u64(self.of);
+        put_list(out, &self.to, put_uuid);
+    }
+}
+
+/// A count, and that many identities.
+fn receivers<'a>(
+    field: &'static str,
+    limits: &Limits,
+) -> impl Fn(&'a [u8]) -> Parsed<'a, Vec<PeerId>> + Copy {
+    list(field, limits.receivers, UUID_OCTETS, uuid(field))
+}
+
+const fn receivers_len(to: &[PeerId]) -> usize {
+    COUNT_OCTETS + UUID_OCTETS * to.len()
 }
 
 impl Undeliverable {

@@ -5,11 +5,14 @@ use alloc::vec::Vec;
 use bytes::{BufMut, Bytes};
 use nom::Parser;
 
-use super::fields::{SECRET_OCTETS, list, list_len, proof, put_list, text, uuid};
-use super::{
-    Authenticate, Challenge, Change, Contact, Delta, Limits, Nope, Peer, Proof, RemoteShout,
-    RemoteWhisper, Roster, Undeliverable,
+use super::fields::{
+    SECRET_OCTETS, UUID_OCTETS, list, list_len, proof, put_list, put_uuid, text, uuid,
 };
+use super::{
+    Authenticate, Challenge, Change, Contact, Delta, Invitation, Limits, Nope, Peer, Proof,
+    RemoteAgain, RemoteShout, RemoteWhisper, Roster, Undeliverable,
+};
+use crate::PeerId;
 use crate::wire::primitive::{number4, number8, whole};
 use crate::wire::{Frames, Malformed};
 
@@ -35,6 +38,9 @@ mod id {
     pub(super) const REMOTE_WHISPER: u8 = 0x40;
     pub(super) const REMOTE_SHOUT: u8 = 0x41;
     pub(super) const UNDELIVERABLE: u8 = 0x42;
+    pub(super) const REMOTE_AGAIN: u8 = 0x43;
+    pub(super) const RELAY: u8 = 0x50;
+    pub(super) const TICKET: u8 = 0x51;
 }
 
 /// Whether it is the id of a message.
@@ -44,7 +50,8 @@ pub(super) const fn is_known(id: u8) -> bool {
         id::CHALLENGE..=id::STOP
             | id::GET_ENDPOINTS..=id::LIST_ENDPOINTS
             | id::GET_ROSTER..=id::LEAVE
-            | id::REMOTE_WHISPER..=id::UNDELIVERABLE
+            | id::REMOTE_WHISPER..=id::REMOTE_AGAIN
+            | id::RELAY..=id::TICKET
     )
 }
 
@@ -100,6 +107,15 @@ pub enum V2 {
     RemoteShout(RemoteShout),
     /// Something could not be delivered.
     Undeliverable(Undeliverable),
+    /// The same for a group once more.
+    RemoteAgain(RemoteAgain),
+    /// How do I come to that bridge, which I cannot reach?
+    Relay {
+        /// Which.
+        uuid: PeerId,
+    },
+    /// How to come to each other.
+    Ticket(Invitation),
 }
 
 impl V2 {
@@ -124,6 +140,9 @@ impl V2 {
             Self::RemoteWhisper(_) => id::REMOTE_WHISPER,
             Self::RemoteShout(_) => id::REMOTE_SHOUT,
             Self::Undeliverable(_) => id::UNDELIVERABLE,
+            Self::RemoteAgain(_) => id::REMOTE_AGAIN,
+            Self::Relay { .. } => id::RELAY,
+            Self::Ticket(_) => id::TICKET,
         }
     }
 
@@ -148,6 +167,9 @@ impl V2 {
             Self::RemoteWhisper(_) => "REMOTE-WHISPER",
             Self::RemoteShout(_) => "REMOTE-SHOUT",
             Self::Undeliverable(_) => "UNDELIVERABLE",
+            Self::RemoteAgain(_) => "REMOTE-AGAIN",
+            Self::Relay { .. } => "RELAY",
+            Self::Ticket(_) => "TICKET",
         }
     }
 
@@ -175,6 +197,9 @@ impl V2 {
             Self::RemoteWhisper(_) => RemoteWhisper::octets(),
             Self::RemoteShout(shout) => shout.octets(),
             Self::Undeliverable(undeliverable) => undeliverable.octets(),
+            Self::RemoteAgain(again) => again.octets(),
+            Self::Relay { .. } => UUID_OCTETS,
+            Self::Ticket(invitation) => invitation.octets(),
         }
     }
 
@@ -201,6 +226,9 @@ impl V2 {
             Self::RemoteWhisper(whisper) => whisper.put(out),
             Self::RemoteShout(shout) => shout.put(out),
             Self::Undeliverable(undeliverable) => undeliverable.put(out),
+            Self::RemoteAgain(again) => again.put(out),
+            Self::Relay { uuid } => put_uuid(out, uuid),
+            Self::Ticket(invitation) => invitation.put(out),
         }
     }
 }
@@ -279,8 +307,13 @@ fn fields<'a>(id: u8, frame: &'a Bytes, body: &'a [u8], limits: &Limits) -> Resu
             whole("REMOTE-WHISPER", RemoteWhisper::read, body).map(V2::RemoteWhisper)
         }
         id::REMOTE_SHOUT => {
-            whole("REMOTE-SHOUT", RemoteShout::read(frame), body).map(V2::RemoteShout)
+            whole("REMOTE-SHOUT", RemoteShout::read(frame, limits), body).map(V2::RemoteShout)
         }
+        id::REMOTE_AGAIN => {
+            whole("REMOTE-AGAIN", RemoteAgain::read(limits), body).map(V2::RemoteAgain)
+        }
+        id::RELAY => whole("RELAY", uuid("RELAY.uuid"), body).map(|uuid| V2::Relay { uuid }),
+        id::TICKET => whole("TICKET", Invitation::read(frame), body).map(V2::Ticket),
         // UNDELIVERABLE: all others are unknown.
         _ => whole("UNDELIVERABLE", Undeliverable::read(frame), body).map(V2::Undeliverable),
     }

@@ -5,6 +5,7 @@ use alloc::collections::BTreeSet;
 use core::net::SocketAddr;
 
 use super::super::dial::{Dial, Owner, State};
+use super::super::duplex::{back_to, is_back};
 use super::super::inbound::{Role, Stage};
 use super::super::record::{Claim, Record};
 use super::{Due, Node};
@@ -51,8 +52,7 @@ impl Node {
         for (address, dial) in self.dials.iter() {
             if let Some(link) = dial.link() {
                 assert!(
-                    self.is_asked(link, address)
-                        || matches!(self.links.get(link), Some(Role::Outbound(to)) if *to == address),
+                    self.is_asked(link, address) || self.way(link) == Some(address),
                     "{link} of the dial to {address} leads elsewhere"
                 );
             }
@@ -62,6 +62,13 @@ impl Node {
             );
             assert_eq!(dial.key().is_some(), self.is_secure(), "key for {address}");
             assert!(dial.rivals().len() <= 4, "rivals at {address}");
+            let nowhere = is_back(address) && matches!(dial.state, State::Dialling(_));
+            assert!(!nowhere, "{address} is dialled, and nobody can be there");
+            let back = dial.peer().map(back_to);
+            assert!(
+                !is_back(address) || back == Some(address),
+                "whose is {address}"
+            );
             match dial.owner {
                 Owner::Nobody => {}
                 Owner::Greeted { peer, link } => {
@@ -70,7 +77,11 @@ impl Node {
                         matches!(
                             self.links.get(link),
                             Some(Role::Inbound(inbound))
-                                if matches!(inbound.stage, Stage::Held(held, _) if held == peer)
+                                if matches!(
+                                    &inbound.stage,
+                                    Stage::Held(held, message)
+                                        if *held == peer && (!dial.wary || self.offers_in(message))
+                                )
                         ),
                         "{link}, on which {peer} greeted, is not held"
                     );
@@ -120,6 +131,13 @@ impl Node {
                     assert_eq!(ours, Some(link), "the dial to {address}");
                 }
                 Role::Inbound(inbound) => match &inbound.stage {
+                    // ZRE-144
+                    _ if inbound.way().is_some_and(|way| {
+                        self.dials.get(way).and_then(Dial::up) != Some(link)
+                    }) =>
+                    {
+                        panic!("nothing is said on {link}")
+                    }
                     Stage::New | Stage::Unproved(_) => {
                         assert!(self.unproved.contains(&link), "{link} got away");
                     }
@@ -184,6 +202,9 @@ impl Node {
                     "{id} does not speak on {link}"
                 );
             }
+            if is_back(record.address) {
+                assert_eq!(record.inbound, up, "{id} is spoken to on its own link");
+            }
             for group in &record.groups {
                 let member = self
                     .members
@@ -218,7 +239,8 @@ impl Node {
         let set: BTreeSet<Due> = self.timers.keys().collect();
         for due in &set {
             let meant = match due {
-                Due::Beacon => self.config.beacons,
+                Due::Beacon => self.config.beacons.broadcasts(),
+                Due::Partner(address) => self.partners.contains(*address),
                 Due::Goodbye => self.stopping && !self.stopped,
                 // It may be for those who went meanwhile.
                 Due::Sweep => !self.stopping,
@@ -237,9 +259,14 @@ impl Node {
                     let greeted = |dial: &Dial| matches!(dial.owner, Owner::Greeted { link: held, .. } if held == *link);
                     self.unproved.contains(link) || self.dials.values().any(greeted)
                 }
-                Due::Target(index) => self.targets.get(*index).is_some(),
+                Due::Target(index) => self.is_sought(*index),
             };
             assert!(meant, "{due:?} is for nothing");
+        }
+        for (address, led_to) in self.partners.iter() {
+            let met = led_to.is_some_and(|id| self.peers.contains_key(&id));
+            let sought = met || self.stopping || set.contains(&Due::Partner(address));
+            assert!(sought, "{address} is never sent a beacon again");
         }
         for (id, record) in self.peers.iter() {
             if record.timed {
@@ -288,6 +315,7 @@ impl Node {
         );
         let hints = self.dials.values().filter(|dial| !dial.persistent).count();
         assert!(hints <= limits.contacts + limits.peers, "hints");
+        self.partners.check();
         for (id, record) in self.peers.iter() {
             assert!(
                 record.groups.len() <= limits.groups_per_peer,

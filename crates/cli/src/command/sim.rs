@@ -1,5 +1,7 @@
 //! `sim`: a crowd of nodes on a virtual network, in virtual time.
 
+mod once;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
@@ -27,12 +29,19 @@ exactly those that are there. The same seed gives the same run, to the octet.
 Faults: partition, one-way, reset, blackhole, kill, power-off, port-reuse, same-identity, deaf, stall, suspend, address-change,
 clock-jump, short-io, swallow; or all.
 
+With --lans there are several LANs, each with bridges of @Once, and a server: nodes see and talk to those of all LANs. Faults then:
+wan-partition, lan-partition, bridge-kill, bridge-stop, bridge-power-off, bridge-suspend, server-kill, nat-restart, reset, blackhole,
+peer-kill, peer-power-off, peer-suspend, move; or all.
+
 Examples:
   atonce sim --nodes 100 --for 1h --seed 1
   atonce sim --nodes 12 --for 90s --seeds 1000 --loss 5 --duplicate 5 --reorder 5 --partitions --faults reset,kill,port-reuse
   atonce sim --nodes 1000 --for 5m --mesh
   atonce sim --nodes 20 --for 10m --curve --faults kill,reset,same-identity
   atonce sim --seed 42 --faults all --trace trace.txt
+  atonce sim --lans 4 --peers 5 --seeds 1000 --loss 5 --faults all
+  atonce sim --lans 20 --peers 20 --for 1m --mesh
+  atonce sim --lans 100 --peers 100 --rosters
 
 Exit codes: 0 everything held, 1 something did not, 2 a bad option.";
 
@@ -72,7 +81,7 @@ pub(crate) struct Sim {
     partitions: bool,
     /// What else goes wrong: names with commas between them, or all.
     #[arg(long, value_name = "FAULTS", default_value = "none")]
-    faults: Faults,
+    faults: String,
     /// All nodes are started, stay, and say nothing: a full mesh that has to hold.
     #[arg(long)]
     mesh: bool,
@@ -89,6 +98,8 @@ pub(crate) struct Sim {
     /// Write the report as one JSON object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    once: once::Once,
 }
 
 /// A number and its unit.
@@ -118,14 +129,28 @@ impl Sim {
             let message = "--trace: expected one seed, since each run has a trace of its own";
             return Err(Failure::Usage(message.into()));
         }
+        if self.once.lans.is_some() {
+            return self.once.run(&self);
+        }
         let begun = Instant::now();
         let before = memory();
+        let options = self.options()?;
         let reports = if self.seeds == 1 {
-            vec![self.one()?]
+            vec![self.one(options.clone())?]
         } else {
-            self.many()
+            many(
+                &self,
+                |report: &Report| report.broken.is_some(),
+                |seed| {
+                    let options = Options {
+                        seed,
+                        ..options.clone()
+                    };
+                    Tester::new(options).run(|_| ())
+                },
+            )
         };
-        let summary = Summary::new(&self, &reports, begun.elapsed(), before);
+        let summary = Summary::new(&self, &options, &reports, begun.elapsed(), before);
         let mut stdout = anstream::stdout().lock();
         if self.json {
             let line = serde_json::to_string(&summary)
@@ -154,15 +179,17 @@ impl Sim {
         }
     }
 
-    fn options(&self, seed: u64) -> Options {
-        let mut faults = self.faults.clone();
+    fn options(&self) -> Result<Options, Failure> {
+        let faults = self.faults.parse();
+        let mut faults: Faults =
+            faults.map_err(|error| Failure::Usage(format!("--faults: {error}")))?;
         if self.partitions {
             faults.insert(Fault::Partition);
         }
-        Options {
+        Ok(Options {
             nodes: usize::try_from(self.nodes).unwrap_or(usize::MAX),
             duration: self.duration,
-            seed,
+            seed: self.seed,
             toggle: !self.mesh,
             chatter: !self.mesh,
             shouts: self.shouts,
@@ -175,12 +202,12 @@ impl Sim {
             },
             faults,
             ..Options::default()
-        }
+        })
     }
 
     /// One run, with a bar that shows how far it is.
-    fn one(&self) -> Result<Report, Failure> {
-        let mut tester = Tester::new(self.options(self.seed));
+    fn one(&self, options: Options) -> Result<Report, Failure> {
+        let mut tester = Tester::new(options);
         if let Some(path) = &self.trace {
             let file = File::create(path).map_err(|error| {
                 Failure::failed(format!("{} cannot be written: {error}", path.display()))
@@ -192,41 +219,45 @@ impl Sim {
         bar.finish_and_clear();
         Ok(report)
     }
+}
 
-    /// Many runs, on all processors. The reports come in the order of their seeds.
-    fn many(&self) -> Vec<Report> {
-        let bar = bar(self.seeds);
-        let next = AtomicU64::new(0);
-        let reports = Mutex::new(BTreeMap::new());
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        let jobs = self.jobs.unwrap_or(processors).max(1);
-        let work = || {
-            loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= self.seeds {
-                    return;
-                }
-                let seed = self.seed.wrapping_add(n);
-                let report = Tester::new(self.options(seed)).run(|_| ());
-                let broken = report.broken.is_some();
-                if let Ok(mut reports) = reports.lock() {
-                    reports.insert(n, report);
-                }
-                bar.inc(1);
-                if broken {
-                    bar.set_message(format!("seed {seed} broke"));
-                }
+/// Many runs, on all processors. The reports come in the order of their seeds.
+fn many<R: Send>(
+    sim: &Sim,
+    is_broken: impl Fn(&R) -> bool + Sync,
+    run: impl Fn(u64) -> R + Sync,
+) -> Vec<R> {
+    let bar = bar(sim.seeds);
+    let next = AtomicU64::new(0);
+    let reports = Mutex::new(BTreeMap::new());
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let jobs = sim.jobs.unwrap_or(processors).max(1);
+    let work = || {
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            if n >= sim.seeds {
+                return;
             }
-        };
-        thread::scope(|scope| {
-            for _ in 0..jobs {
-                scope.spawn(work);
+            let seed = sim.seed.wrapping_add(n);
+            let report = run(seed);
+            let broken = is_broken(&report);
+            if let Ok(mut reports) = reports.lock() {
+                reports.insert(n, report);
             }
-        });
-        bar.finish_and_clear();
-        let reports = reports.into_inner().unwrap_or_default();
-        reports.into_values().collect()
-    }
+            bar.inc(1);
+            if broken {
+                bar.set_message(format!("seed {seed} broke"));
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(work);
+        }
+    });
+    bar.finish_and_clear();
+    let reports = reports.into_inner().unwrap_or_default();
+    reports.into_values().collect()
 }
 
 /// A bar on stderr, when that is a terminal.
@@ -320,6 +351,16 @@ struct Broken {
     what: String,
 }
 
+impl From<&atonce_sim::tester::Broken> for Broken {
+    fn from(broken: &atonce_sim::tester::Broken) -> Self {
+        Self {
+            seed: broken.seed,
+            at_seconds: broken.at.as_secs_f64(),
+            what: broken.what.clone(),
+        }
+    }
+}
+
 impl Millis {
     fn new(times: &Times) -> Self {
         let millis = |percent| times.percentile(percent).as_secs_f64() * 1_000.0;
@@ -338,7 +379,13 @@ impl Millis {
 }
 
 impl Summary {
-    fn new(sim: &Sim, reports: &[Report], took: Duration, before: Option<u64>) -> Self {
+    fn new(
+        sim: &Sim,
+        options: &Options,
+        reports: &[Report],
+        took: Duration,
+        before: Option<u64>,
+    ) -> Self {
         let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
         let node_events = sum(|it| it.counters.inputs);
         let most_links = reports.iter().map(|it| it.most_connections).max();
@@ -354,7 +401,7 @@ impl Summary {
             duration_seconds: sim.duration.as_secs_f64(),
             seed: sim.seed,
             runs: reports.len(),
-            faults: sim.options(0).faults.to_string(),
+            faults: options.faults.to_string(),
             loss: sim.loss.to_string(),
             duplicate: sim.duplicate.to_string(),
             reorder: sim.reorder.to_string(),
@@ -391,11 +438,7 @@ impl Summary {
             broken: reports
                 .iter()
                 .filter_map(|it| it.broken.as_ref())
-                .map(|broken| Broken {
-                    seed: broken.seed,
-                    at_seconds: broken.at.as_secs_f64(),
-                    what: broken.what.clone(),
-                })
+                .map(Broken::from)
                 .collect(),
         }
     }
@@ -471,19 +514,24 @@ impl fmt::Display for Summary {
             "trace        {}, {} lines",
             self.trace_hash, self.trace_lines
         )?;
-        match self.broken.len() {
-            0 => write!(f, "everything held"),
-            n => {
-                write!(f, "BROKEN       {n} of {} runs:", self.runs)?;
-                for broken in self.broken.iter().take(20) {
-                    write!(
-                        f,
-                        "\n  --seed {} at {:.6} s: {}",
-                        broken.seed, broken.at_seconds, broken.what
-                    )?;
-                }
-                Ok(())
+        say_broken(f, self.runs, &self.broken)
+    }
+}
+
+/// The last lines of a summary.
+fn say_broken(f: &mut fmt::Formatter<'_>, runs: usize, all: &[Broken]) -> fmt::Result {
+    match all.len() {
+        0 => write!(f, "everything held"),
+        n => {
+            write!(f, "BROKEN       {n} of {runs} runs:")?;
+            for broken in all.iter().take(20) {
+                write!(
+                    f,
+                    "\n  --seed {} at {:.6} s: {}",
+                    broken.seed, broken.at_seconds, broken.what
+                )?;
             }
+            Ok(())
         }
     }
 }

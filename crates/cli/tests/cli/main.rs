@@ -9,6 +9,7 @@ mod keygen;
 mod listen;
 mod measure;
 mod network;
+mod once;
 mod options;
 mod peers;
 mod program;

@@ -20,6 +20,11 @@ impl Network {
         }
     }
 
+    /// The UDP port of its beacons.
+    pub(crate) fn port(&self) -> &str {
+        &self.port
+    }
+
     /// Starts the command on this network.
     pub(crate) fn start(&self, args: &[&str]) -> Program {
         Program::start(&self.placed(args))

@@ -141,6 +141,19 @@ impl Program {
         })
     }
 
+    /// The events of this kind that came while others were awaited, in order.
+    pub(crate) fn passed(&mut self, event: &str) -> Vec<Value> {
+        let (found, others) = std::mem::take(&mut self.passed)
+            .into_iter()
+            .partition(|line| line.contains(&format!("\"event\":\"{event}\"")));
+        self.passed = others;
+        let lines: Vec<String> = found;
+        lines
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
     /// Waits for a line.
     fn find<T>(&mut self, what: &str, matches: impl Fn(&str) -> Option<T>) -> T {
         let passed = self.passed.iter().enumerate();

@@ -1,14 +1,16 @@
 //! Datagrams: they get lost, come twice, or late.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use atonce::wire::Beacon;
-use atonce::{InterfaceId, PeerId};
+use atonce::{Instant, InterfaceId, PeerId};
 use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
 
 use super::{BEACON_PORT, Coming, Datagram, Sim, To, World};
 use crate::application::{Application, NodeId, Observer};
-use crate::topology::{HostId, count};
+use crate::topology::{Cargo, HostId, Route, count};
 use crate::trace::{self, Kind};
 
 /// Datagrams that a kernel keeps for a process that does not read: as many beacons as fit the usual buffer of Linux.
@@ -22,6 +24,10 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let words = [octets.len() as u64, trace::checksum(&octets), 0];
         self.world.say(node, Kind::Broadcast, words);
         let from = self.host_of(node);
+        let Some(running) = self.running_mut(node) else {
+            return;
+        };
+        running.broadcasts += 1;
         let Some(running) = self.running(node) else {
             return;
         };
@@ -33,10 +39,12 @@ impl<A: Application, O: Observer> Sim<A, O> {
             return;
         };
         let segment = iface.segment;
-        let source = SocketAddr::new(iface.address, BEACON_PORT);
+        let port = running.beacon_port;
+        let source = SocketAddr::new(iface.address, port);
         let quality = self.world.topology.segment(segment).quality;
         let jitter = self.world.jitter(quality.jitter);
         let at = self.world.now + quality.delay + jitter;
+        self.world.topology.segment_mut(segment).octets += octets.len() as u64;
         self.world.post(
             at,
             Datagram {
@@ -44,9 +52,39 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 segment,
                 source,
                 to: To::Everybody,
+                port,
                 octets,
             },
         );
+    }
+
+    /// A node sends a datagram to one address, from where it hears them, if the way leads over this interface.
+    pub(super) fn beacon(
+        &mut self,
+        node: NodeId,
+        interface: InterfaceId,
+        to: SocketAddr,
+        octets: &Bytes,
+    ) {
+        let from = self.host_of(node);
+        let Some(running) = self.running(node) else {
+            return;
+        };
+        let port = running.beacon_port;
+        let mut interfaces = running.interfaces.iter();
+        let Some(own) = interfaces.find(|it| it.id == interface).map(|it| it.index) else {
+            return;
+        };
+        let all: SmallVec<[usize; 2]> = running.interfaces.iter().map(|it| it.index).collect();
+        let words = [octets.len() as u64, trace::checksum(octets), 0];
+        self.world.say(node, Kind::Beacon, words);
+        self.world.say(node, Kind::Address, trace::address(to));
+        let cargo = Cargo::Datagram(self.world.now, port);
+        let topology = &self.world.topology;
+        let way = topology.route_over(from, to, cargo, |index| all.contains(&index));
+        if let Some(way) = way.filter(|way| way.interface == own) {
+            self.world.send_to_one(from, &way, octets);
+        }
     }
 
     /// A datagram reaches its segment, or one host on it.
@@ -120,8 +158,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
     /// it, and the processor waits for many places at once as long as for one.
     fn look_ahead<'a>(&self, hosts: impl Iterator<Item = &'a HostId>, id: PeerId) {
         for host in hosts {
-            for node in &self.world.topology.host(*host).nodes {
-                let peer = self.running(*node).and_then(|it| it.stack.peer(id));
+            for ear in &self.world.topology.host(*host).ears {
+                let peer = self.running(ear.node).and_then(|it| it.stack.peer(id));
                 std::hint::black_box(peer.map(|peer| peer.presence));
             }
         }
@@ -134,14 +172,15 @@ impl<A: Application, O: Observer> Sim<A, O> {
         }
         let mut next = 0;
         // A node may end by what it hears; the others move up then, and one of them may miss it.
-        while let Some(&node) = self.world.topology.host(to).nodes.get(next) {
+        while let Some(&ear) = self.world.topology.host(to).ears.get(next) {
             next += 1;
+            if ear.port != datagram.port || ear.segment != datagram.segment {
+                continue;
+            }
+            let node = ear.node;
             let Some(running) = self.running_mut(node) else {
                 continue;
             };
-            if !running.hears {
-                continue;
-            }
             if running.reads() {
                 self.world.say(node, Kind::Datagram, words);
                 self.world.counters.datagrams += 1;
@@ -165,15 +204,15 @@ impl<A: Application, O: Observer> Sim<A, O> {
 }
 
 impl World {
-    pub(super) fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: Bytes) {
+    pub(super) fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: &Bytes) {
         let words = [
             u64::from(from.0),
             octets.len() as u64,
-            trace::checksum(&octets),
+            trace::checksum(octets),
         ];
         self.say_all(Kind::Program, words);
         self.say_all(Kind::Address, trace::address(to));
-        if to.port() != BEACON_PORT || !self.topology.host(from).on {
+        if !self.topology.host(from).on {
             return;
         }
         let all = match to.ip() {
@@ -196,51 +235,74 @@ impl World {
                         segment,
                         source,
                         to: all,
+                        port: to.port(),
                         octets,
                     },
                 );
             }
-        } else if let Some(way) = self.topology.route(from, to) {
-            let mut at = self.now;
-            let mut segment = None;
-            for hop in &way.hops {
-                let quality = self.topology.segment(*hop).quality;
-                if self.chance.happens(quality.loss) {
-                    self.counters.datagrams_lost += 1;
-                    return;
-                }
-                at += quality.delay + self.jitter(quality.jitter);
-                segment = Some(*hop);
+        } else {
+            let cargo = Cargo::Datagram(self.now, BEACON_PORT);
+            if let Some(way) = self.topology.route_over(from, to, cargo, |_| true) {
+                self.send_to_one(from, &way, octets);
             }
-            let Some(segment) = segment.or_else(|| {
-                let iface = self.topology.host(from).interfaces.first();
-                iface.map(|iface| iface.segment)
-            }) else {
-                return;
-            };
-            self.post(
-                at,
-                Datagram {
-                    from,
-                    segment,
-                    source: SocketAddr::new(way.seen, BEACON_PORT),
-                    to: To::Host(way.to),
-                    octets,
-                },
-            );
         }
     }
 
-    fn post(&mut self, at: atonce::Instant, datagram: Datagram) {
+    /// Sends a datagram to one address.
+    fn send_to_one(&mut self, from: HostId, way: &Route, octets: &Bytes) {
+        self.topology.pass(self.now, way);
+        let mut copies: SmallVec<[Instant; 2]> = smallvec![self.now];
+        for hop in &way.hops {
+            let segment = self.topology.segment_mut(*hop);
+            segment.octets += octets.len() as u64;
+            let quality = segment.quality;
+            if self.chance.happens(quality.loss) {
+                self.counters.datagrams_lost += 1;
+                return;
+            }
+            if self.chance.happens(quality.duplicate) {
+                self.counters.datagrams_doubled += 1;
+                copies.extend(copies.first().copied());
+            }
+            for at in &mut copies {
+                *at += quality.delay;
+                if !quality.jitter.is_zero() {
+                    *at += self.chance.between(Duration::ZERO, quality.jitter);
+                }
+                if self.chance.happens(quality.reorder) {
+                    self.counters.datagrams_late += 1;
+                    *at += self.chance.between(Duration::ZERO, quality.late);
+                }
+            }
+        }
+        let interfaces = &self.topology.host(way.to).interfaces;
+        let arrives = interfaces.iter().find(|it| it.address == way.target.ip());
+        let Some(segment) = arrives.map(|it| it.segment) else {
+            return;
+        };
+        for at in copies {
+            let datagram = Datagram {
+                from,
+                segment,
+                source: way.seen,
+                to: To::Host(way.to),
+                port: way.target.port(),
+                octets: octets.clone(),
+            };
+            self.post(at, datagram);
+        }
+    }
+
+    fn post(&mut self, at: Instant, datagram: Datagram) {
         let place = count(self.datagrams.insert(datagram));
         self.schedule.push(at, Coming::Datagram(place));
     }
 
     /// A random length of time up to this.
-    pub(super) fn jitter(&mut self, most: std::time::Duration) -> std::time::Duration {
+    pub(super) fn jitter(&mut self, most: Duration) -> Duration {
         if most.is_zero() {
             return most;
         }
-        self.chance.between(std::time::Duration::ZERO, most)
+        self.chance.between(Duration::ZERO, most)
     }
 }

@@ -8,7 +8,7 @@ use atonce::LinkId;
 use super::Sim;
 use crate::application::{Application, NodeId, Observer};
 use crate::tcp::{Side, StreamKey};
-use crate::topology::HostId;
+use crate::topology::{HostId, RouterId};
 use crate::trace::{self, Kind};
 
 impl<A: Application, O: Observer> Sim<A, O> {
@@ -16,26 +16,50 @@ impl<A: Application, O: Observer> Sim<A, O> {
 
     /// The process dies. Its kernel closes its connections: those with unread octets by a reset, the others in order.
     pub fn kill(&mut self, node: NodeId) {
-        if self.running(node).is_some() {
-            self.world.say(node, Kind::Killed, [0; 3]);
-            self.end(node);
+        if self.running(node).is_none() {
+            return;
+        }
+        match self.program_of(node) {
+            Some(program) => self.kill_program(program),
+            None => {
+                self.world.say(node, Kind::Killed, [0; 3]);
+                self.end(node);
+            }
         }
     }
 
     /// The process does not run for a while; its kernel goes on.
     pub fn suspend(&mut self, node: NodeId) {
-        if let Some(running) = self.running_mut(node) {
-            running.suspended = true;
-            self.world.say(node, Kind::Suspended, [0; 3]);
+        if let Some(program) = self.program_of(node).and_then(|it| self.program_mut(it)) {
+            program.suspended = true;
+        }
+        for node in self.together(node) {
+            if let Some(running) = self.running_mut(node) {
+                running.suspended = true;
+                self.world.say(node, Kind::Suspended, [0; 3]);
+            }
         }
     }
 
     /// A suspended process goes on.
     pub fn resume(&mut self, node: NodeId) {
-        if let Some(running) = self.running_mut(node)
-            && std::mem::take(&mut running.suspended)
-        {
-            self.world.say(node, Kind::Continued, [0; 3]);
+        let program = self.program_of(node);
+        if let Some(program) = program.and_then(|it| self.program_mut(it)) {
+            program.suspended = false;
+        }
+        let mut continued = Vec::new();
+        for node in self.together(node) {
+            if let Some(running) = self.running_mut(node)
+                && std::mem::take(&mut running.suspended)
+            {
+                self.world.say(node, Kind::Continued, [0; 3]);
+                continued.push(node);
+            }
+        }
+        if let Some(program) = program {
+            self.program_catches_up(program);
+        }
+        for node in continued {
             self.catch_up(node);
             let links = self.links_of(node);
             for (key, side) in links {
@@ -46,11 +70,24 @@ impl<A: Application, O: Observer> Sim<A, O> {
 
     /// The application does not take its events, or does again. Its timers wait as well.
     pub fn set_deaf(&mut self, node: NodeId, deaf: bool) {
-        if let Some(running) = self.running_mut(node)
-            && running.deaf != deaf
-        {
-            running.deaf = deaf;
-            self.world.say(node, Kind::Deaf, [u64::from(deaf), 0, 0]);
+        let program = self.program_of(node);
+        if let Some(program) = program.and_then(|it| self.program_mut(it)) {
+            program.deaf = deaf;
+        }
+        let mut changed = Vec::new();
+        for node in self.together(node) {
+            if let Some(running) = self.running_mut(node)
+                && running.deaf != deaf
+            {
+                running.deaf = deaf;
+                self.world.say(node, Kind::Deaf, [u64::from(deaf), 0, 0]);
+                changed.push(node);
+            }
+        }
+        if let Some(program) = program {
+            self.program_catches_up(program);
+        }
+        for node in changed {
             self.drain(node);
             self.catch_up(node);
         }
@@ -58,13 +95,15 @@ impl<A: Application, O: Observer> Sim<A, O> {
 
     /// The process does not read its sockets, or does again. It still sends, and its time passes.
     pub fn set_stalled(&mut self, node: NodeId, stalled: bool) {
-        if let Some(running) = self.running_mut(node)
-            && running.stalled != stalled
-        {
-            running.stalled = stalled;
-            self.world
-                .say(node, Kind::Stalled, [u64::from(stalled), 0, 0]);
-            self.catch_up(node);
+        for node in self.together(node) {
+            if let Some(running) = self.running_mut(node)
+                && running.stalled != stalled
+            {
+                running.stalled = stalled;
+                self.world
+                    .say(node, Kind::Stalled, [u64::from(stalled), 0, 0]);
+                self.catch_up(node);
+            }
         }
     }
 
@@ -89,6 +128,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let machine = self.world.topology.host_mut(host);
         machine.on = false;
         machine.listeners.clear();
+        self.end_programs(host);
         for node in nodes {
             // Its sockets are gone already, so that its end is silent.
             self.end(node);
@@ -174,6 +214,19 @@ impl<A: Application, O: Observer> Sim<A, O> {
     }
 
     // ---- the network
+
+    /// A router that hides addresses loses its power for a moment: what it knew is forgotten. Datagrams come back only after others
+    /// went out, and nothing gets through by the connections that were.
+    pub fn restart_nat(&mut self, router: RouterId) {
+        let Some(address) = self.world.topology.forget_mappings(router) else {
+            return;
+        };
+        self.world
+            .say_all(Kind::Forgets, [u64::from(router.0), 0, 0]);
+        for (_, stream) in &mut self.world.streams {
+            stream.black |= stream.seen.ip() == address;
+        }
+    }
 
     /// From now on these hosts reach each other and the others reach each other, and nothing gets from one side to the other.
     /// Octets of TCP wait.

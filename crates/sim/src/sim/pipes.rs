@@ -41,9 +41,10 @@ impl World {
             to: from,
             target: address,
             local: address.ip(),
-            seen: address.ip(),
+            seen: address,
             interface: 0,
             hops: SmallVec::new(),
+            passed: SmallVec::new(),
         };
         let way = way.unwrap_or_else(nowhere);
         let end = |host, local, interface, socket| End {
@@ -64,7 +65,7 @@ impl World {
             pipes: [Pipe::new(), Pipe::new()],
             hops: way.hops,
             target: way.target,
-            seen: SocketAddr::new(way.seen, port),
+            seen: SocketAddr::new(way.seen.ip(), port),
             began: self.now,
             tries: 0,
             open: false,
@@ -147,6 +148,14 @@ impl World {
         let at = at.max(pipe.last);
         pipe.last = at;
         pipe.octets += count(octets);
+        let hops = stream.hops.clone();
+        for hop in hops {
+            self.topology.segment_mut(hop).octets += octets as u64;
+        }
+        let Some(stream) = self.stream(key) else {
+            return;
+        };
+        let pipe = stream.pipe(side);
         pipe.queue.push_back(Piece { at, what });
         if !pipe.due && !pipe.shut {
             pipe.due = true;

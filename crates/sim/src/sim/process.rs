@@ -8,7 +8,7 @@ use atonce::zmtp::Verdict;
 use atonce::{Action, Event, Instant, LinkId, Stack};
 use bytes::Bytes;
 
-use super::{Bound, Coming, Resolved, Sim, World};
+use super::{Bound, Coming, Process, Resolved, Sim, World};
 use crate::application::{Application, Context, NodeId, Observer};
 use crate::chance::Chance;
 use crate::tcp::{LinkTable, StreamKey};
@@ -22,8 +22,8 @@ const RESOLVER: Duration = Duration::from_millis(20);
 pub(super) struct Running {
     pub(super) stack: Stack,
     pub(super) interfaces: Vec<Bound>,
-    /// It listens to beacons.
-    pub(super) hears: bool,
+    /// From where it sends datagrams, and where it hears them if it does.
+    pub(super) beacon_port: u16,
     pub(super) chance: Chance,
     pub(super) links: LinkTable,
     /// Links that have something to send that was not tried yet.
@@ -44,14 +44,21 @@ pub(super) struct Running {
     pub(super) deaf: bool,
     /// How many of the messages that it sends next are swallowed on the way.
     pub(super) swallowed: u32,
+    /// Datagrams that it broadcast.
+    pub(super) broadcasts: u64,
 }
 
 impl Running {
-    pub(super) fn new(stack: Stack, interfaces: Vec<Bound>, hears: bool, chance: Chance) -> Self {
+    pub(super) fn new(
+        stack: Stack,
+        interfaces: Vec<Bound>,
+        beacon_port: u16,
+        chance: Chance,
+    ) -> Self {
         Self {
             stack,
             interfaces,
-            hears,
+            beacon_port,
             chance,
             links: LinkTable::default(),
             unsent: VecDeque::new(),
@@ -63,12 +70,45 @@ impl Running {
             stalled: false,
             deaf: false,
             swallowed: 0,
+            broadcasts: 0,
         }
     }
 
     /// Whether the process takes in what its sockets have.
     pub(super) const fn reads(&self) -> bool {
         !self.suspended && !self.stalled
+    }
+}
+
+impl Process {
+    pub(crate) fn stack(&self) -> Option<&Stack> {
+        self.running.as_deref().map(|running| &running.stack)
+    }
+
+    /// The node, as an application has it; `None` when it has ended.
+    pub(crate) fn context<'a>(
+        &'a mut self,
+        node: NodeId,
+        world: &'a mut World,
+    ) -> Option<Context<'a>> {
+        let running = self.running.as_deref_mut()?;
+        let World {
+            now,
+            topology,
+            schedule,
+            trace,
+            ..
+        } = world;
+        Some(Context {
+            node,
+            host: self.host,
+            now: *now,
+            ahead: topology.host(self.host).ahead,
+            stack: &mut running.stack,
+            chance: &mut running.chance,
+            schedule,
+            trace,
+        })
     }
 }
 
@@ -79,26 +119,10 @@ impl<A: Application, O: Observer> Sim<A, O> {
         node: NodeId,
         act: impl FnOnce(&mut A, &mut Context<'_>) -> T,
     ) -> Option<T> {
+        let application = self.applications.get_mut(node.index())?.as_mut()?;
         let process = self.processes.get_mut(node.index())?;
-        let running = process.running.as_deref_mut()?;
-        let World {
-            now,
-            topology,
-            schedule,
-            trace,
-            ..
-        } = &mut self.world;
-        let mut context = Context {
-            node,
-            host: process.host,
-            now: *now,
-            ahead: topology.host(process.host).ahead,
-            stack: &mut running.stack,
-            chance: &mut running.chance,
-            schedule,
-            trace,
-        };
-        Some(act(&mut process.application, &mut context))
+        let mut context = process.context(node, &mut self.world)?;
+        Some(act(application, &mut context))
     }
 
     /// Gives something to a node, with the time of its host.
@@ -116,6 +140,12 @@ impl<A: Application, O: Observer> Sim<A, O> {
 
     /// Does what a node wants, tells its application what happened, and does what follows, until nothing does.
     pub(super) fn drain(&mut self, node: NodeId) {
+        self.drain_one(node);
+        self.drain_touched();
+    }
+
+    /// The same without what follows for other nodes of its program.
+    pub(super) fn drain_one(&mut self, node: NodeId) {
         loop {
             let Some(process) = self.processes.get_mut(node.index()) else {
                 return;
@@ -130,6 +160,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
             let now = self.world.host_now(process.host);
             if !running.deaf
                 && !running.suspended
+                && running.stack.has_event()
+                && self.wants(node)
+                && let Some(running) = self.running_mut(node)
                 && let Some(event) = running.stack.poll_event(now)
             {
                 self.tell(node, event);
@@ -169,9 +202,15 @@ impl<A: Application, O: Observer> Sim<A, O> {
         {
             self.observer.on_event(now, node, &running.stack, &event);
         }
-        self.call(node, |application, context| {
-            application.on_event(context, event);
-        });
+        if let Some(program) = self.program_of(node) {
+            self.call_program(program, |program, nodes| {
+                program.on_event(nodes, node, event);
+            });
+        } else {
+            self.call(node, |application, context| {
+                application.on_event(context, event);
+            });
+        }
     }
 
     /// Makes sure that the node is woken at its deadline.
@@ -243,7 +282,10 @@ impl<A: Application, O: Observer> Sim<A, O> {
 
     /// Does one thing that the node wants.
     fn act(&mut self, node: NodeId, action: Action) {
-        if matches!(action, Action::Broadcast { .. } | Action::Close { .. }) {
+        if matches!(
+            action,
+            Action::Broadcast { .. } | Action::Beacon { .. } | Action::Close { .. }
+        ) {
             // What was said before comes before.
             self.flush(node);
         }
@@ -252,6 +294,11 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 interface,
                 datagram,
             } => self.broadcast(node, interface, datagram),
+            Action::Beacon {
+                interface,
+                to,
+                datagram,
+            } => self.beacon(node, interface, to, &datagram),
             Action::Dial { link, address } => self.dial(node, link, address),
             Action::Transmit { link } => {
                 if let Some(running) = self.running_mut(node) {
@@ -276,9 +323,14 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 }
             }
             Action::Authenticate { link, key, .. } => {
-                let verdict = self.call(node, |application, context| {
-                    application.on_question(context, &key)
-                });
+                let verdict = match self.program_of(node) {
+                    Some(program) => self.call_program(program, |program, nodes| {
+                        program.on_question(nodes, node, &key)
+                    }),
+                    None => self.call(node, |application, context| {
+                        application.on_question(context, &key)
+                    }),
+                };
                 if let Some(verdict) = verdict {
                     let allowed = u64::from(verdict == Verdict::Allow);
                     self.world
@@ -325,8 +377,10 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let Some(running) = process.running.take() else {
             return;
         };
+        let program = process.program;
         let machine = self.world.topology.host_mut(process.host);
         machine.nodes.retain(|other| *other != node);
+        machine.ears.retain(|ear| ear.node != node);
         machine.listeners.retain(|_, listener| *listener != node);
         for (key, side) in running.links.iter() {
             self.world.close(key, side);
@@ -335,6 +389,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
             self.world.close(key, crate::tcp::Side::Acceptor);
         }
         self.observer.on_end(now, node);
+        if let Some(program) = program {
+            self.member_ended(program, node);
+        }
     }
 
     /// The process runs and reads again: it takes in what came meanwhile. First what is due, as the adapters do.

@@ -165,8 +165,18 @@ impl fmt::Display for Fault {
 
 /// No fault has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected all, none or names of faults, found {0:?}; the faults are {names}", names = Faults::ALL_NAMES)]
-pub struct InvalidFault(String);
+#[error("expected all, none or names of faults, found {found:?}; the faults are {names}")]
+pub struct InvalidFault {
+    found: String,
+    names: &'static str,
+}
+
+impl InvalidFault {
+    pub(super) fn new(found: &str, names: &'static str) -> Self {
+        let found = found.to_owned();
+        Self { found, names }
+    }
+}
 
 impl FromStr for Fault {
     type Err = InvalidFault;
@@ -175,7 +185,7 @@ impl FromStr for Fault {
         Self::ALL
             .into_iter()
             .find(|fault| fault.as_str() == text)
-            .ok_or_else(|| InvalidFault(text.to_owned()))
+            .ok_or_else(|| InvalidFault::new(text, Faults::ALL_NAMES))
     }
 }
 

@@ -46,9 +46,9 @@ const FEW_SLICES: usize = 32;
 /// may have SIGPIPE at its default, which ends the process. On Apple's systems the sockets have an option for it, which is
 /// set when they are made.
 #[cfg(not(target_vendor = "apple"))]
-const WITHOUT_SIGNAL: i32 = MsgFlags::MSG_NOSIGNAL.bits();
+pub(super) const WITHOUT_SIGNAL: i32 = MsgFlags::MSG_NOSIGNAL.bits();
 #[cfg(target_vendor = "apple")]
-const WITHOUT_SIGNAL: i32 = 0;
+pub(super) const WITHOUT_SIGNAL: i32 = 0;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_OCTETS]);
@@ -266,7 +266,7 @@ impl Driver {
             }) => {
                 let cut = link.cut.unwrap_or(Cut::Closed);
                 tracing::debug!(%id, ?cut, "ended");
-                self.disconnect(key, cut);
+                self.cut_link(key, cut);
                 None
             }
             Ok(filled) => {
@@ -289,14 +289,14 @@ impl Driver {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 link.readable = false;
                 if let Some(cut) = link.cut {
-                    self.disconnect(key, cut);
+                    self.cut_link(key, cut);
                 }
                 None
             }
             Err(error) => {
                 tracing::debug!(%id, %error, "cut");
                 let cut = link.cut.unwrap_or(cut(&error));
-                self.disconnect(key, cut);
+                self.cut_link(key, cut);
                 None
             }
         }
@@ -384,7 +384,7 @@ impl Driver {
     }
 
     /// The stack is told that it is gone.
-    fn disconnect(&mut self, key: usize, cut: Cut) {
+    fn cut_link(&mut self, key: usize, cut: Cut) {
         self.lose(key, cut);
         self.act();
     }
@@ -412,7 +412,7 @@ impl Driver {
             .map(|(key, _)| key)
             .collect();
         for key in stranded {
-            self.disconnect(key, Cut::Unreachable);
+            self.cut_link(key, Cut::Unreachable);
         }
     }
 

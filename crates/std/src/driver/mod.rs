@@ -48,6 +48,7 @@ mod lull;
 mod network;
 mod pace;
 mod poller;
+mod relay;
 mod resolver;
 mod sockets;
 #[cfg(target_os = "linux")]
@@ -55,9 +56,13 @@ mod timer;
 mod zap;
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use atonce::curve::PublicKey;
+use atonce::endpoint::Endpoint;
+use atonce::wire::once::{RelayRole, Ticket};
 use atonce::wire::{Frames, Text};
 use atonce::zre::{Event, Limits, SendError, Shouted};
 use atonce::{Action, Instant, LinkId, PeerId, Stack};
@@ -68,15 +73,17 @@ use slab::Slab;
 use zeroize::Zeroizing;
 
 use self::asker::Asker;
-use self::clock::Clock;
+pub(crate) use self::clock::Clock;
+use self::keys::Strangers;
 use self::links::Link;
 use self::network::Network;
 use self::pace::Pace;
-use self::resolver::Resolver;
+pub(crate) use self::resolver::Resolver;
 use crate::{ConnectError, Contact, Options, StartError, Trust};
 
 pub use self::inbox::Inbox;
 pub use self::poller::Poller;
+pub use self::relay::RelayDriver;
 
 /// See [the module](self).
 #[derive(Debug)]
@@ -101,6 +108,8 @@ pub struct Driver {
     trust: Option<Trust>,
     /// Who asks whoever else decides that; `None` when nobody is to be asked.
     asker: Option<Asker>,
+    /// Keys that came and may not, to be told of.
+    strangers: Strangers,
     /// How long what is held back, to be written together with more, may wait at most.
     hold: Duration,
     /// How many links could not take all that was written.
@@ -178,6 +187,7 @@ impl Driver {
             None => random_seed().map_err(system("random octets"))?,
         };
         let clock = Clock::start();
+        let beacons = options.config.beacons;
         let decider = options.trust.as_ref().and_then(Trust::decider);
         let asker = decider.map(|decider| Asker::new(decider.clone(), Arc::clone(&waker)));
         let mut driver = Self {
@@ -186,7 +196,7 @@ impl Driver {
             registry,
             resolver: Resolver::new(Arc::clone(&waker)),
             waker,
-            network: Network::new(options.interfaces, options.port, options.tcp_ports),
+            network: Network::new(options.interfaces, beacons, options.port, options.tcp_ports),
             links: Slab::new(),
             link_keys: FxHashMap::default(),
             unread: VecDeque::new(),
@@ -195,6 +205,7 @@ impl Driver {
             pace: Pace::default(),
             trust: options.trust,
             asker,
+            strangers: Strangers::default(),
             hold: Duration::ZERO,
             blocked: 0,
             calls: Calls::default(),
@@ -405,6 +416,85 @@ impl Driver {
         result
     }
 
+    /// Says something to one member of a group, as a SHOUT that the others do not get. See [`Stack::shout_to`].
+    pub fn shout_to(
+        &mut self,
+        peer: PeerId,
+        group: &Text,
+        content: &Frames,
+    ) -> Result<(), SendError> {
+        let now = self.moment();
+        let octets = content.octets();
+        let result = self.stack.shout_to(now, peer, group, content);
+        self.sent(now, octets);
+        result
+    }
+
+    /// Sends beacons to one address, with growing pauses, until the node that is there is met, or
+    /// [`unbeacon`](Driver::unbeacon). Over IPv4. See [`Stack::beacon`].
+    pub fn beacon(&mut self, address: SocketAddr) -> Result<(), ConnectError> {
+        let now = self.clock.now();
+        let sought = self.stack.beacon(now, address);
+        self.sent(now, 0);
+        Ok(sought?)
+    }
+
+    /// Sends no more beacons to this address.
+    pub fn unbeacon(&mut self, address: SocketAddr) {
+        self.stack.unbeacon(address);
+    }
+
+    /// Tells the node of another, as if its beacon had been heard. See [`Stack::introduce`].
+    pub fn introduce(&mut self, id: PeerId, address: SocketAddr, key: Option<PublicKey>) {
+        let now = self.clock.now();
+        self.stack.introduce(now, id, address, key);
+        self.sent(now, 0);
+    }
+
+    /// Makes a link over a relay of @Once, once. See [`Stack::dial_relayed`].
+    pub fn dial_relayed(
+        &mut self,
+        peer: PeerId,
+        key: PublicKey,
+        relay: SocketAddr,
+        ticket: Ticket,
+        role: RelayRole,
+    ) -> Result<(), ConnectError> {
+        let now = self.clock.now();
+        let dialled = self.stack.dial_relayed(now, peer, key, relay, ticket, role);
+        self.sent(now, 0);
+        Ok(dialled?)
+    }
+
+    /// From now on the mailbox at this address is not there for the node. See [`Stack::ignore`].
+    pub fn ignore(&mut self, address: SocketAddr) {
+        let now = self.clock.now();
+        self.stack.ignore(now, address);
+        self.sent(now, 0);
+    }
+
+    /// Takes [`ignore`](Driver::ignore) back.
+    pub fn heed(&mut self, address: SocketAddr) {
+        self.stack.heed(address);
+    }
+
+    /// Forgets what [`connect`](Driver::connect) asked for. A peer that is here stays. See [`Stack::disconnect`].
+    pub fn disconnect(&mut self, endpoint: &Endpoint) {
+        let now = self.clock.now();
+        self.stack.disconnect(now, endpoint);
+        self.sent(now, 0);
+    }
+
+    /// The UDP port on which the node hears beacons; `None` when it hears none, or cannot at the moment.
+    pub fn beacon_port(&self) -> Option<u16> {
+        self.ear_port()
+    }
+
+    /// Where the mailboxes are bound: one for each interface in use.
+    pub fn mailboxes(&self) -> impl Iterator<Item = SocketAddr> {
+        self.bound_mailboxes()
+    }
+
     /// Contacts a node, until it answers.
     pub fn connect(&mut self, contact: &Contact) -> Result<(), ConnectError> {
         let now = self.clock.now();
@@ -426,6 +516,17 @@ impl Driver {
     pub fn stop(&mut self) {
         let now = self.clock.now();
         self.stack.stop(now);
+        self.wind_up();
+    }
+
+    /// Ends like [`stop`](Driver::stop), without any goodbye. See [`Stack::retire`].
+    pub fn retire(&mut self) {
+        let now = self.clock.now();
+        self.stack.retire(now);
+        self.wind_up();
+    }
+
+    fn wind_up(&mut self) {
         self.act();
         self.send();
         if self.stack.is_stopped() {
@@ -436,6 +537,22 @@ impl Driver {
     /// The node itself, to ask it.
     pub fn stack(&self) -> &Stack {
         &self.stack
+    }
+
+    /// From now on interfaces are looked at seldom, or [when that is asked for](Self::look_at_interfaces).
+    pub(crate) fn look_seldom(&mut self) {
+        self.network.look_seldom();
+    }
+
+    /// Looks at the interfaces with the next turn.
+    pub(crate) fn look_at_interfaces(&mut self) {
+        self.network.look_now();
+    }
+
+    /// The descriptors of the process that it takes.
+    pub(crate) fn descriptors(&self) -> usize {
+        // A poller, another descriptor of it to register with, and what wakes it.
+        3 + self.network.descriptors() + self.links.len()
     }
 
     /// When something is said.
@@ -470,7 +587,10 @@ impl Driver {
         let mut any = false;
         while let Some(action) = self.stack.poll_action() {
             any = true;
-            if matches!(action, Action::Broadcast { .. } | Action::Close { .. }) {
+            if matches!(
+                action,
+                Action::Broadcast { .. } | Action::Beacon { .. } | Action::Close { .. }
+            ) {
                 self.flush_all();
             }
             match action {
@@ -483,6 +603,11 @@ impl Driver {
                     interface,
                     datagram,
                 } => self.broadcast(interface, &datagram),
+                Action::Beacon {
+                    interface,
+                    to,
+                    datagram,
+                } => self.direct(interface, to, &datagram),
                 Action::Dial { link, address } => self.dial(link, address),
                 Action::Authenticate { link, key, remote } => self.authenticate(link, &key, remote),
                 Action::Pause { link } => self.pause(link),
@@ -560,17 +685,27 @@ impl Driver {
 /// Strangers who connect, and hints that are dialled, take a quarter each of the descriptors that the process may have, so
 /// that they never keep peers out.
 fn fit_descriptors(limits: &mut Limits) {
-    let Ok((descriptors, _)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-        return;
-    };
-    let quarter = usize::try_from(descriptors / 4)
-        .unwrap_or(usize::MAX)
-        .max(1);
-    limits.unproved_links = limits.unproved_links.min(quarter);
-    limits.contacts = limits.contacts.min(quarter);
+    if let Some(quarter) = quarter_of_descriptors() {
+        limits.unproved_links = limits.unproved_links.min(quarter);
+        limits.contacts = limits.contacts.min(quarter);
+    }
 }
 
-fn random_seed() -> std::io::Result<Zeroizing<[u8; 32]>> {
+/// A quarter of the descriptors that the process may have, if that is known.
+fn quarter_of_descriptors() -> Option<usize> {
+    let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let quarter = usize::try_from(descriptors / 4).unwrap_or(usize::MAX);
+    Some(quarter.max(1))
+}
+
+/// The addresses that a node would use which asks for these interfaces.
+pub(crate) fn addresses(wanted: &[String]) -> Result<Vec<IpAddr>, StartError> {
+    let listing = interfaces::Listing::read().map_err(StartError::Interfaces)?;
+    let selected = listing.select(wanted).into_iter();
+    Ok(selected.map(|found| found.address).collect())
+}
+
+pub(crate) fn random_seed() -> std::io::Result<Zeroizing<[u8; 32]>> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut())?;
     Ok(seed)

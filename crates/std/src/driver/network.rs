@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use atonce::zre::Beacons;
 use atonce::{Instant, Interface, InterfaceId};
 use mio::Interest;
 use slab::Slab;
@@ -15,12 +16,15 @@ use super::datagrams::{Left, receive};
 use super::interfaces::{Found, Listing};
 use super::links::with_scratch;
 use super::lull::Lull;
-use super::sockets::{beacon_receiver, beacon_sender, listen};
+use super::sockets::{address_towards, beacon_receiver, beacon_sender, directed_receiver, listen};
 use super::{Driver, Source};
 use crate::StartError;
 
 /// How often the interfaces are looked at again: as long as a network that came or changed may go unnoticed.
 const RESCAN: Duration = Duration::from_secs(2);
+
+/// The same for a node that is told when to look, one of hundreds.
+const RESCAN_SELDOM: Duration = Duration::from_secs(60);
 
 /// The same while there is none, or a socket is to be made again.
 const RESCAN_SOON: Duration = Duration::from_secs(1);
@@ -49,7 +53,8 @@ const DATAGRAMS: usize = 128;
 pub(super) struct Network {
     /// Names and addresses that the user chose; empty for whatever there is.
     wanted: Vec<String>,
-    /// The UDP port of the beacons; 0 for none.
+    beacons: Beacons,
+    /// The UDP port of the beacons. Of a directed node, 0 is any, until it has one.
     port: u16,
     tcp_ports: RangeInclusive<u16>,
     bound: Slab<Bound>,
@@ -57,6 +62,10 @@ pub(super) struct Network {
     ports: BTreeMap<String, u16>,
     ear: Option<Ear>,
     rescan_at: Instant,
+    /// It is told when to look at the interfaces, and else looks seldom.
+    seldom: bool,
+    /// Where the last directed beacon went, when, and from which address.
+    way: Option<(SocketAddr, Instant, Option<IpAddr>)>,
     /// No connection is accepted until then.
     accept_at: Option<Instant>,
     /// Complaints that were logged and still hold, so that they are not logged at every scan.
@@ -88,15 +97,23 @@ struct Ear {
 }
 
 impl Network {
-    pub(super) fn new(wanted: Vec<String>, port: u16, tcp_ports: RangeInclusive<u16>) -> Self {
+    pub(super) fn new(
+        wanted: Vec<String>,
+        beacons: Beacons,
+        port: u16,
+        tcp_ports: RangeInclusive<u16>,
+    ) -> Self {
         Self {
             wanted,
+            beacons,
             port,
             tcp_ports,
             bound: Slab::new(),
             ports: BTreeMap::new(),
             ear: None,
             rescan_at: Instant::ZERO,
+            seldom: false,
+            way: None,
             accept_at: None,
             complaints: BTreeSet::new(),
         }
@@ -119,12 +136,34 @@ impl Network {
         self.ear = None;
     }
 
+    /// The interfaces are looked at seldom.
+    pub(super) fn look_seldom(&mut self) {
+        self.seldom = true;
+    }
+
+    /// The interfaces are looked at with the next turn.
+    pub(super) fn look_now(&mut self) {
+        self.rescan_at = Instant::ZERO;
+    }
+
+    /// The descriptors that it takes.
+    pub(super) fn descriptors(&self) -> usize {
+        let voices = self.bound.iter().filter(|(_, bound)| bound.voice.is_some());
+        self.bound.len() + voices.count() + usize::from(self.ear.is_some())
+    }
+
     /// Whether a datagram from this source is this node's business.
     fn is_heard(&self, source: IpAddr) -> bool {
         let near = self
             .bound
             .iter()
             .any(|(_, bound)| bound.found.contains(source));
+        if self.beacons == Beacons::Directed {
+            // Whoever sends to its port means it; but one that keeps to this machine is not to be met over the network, nor is a
+            // node there for those elsewhere that keeps to it itself.
+            let keeps_here = self.bound.iter().all(|(_, bound)| bound.found.loopback);
+            return near || !keeps_here && !source.is_loopback();
+        }
         // From elsewhere it is not heard when the user chose the interfaces, and when it comes from a node that keeps to
         // this machine: that one is not to be met over the network.
         near || (self.wanted.is_empty() && !source.is_loopback())
@@ -146,10 +185,11 @@ impl Driver {
                 present: listing.describe(),
             });
         }
-        if self.network.port != 0 {
-            self.open_ear().map_err(|source| StartError::BeaconPort {
-                port: self.network.port,
-                source,
+        if self.network.beacons.hears() {
+            let (port, directed) = (self.network.port, self.network.beacons == Beacons::Directed);
+            self.open_ear().map_err(|source| match directed {
+                true => StartError::DirectedPort { port, source },
+                false => StartError::BeaconPort { port, source },
             })?;
         }
         let now = self.clock.now();
@@ -195,7 +235,7 @@ impl Driver {
                 }
             }
         }
-        if self.network.port != 0 && self.network.ear.is_none() {
+        if self.network.beacons.hears() && self.network.ear.is_none() {
             match self.open_ear() {
                 Ok(()) => tracing::info!("listening for beacons again"),
                 Err(error) => tracing::debug!(%error, "still cannot listen for beacons"),
@@ -205,11 +245,11 @@ impl Driver {
     }
 
     fn plan_rescan(&mut self, now: Instant) {
-        let deaf = self.network.port != 0 && self.network.ear.is_none();
-        let wait = if self.network.bound.is_empty() || deaf {
-            RESCAN_SOON
-        } else {
-            RESCAN
+        let deaf = self.network.beacons.hears() && self.network.ear.is_none();
+        let wait = match self.network.bound.is_empty() || deaf {
+            true => RESCAN_SOON,
+            false if self.network.seldom => RESCAN_SELDOM,
+            false => RESCAN,
         };
         self.network.rescan_at = now + wait;
         if !self.network.bound.is_empty() {
@@ -246,7 +286,7 @@ impl Driver {
                 Err(_) => {}
             }
         }
-        if self.network.port != 0 {
+        if self.network.beacons.broadcasts() {
             for (_, bound) in &mut self.network.bound {
                 bound.speak();
             }
@@ -292,7 +332,7 @@ impl Driver {
             in_unread: false,
             voice: None,
         });
-        if self.network.port != 0 {
+        if self.network.beacons.broadcasts() {
             bound.speak();
         }
         Ok(())
@@ -306,7 +346,14 @@ impl Driver {
     }
 
     fn open_ear(&mut self) -> io::Result<()> {
-        let mut socket = beacon_receiver(self.network.port)?;
+        let port = self.network.port;
+        let mut socket = if self.network.beacons == Beacons::Directed {
+            directed_receiver(port)?
+        } else {
+            beacon_receiver(port)?
+        };
+        // Others know it by this one: if it has to be made again it is to have the same.
+        self.network.port = socket.local_addr()?.port();
         self.registry
             .register(&mut socket, Source::Beacons.token(), Interest::READABLE)?;
         self.network.ear = Some(Ear {
@@ -339,6 +386,66 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Sends a beacon to one address, if the way there begins at this interface.
+    // ZRE-131
+    pub(super) fn direct(&mut self, interface: InterfaceId, to: SocketAddr, datagram: &[u8]) {
+        let now = self.clock.recent();
+        let network = &mut self.network;
+        let way = match network.way {
+            // There is one action for each interface, all at the same time.
+            Some((last, at, way)) if (last, at) == (to, now) => way,
+            _ => {
+                let way = address_towards(to);
+                if let Err(error) = &way {
+                    tracing::debug!(%to, %error, "no way there");
+                }
+                let way = way.ok();
+                network.way = Some((to, now, way));
+                way
+            }
+        };
+        let Some(way) = way else {
+            return;
+        };
+        let bound = network.bound.iter().map(|(_, bound)| bound);
+        let leads = bound.clone().find(|bound| bound.mailbox.ip() == way);
+        // Where the user chose other interfaces than the system would take, or a translation here hides the address.
+        let first = || {
+            bound
+                .clone()
+                .find(|bound| bound.mailbox.is_ipv4() == to.is_ipv4())
+        };
+        if leads.or_else(first).map(|bound| bound.id) != Some(interface) {
+            return;
+        }
+        let sent = match &network.ear {
+            Some(ear) => ear.socket.send_to(datagram, to),
+            None if network.beacons.hears() => return, // it is made again soon
+            None => {
+                let bound = network.bound.iter_mut().map(|(_, bound)| bound);
+                let mut bound = bound.into_iter().filter(|bound| bound.id == interface);
+                let Some(voice) = bound.next().and_then(Bound::speak) else {
+                    return;
+                };
+                voice.send_to(datagram, to)
+            }
+        };
+        match sent {
+            Ok(octets) => tracing::trace!(%to, octets, "directed beacon sent"),
+            Err(error) => tracing::debug!(%to, %error, "directed beacon not sent"),
+        }
+    }
+
+    /// The UDP port on which beacons are heard; `None` when none are, or the socket has to be made again.
+    pub(super) fn ear_port(&self) -> Option<u16> {
+        self.network.ear.as_ref().map(|_| self.network.port)
+    }
+
+    /// Where the mailboxes are.
+    pub(super) fn bound_mailboxes(&self) -> impl Iterator<Item = SocketAddr> {
+        self.network.bound.iter().map(|(_, bound)| bound.mailbox)
     }
 
     pub(super) fn note_beacons(&mut self) {

@@ -34,7 +34,7 @@ pub struct Poller {
 }
 
 impl Poller {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
@@ -44,7 +44,7 @@ impl Poller {
         })
     }
 
-    pub(super) fn registry(&self) -> &Registry {
+    pub(crate) fn registry(&self) -> &Registry {
         self.poll.registry()
     }
 
@@ -104,7 +104,7 @@ impl Poller {
     }
 
     /// What is ready, once.
-    pub(super) fn take(&mut self, mut each: impl FnMut(&Event)) {
+    pub(crate) fn take(&mut self, mut each: impl FnMut(&Event)) {
         for event in &self.events {
             each(event);
         }

@@ -1,7 +1,7 @@
 //! The sockets of a node, made with the options that each needs.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -61,6 +61,26 @@ pub(crate) fn beacon_receiver(port: u16) -> io::Result<mio::net::UdpSocket> {
     Ok(mio::net::UdpSocket::from_std(socket.into()))
 }
 
+/// The socket on which beacons arrive that are sent to this node alone, and from which it sends its own: of several on one port
+/// only one would get what is sent to it, so it shares it with nobody.
+pub(crate) fn directed_receiver(port: u16) -> io::Result<mio::net::UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+    Ok(mio::net::UdpSocket::from_std(socket.into()))
+}
+
+/// The address of this machine from which it sends to another: the system looks for the way, and nothing is sent.
+pub(crate) fn address_towards(to: SocketAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(to)?;
+    Ok(socket.local_addr()?.ip())
+}
+
 /// A socket that sends beacons from this address. Receivers take the source of a beacon for the address of the mailbox,
 /// so each interface needs one of its own.
 pub(crate) fn beacon_sender(address: IpAddr) -> io::Result<UdpSocket> {
@@ -91,6 +111,25 @@ mod tests {
         let next = listen(LOOPBACK, &(port..=u16::MAX)).unwrap();
         assert!(next.local_addr().unwrap().port() > port);
         assert!(listen(LOOPBACK, &(0..=0)).is_ok());
+    }
+
+    #[test]
+    fn a_directed_node_has_its_port_to_itself() {
+        let first = directed_receiver(0).unwrap();
+        let port = first.local_addr().unwrap().port();
+        for taken in [directed_receiver(port), beacon_receiver(port)] {
+            assert_eq!(taken.unwrap_err().kind(), ErrorKind::AddrInUse);
+        }
+        drop(first);
+        let _shared = beacon_receiver(port).unwrap();
+        let taken = directed_receiver(port).unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn the_way_to_this_machine_begins_at_its_loopback() {
+        let towards = address_towards("127.0.0.1:5671".parse().unwrap()).unwrap();
+        assert_eq!(towards, LOOPBACK);
     }
 
     #[test]

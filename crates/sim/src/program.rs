@@ -1,0 +1,218 @@
+//! Programs with several nodes in one process.
+
+use std::any::Any;
+use std::time::Duration;
+
+use atonce::curve::PublicKey;
+use atonce::zmtp::Verdict;
+use atonce::{Config, Event, Instant, Stack};
+
+use crate::application::{Context, NodeId};
+use crate::chance::Chance;
+use crate::sim::{Coming, Process, World, launch};
+use crate::topology::{HostId, SegmentId};
+
+/// A program of a [`Sim`](crate::Sim): one process with as many nodes as it wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProgramId(pub(crate) u32);
+
+/// Where on its host a node is.
+///
+/// ```
+/// use atonce_sim::Place;
+///
+/// // On every interface, each with a mailbox on a port that is free; beacons on 5670.
+/// let usual = Place::default();
+/// // The same, with its mailbox on a port of its own.
+/// let fixed = Place { port: Some(7_000), ..usual };
+/// assert_eq!(fixed.beacon_port, None);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The segments on which it is; `None`: all of its host.
+    pub segments: Option<Vec<SegmentId>>,
+    /// The port of its mailboxes; a free one when it is `None`, or taken.
+    pub port: Option<u16>,
+    /// The port at which it hears and from which it sends datagrams; `None`: that of beacons, 5670, which all processes of a
+    /// host may use, or 5671 when it is [directed](atonce::zre::Beacons::Directed). Any but 5670 is for one node alone: when it is taken,
+    /// the next free one is used.
+    pub beacon_port: Option<u16>,
+}
+
+/// What one process does with several nodes: a gateway, say, that is on two networks.
+///
+/// [`Sim::start_program`](crate::Sim::start_program) starts it. Its nodes come and go while it runs, and it ends when the last of them
+/// has. What is done to one of them by [`Sim::kill`](crate::Sim::kill), [`suspend`](crate::Sim::suspend) and the like is done to the
+/// process, and so to all.
+///
+/// ```
+/// use atonce::{Config, Event};
+/// use atonce_sim::{NodeId, Nodes, Place, Program, Sim};
+/// use std::time::Duration;
+///
+/// /// Repeats on one LAN what is shouted on the other.
+/// #[derive(Default)]
+/// struct Repeater {
+///     nodes: Vec<NodeId>,
+/// }
+///
+/// impl Program for Repeater {
+///     fn on_start(&mut self, nodes: &mut Nodes<'_>) {
+///         for segment in nodes.segments() {
+///             let place = Place { segments: Some(vec![segment]), ..Place::default() };
+///             let node = nodes.start(&place, Config::default());
+///             let chat = "CHAT".try_into().unwrap_or_default();
+///             nodes.with(node, |context| context.join(&chat));
+///             self.nodes.push(node);
+///         }
+///     }
+///
+///     fn on_event(&mut self, nodes: &mut Nodes<'_>, node: NodeId, event: Event) {
+///         if let Event::Shout { group, content, .. } = event {
+///             for other in self.nodes.iter().filter(|other| **other != node) {
+///                 let said = nodes.with(*other, |context| context.shout(&group, content.clone()));
+///                 assert!(said.is_some_and(|said| said.is_ok()));
+///             }
+///         }
+///     }
+/// }
+///
+/// let mut sim: Sim<Vec<Event>> = Sim::new(1);
+/// let lans = [sim.segment(), sim.segment()];
+/// let both = sim.host(lans[0], [10, 0, 0, 9]);
+/// sim.attach(both, lans[1], [10, 0, 1, 9]);
+/// sim.start_program(both, Repeater::default());
+/// let chat = "CHAT".try_into()?;
+/// let [alice, bob] = [(lans[0], [10, 0, 0, 1]), (lans[1], [10, 0, 1, 1])].map(|(lan, address)| {
+///     let host = sim.host(lan, address);
+///     let node = sim.start_named(host, "somebody", Vec::new());
+///     sim.with(node, |_, context| context.join(&chat));
+///     node
+/// });
+/// sim.run_for(Duration::from_secs(1));
+/// sim.with(alice, |_, context| context.shout(&chat, "hello"));
+/// sim.run_for(Duration::from_secs(1));
+/// assert!(matches!(sim.application(bob).last(), Some(Event::Shout { content, .. }) if content[0] == "hello"));
+/// # Ok::<(), atonce::wire::TooLong>(())
+/// ```
+pub trait Program: Any {
+    /// The process was started; it has no node yet.
+    fn on_start(&mut self, nodes: &mut Nodes<'_>);
+
+    /// Something happened at one of its nodes.
+    fn on_event(&mut self, nodes: &mut Nodes<'_>, node: NodeId, event: Event);
+
+    /// A secure node of it asks whether the owner of this key may come in, or be spoken to. Unless said otherwise everybody may.
+    fn on_question(&mut self, nodes: &mut Nodes<'_>, node: NodeId, key: &PublicKey) -> Verdict {
+        let _ = (nodes, node, key);
+        Verdict::Allow
+    }
+
+    /// Time that [`Nodes::set_timer`] was asked for has passed.
+    fn on_timer(&mut self, nodes: &mut Nodes<'_>, token: u64) {
+        let _ = (nodes, token);
+    }
+
+    /// Whether it takes an event of this node now. What it does not take stays where it is, so that those who talk to the node are
+    /// held back in the end; it is asked again whenever it was told anything.
+    fn wants(&self, node: NodeId) -> bool {
+        let _ = node;
+        true
+    }
+}
+
+/// The nodes of a [`Program`], and what it can do beside them.
+#[derive(Debug)]
+pub struct Nodes<'a> {
+    pub(crate) program: ProgramId,
+    pub(crate) host: HostId,
+    pub(crate) world: &'a mut World,
+    pub(crate) processes: &'a mut Vec<Process>,
+    pub(crate) members: &'a mut Vec<NodeId>,
+    pub(crate) chance: &'a mut Chance,
+    /// Nodes with which something was done.
+    pub(crate) touched: &'a mut Vec<NodeId>,
+}
+
+impl Nodes<'_> {
+    /// Which program this is.
+    pub const fn program(&self) -> ProgramId {
+        self.program
+    }
+
+    /// On which host it runs.
+    pub const fn host(&self) -> HostId {
+        self.host
+    }
+
+    /// The segments on which its host is, in the order in which it was attached to them.
+    pub fn segments(&self) -> Vec<SegmentId> {
+        let interfaces = self.world.topology.host(self.host).interfaces.iter();
+        interfaces.map(|iface| iface.segment).collect()
+    }
+
+    /// What the clock of the host says.
+    pub fn now(&self) -> Instant {
+        self.world.host_now(self.host)
+    }
+
+    /// What time it really is.
+    pub const fn true_now(&self) -> Instant {
+        self.world.now
+    }
+
+    /// Randomness of this process.
+    pub const fn chance(&mut self) -> &mut Chance {
+        self.chance
+    }
+
+    /// Calls [`Program::on_timer`] with this token after so long.
+    pub fn set_timer(&mut self, after: Duration, token: u64) {
+        let program = self.program;
+        let at = self.world.now + after;
+        self.world
+            .schedule
+            .push(at, Coming::ProgramTimer { program, token });
+    }
+
+    /// Starts one more node. Its application is the program.
+    pub fn start(&mut self, place: &Place, config: Config) -> NodeId {
+        let node = launch(
+            self.world,
+            self.processes,
+            self.host,
+            place,
+            config,
+            Some(self.program),
+        );
+        self.members.push(node);
+        self.touched.push(node);
+        node
+    }
+
+    /// Its nodes that have not ended, in the order in which they were started.
+    pub fn iter(&self) -> impl Iterator<Item = NodeId> + use<'_> {
+        self.members.iter().copied()
+    }
+
+    /// One of its nodes, to ask it; `None` when it has ended, or is another's.
+    pub fn stack(&self, node: NodeId) -> Option<&Stack> {
+        let process = self.processes.get(node.index())?;
+        let own = process.program == Some(self.program);
+        process.stack().filter(|_| own)
+    }
+
+    /// Does something with one of its nodes; `None` when it has ended, or is another's.
+    pub fn with<T>(&mut self, node: NodeId, act: impl FnOnce(&mut Context<'_>) -> T) -> Option<T> {
+        let process = self.processes.get_mut(node.index())?;
+        if process.program != Some(self.program) {
+            return None;
+        }
+        let mut context = process.context(node, self.world)?;
+        let result = act(&mut context);
+        if self.touched.last() != Some(&node) {
+            self.touched.push(node);
+        }
+        Some(result)
+    }
+}

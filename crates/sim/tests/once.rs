@@ -1,0 +1,889 @@
+//! What @Once promises, one promise at a time: servers, bridges and nodes that know nothing of either, on LANs that all have the same addresses.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test that is wrong may stop
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use atonce::once::{self, Limits, Mechanism, Role, Roles, Secret, VIA, Which, bridge};
+use atonce::wire::Headers;
+use atonce::wire::once::{self as wire, Message, RemoteShout, RemoteWhisper, V2};
+use atonce::zre::Beacons;
+use atonce::{Bytes, Config, Event, Frames, Peer, PeerId, Text};
+use atonce_sim::once::{Bridge, BridgeSetup, Contact, DIRECTED_PORT, Server, ServerSetup};
+use atonce_sim::{HostId, NodeId, Nodes, Place, Program, ProgramId, Quality, SegmentId, Sim};
+
+const SERVER: [u8; 4] = [203, 0, 113, 1];
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn text(text: &str) -> Text {
+    text.try_into().unwrap()
+}
+
+fn secret(secret: &str) -> Vec<Mechanism> {
+    vec![Mechanism::Secret(Secret::new(secret).unwrap())]
+}
+
+struct Net {
+    sim: Sim<Vec<Event>>,
+    wan: SegmentId,
+    server: ProgramId,
+    lans: Vec<Lan>,
+    mechanisms: Vec<Mechanism>,
+    limits: Limits,
+}
+
+#[derive(Clone)]
+struct Lan {
+    segment: SegmentId,
+    /// Where its bridges have their remote nodes: on the LAN when a router hides it.
+    outside: SegmentId,
+    bridges: Vec<(HostId, ProgramId)>,
+    peers: Vec<NodeId>,
+}
+
+/// What a node is called that is on this LAN.
+fn name(lan: usize, n: usize) -> String {
+    format!("lan{lan}-peer{n}")
+}
+
+fn id(lan: usize, n: usize) -> PeerId {
+    let [lan, n] = [lan, n].map(|it| u8::try_from(it).unwrap());
+    PeerId::from_bytes([1, lan, n, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7])
+}
+
+fn bridge_id(lan: usize, n: usize) -> PeerId {
+    let [lan, n] = [lan, n].map(|it| u8::try_from(it).unwrap());
+    PeerId::from_bytes([0xb0, lan, n, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7])
+}
+
+impl Net {
+    /// A server, and LANs with so many bridges each; `hidden` is behind a router that translates addresses.
+    fn new(bridges: &[usize], hidden: Option<usize>) -> Self {
+        let mut sim = Sim::new(1);
+        let wan = sim.segment_with(Quality {
+            delay: Duration::from_millis(20),
+            ..Quality::default()
+        });
+        let host = sim.host(wan, SERVER);
+        let mechanisms = secret("open sesame");
+        let setup = ServerSetup {
+            mechanisms: mechanisms.clone(),
+            ..ServerSetup::new(PeerId::from_bytes([0x5e; 16]))
+        };
+        let server = sim.start_program(host, Server::new(setup));
+        let mut net = Self {
+            sim,
+            wan,
+            server,
+            lans: Vec::new(),
+            mechanisms,
+            limits: Limits::default(),
+        };
+        for (lan, count) in bridges.iter().enumerate() {
+            net.lan(*count, hidden == Some(lan));
+        }
+        net
+    }
+
+    /// One more LAN.
+    fn lan(&mut self, bridges: usize, hidden: bool) {
+        let lan = self.lans.len();
+        let segment = self.sim.segment();
+        let router = u8::try_from(lan).unwrap();
+        let outside = if hidden {
+            self.sim.nat(segment, self.wan, [203, 1, router, 254]);
+            segment
+        } else {
+            self.wan
+        };
+        self.lans.push(Lan {
+            segment,
+            outside,
+            bridges: Vec::new(),
+            peers: Vec::new(),
+        });
+        for n in 0..bridges {
+            let last = u8::try_from(n).unwrap();
+            let host = self.sim.host(segment, [192, 168, 0, 200 + last]);
+            if outside == self.wan {
+                self.sim.attach(host, self.wan, [203, 1, router, 1 + last]);
+            }
+            let setup = self.setup(lan, n);
+            let program = self.sim.start_program(host, Bridge::new(setup));
+            self.lans[lan].bridges.push((host, program));
+        }
+    }
+
+    fn setup(&self, lan: usize, n: usize) -> BridgeSetup {
+        let segments = &self.lans[lan];
+        BridgeSetup {
+            servers: vec![Contact::Beacon((SERVER, DIRECTED_PORT).into())],
+            mechanisms: self.mechanisms.clone(),
+            limits: self.limits.clone(),
+            ..BridgeSetup::new(bridge_id(lan, n), segments.segment, segments.outside)
+        }
+    }
+
+    /// Starts a bridge again, as itself.
+    fn restart(&mut self, lan: usize, n: usize) {
+        let setup = self.setup(lan, n);
+        let host = self.lans[lan].bridges[n].0;
+        let program = self.sim.start_program(host, Bridge::new(setup));
+        self.lans[lan].bridges[n].1 = program;
+    }
+
+    /// Starts a node that is in a group of its own LAN and in one of all.
+    fn peer(&mut self, lan: usize) -> NodeId {
+        let n = self.lans[lan].peers.len();
+        self.peer_as(lan, id(lan, n), &name(lan, n))
+    }
+
+    fn peer_as(&mut self, lan: usize, id: PeerId, name: &str) -> NodeId {
+        let last = u8::try_from(self.lans[lan].peers.len() + 1).unwrap();
+        let host = self.sim.host(self.lans[lan].segment, [192, 168, 0, last]);
+        let mut headers = Headers::default();
+        headers.insert(
+            text("X-WHAT"),
+            b"\xff\0 any octets".as_slice().try_into().unwrap(),
+        );
+        let config = Config {
+            uuid: Some(id),
+            name: Some(text(name)),
+            headers,
+            ..Config::default()
+        };
+        let node = self
+            .sim
+            .start_at(host, &Place::default(), config, Vec::new());
+        self.sim.with(node, |_, context| {
+            context.join(&text("ALL"));
+            context.join(&text(&format!("LAN{lan}")));
+        });
+        self.lans[lan].peers.push(node);
+        node
+    }
+
+    /// So many nodes on each LAN, and the time until all see each other.
+    fn meet(&mut self, count: usize) -> Duration {
+        for lan in 0..self.lans.len() {
+            for _ in 0..count {
+                self.peer(lan);
+            }
+        }
+        self.met(s(60))
+    }
+
+    /// The time until all nodes that run see all others, at the bridge that is active.
+    fn met(&mut self, limit: Duration) -> Duration {
+        let lans = self.lans.clone();
+        let took = self.sim.run_until_true(limit, |sim| all_met(sim, &lans));
+        took.unwrap_or_else(|| {
+            for node in self.lans.iter().flat_map(|lan| &lan.peers) {
+                let view = view(&self.sim, *node);
+                let name = self.sim.stack(*node).map(|it| it.name().to_string());
+                eprintln!("{name:?} sees {view:?}");
+            }
+            for (lan, n, bridge) in self.bridges() {
+                let active = bridge.machine().map(once::Bridge::is_active);
+                eprintln!(
+                    "LAN {lan} bridge {n}: active {active:?}, {:?}",
+                    bridge.told()
+                );
+            }
+            let server = self.sim.program::<Server>(self.server).map(Server::told);
+            eprintln!("server: {server:?}");
+            panic!("not met after {limit:?}");
+        })
+    }
+
+    fn bridges(&self) -> impl Iterator<Item = (usize, usize, &Bridge)> {
+        self.lans.iter().enumerate().flat_map(move |(lan, it)| {
+            let all = it.bridges.iter().enumerate();
+            all.filter_map(move |(n, (_, program))| {
+                let running = self.sim.is_program_running(*program);
+                let bridge = self.sim.program::<Bridge>(*program);
+                bridge.filter(|_| running).map(|bridge| (lan, n, bridge))
+            })
+        })
+    }
+
+    fn bridge(&self, lan: usize, n: usize) -> &Bridge {
+        self.sim.program(self.lans[lan].bridges[n].1).unwrap()
+    }
+
+    /// Which bridges of a LAN are active.
+    fn active(&self, lan: usize) -> Vec<usize> {
+        let own = self.bridges().filter(|(of, ..)| *of == lan);
+        own.filter(|(.., bridge)| bridge.machine().unwrap().is_active())
+            .map(|(_, n, _)| n)
+            .collect()
+    }
+
+    fn clear(&mut self) {
+        for node in self.lans.iter().flat_map(|lan| &lan.peers) {
+            self.sim.application_mut(*node).clear();
+        }
+    }
+
+    fn told(&self, lan: usize, n: usize) -> Vec<String> {
+        told(self.sim.application(self.lans[lan].peers[n]))
+    }
+
+    fn whisper(&mut self, from: (usize, usize), to: PeerId, content: impl Into<Frames>) {
+        let node = self.lans[from.0].peers[from.1];
+        let said = self
+            .sim
+            .with(node, |_, context| context.whisper(to, content));
+        said.unwrap().unwrap();
+    }
+
+    fn shout(&mut self, from: (usize, usize), group: &str, content: impl Into<Frames>) -> usize {
+        let node = self.lans[from.0].peers[from.1];
+        let said = self
+            .sim
+            .with(node, |_, context| context.shout(&text(group), content));
+        said.unwrap().unwrap().reached
+    }
+
+    /// Everybody whispers to everybody and shouts to all; each gets each exactly once, and in this order.
+    fn talk(&mut self, round: &str) {
+        self.clear();
+        let nodes: Vec<(NodeId, PeerId)> = self
+            .lans
+            .iter()
+            .flat_map(|lan| lan.peers.clone())
+            .filter_map(|node| Some((node, self.sim.stack(node)?.id())))
+            .collect();
+        for (node, own) in &nodes {
+            for (_, other) in nodes.iter().filter(|(_, other)| other != own) {
+                let said = format!("{round} from {own} to {other}");
+                let said = self
+                    .sim
+                    .with(*node, |_, context| context.whisper(*other, said));
+                said.unwrap().unwrap();
+            }
+            let said = format!("{round} from {own} to all");
+            let said = self
+                .sim
+                .with(*node, |_, context| context.shout(&text("ALL"), said));
+            assert_eq!(said.unwrap().unwrap().reached, nodes.len() - 1);
+        }
+        self.sim.run_for(s(5));
+        for (node, own) in &nodes {
+            let mut heard: BTreeMap<PeerId, Vec<String>> = BTreeMap::new();
+            for event in self.sim.application(*node) {
+                let (peer, content) = match event {
+                    Event::Whisper { peer, content } | Event::Shout { peer, content, .. } => {
+                        (peer.id, content)
+                    }
+                    other => panic!("{own} is told of {other:?}"),
+                };
+                let said = String::from_utf8(content[0].to_vec()).unwrap();
+                heard.entry(peer).or_default().push(said);
+            }
+            for (_, other) in nodes.iter().filter(|(_, other)| other != own) {
+                let expected = [
+                    format!("{round} from {other} to {own}"),
+                    format!("{round} from {other} to all"),
+                ];
+                assert_eq!(heard.remove(other).unwrap_or_default(), expected);
+            }
+            assert!(heard.is_empty());
+        }
+        self.clear();
+    }
+}
+
+/// Whom a node sees of other nodes, where, and in which groups.
+fn view(sim: &Sim<Vec<Event>>, node: NodeId) -> BTreeMap<PeerId, (Option<String>, Vec<String>)> {
+    let Some(stack) = sim.stack(node) else {
+        return BTreeMap::new();
+    };
+    let others = stack
+        .peers()
+        .filter(|view| view.peer.headers.get("X-ONCE").is_none());
+    others
+        .map(|view| {
+            let via = view.peer.headers.get(VIA).map(ToString::to_string);
+            let groups = view.groups.iter().map(ToString::to_string).collect();
+            (view.peer.id, (via, groups))
+        })
+        .collect()
+}
+
+fn all_met(sim: &Sim<Vec<Event>>, lans: &[Lan]) -> bool {
+    let homes: BTreeMap<PeerId, usize> = lans
+        .iter()
+        .enumerate()
+        .flat_map(|(lan, it)| it.peers.iter().map(move |node| (lan, *node)))
+        .filter_map(|(lan, node)| Some((sim.stack(node)?.id(), lan)))
+        .collect();
+    let at = |lan: usize| {
+        let active: Vec<String> = lans[lan]
+            .bridges
+            .iter()
+            .filter(|(_, program)| sim.is_program_running(*program))
+            .filter_map(|(_, program)| sim.program::<Bridge>(*program))
+            .filter(|bridge| bridge.machine().is_some_and(once::Bridge::is_active))
+            .map(|bridge| bridge.setup().id.to_string())
+            .collect();
+        (active.len() == 1).then(|| active[0].clone())
+    };
+    lans.iter().enumerate().all(|(lan, it)| {
+        it.peers
+            .iter()
+            .filter(|node| sim.is_running(**node))
+            .all(|node| {
+                let own = sim.stack(*node).unwrap().id();
+                let others = homes.iter().filter(|(id, _)| **id != own);
+                let expected: BTreeMap<_, _> = others
+                    .map(|(id, home)| {
+                        let via = (*home != lan).then(|| at(*home).unwrap_or_default());
+                        (*id, (via, vec!["ALL".to_owned(), format!("LAN{home}")]))
+                    })
+                    .collect();
+                view(sim, *node) == expected
+            })
+    })
+}
+
+/// What a node was told, in short.
+fn told(events: &[Event]) -> Vec<String> {
+    events
+        .iter()
+        .map(|event| match event {
+            Event::Enter { peer } => format!("enter {}", peer.name),
+            Event::Exit { peer, reason } => format!("exit {} {}", peer.name, reason.as_str()),
+            Event::Join { peer, group } => format!("join {} {group}", peer.name),
+            Event::Leave { peer, group } => format!("leave {} {group}", peer.name),
+            Event::Whisper { peer, content } => format!("whisper {} {content:?}", peer.name),
+            Event::Shout {
+                peer,
+                group,
+                content,
+            } => format!("shout {} {group} {content:?}", peer.name),
+            other => format!("{other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn nodes_of_two_lans_see_each_other_and_talk() {
+    let mut net = Net::new(&[1, 1], None);
+    let took = net.meet(2);
+    assert!(took < s(15), "{took:?}");
+    net.talk("first");
+    // Name, headers and groups are its own.
+    let stack = net.sim.stack(net.lans[0].peers[0]).unwrap();
+    let far = stack.peer(id(1, 1)).unwrap();
+    assert_eq!(far.peer.name, *"lan1-peer1");
+    let mine = far.peer.headers.get("X-WHAT").unwrap();
+    assert_eq!(mine.as_bytes(), b"\xff\0 any octets");
+    // Any number of any octets comes through as it is, and so does none.
+    for frames in [
+        vec![],
+        vec![Bytes::new()],
+        vec![
+            Bytes::from_static(b"\0\xaa\xa2\x0a\x02"),
+            Bytes::new(),
+            Bytes::from(vec![0xff; 100_000]),
+        ],
+    ] {
+        let content: Frames = frames.into_iter().collect();
+        for to in [id(0, 1), id(1, 0)] {
+            net.whisper((0, 0), to, content.clone());
+        }
+        net.shout((0, 0), "ALL", content.clone());
+        net.sim.run_for(s(2));
+        let heard = |net: &Net, lan: usize, n: usize| -> Vec<Frames> {
+            let events = net.sim.application(net.lans[lan].peers[n]).iter();
+            events
+                .map(|event| match event {
+                    Event::Whisper { content, .. } | Event::Shout { content, .. } => {
+                        content.clone()
+                    }
+                    other => panic!("{other:?}"),
+                })
+                .collect()
+        };
+        let near = heard(&net, 0, 1);
+        assert_eq!(near.len(), 2);
+        // (ZRE has an empty frame where there is none.)
+        assert!(near == heard(&net, 1, 0) && (content.is_empty() || near[0] == content));
+        net.clear();
+    }
+    // Groups change, and only members hear.
+    let node = net.lans[1].peers[0];
+    net.sim.with(node, |_, context| context.leave(&text("ALL")));
+    net.sim.run_for(s(1));
+    assert_eq!(net.told(0, 0), ["leave lan1-peer0 ALL"]);
+    assert_eq!(net.shout((0, 0), "ALL", "not for all"), 2);
+    net.sim.run_for(s(1));
+    assert_eq!(net.told(1, 0), [""; 0]);
+    assert_eq!(net.told(1, 1).len(), 2, "{:?}", net.told(1, 1));
+}
+
+#[test]
+fn one_who_stops_leaves_all_lans_and_one_who_comes_enters_all() {
+    let mut net = Net::new(&[1, 1, 1], None);
+    net.meet(1);
+    net.clear();
+    let node = net.lans[2].peers[0];
+    net.sim.with(node, |_, context| context.stop());
+    net.sim.run_for(s(2));
+    for lan in [0, 1] {
+        assert_eq!(net.told(lan, 0), ["exit lan2-peer0 left"]);
+    }
+    net.clear();
+    net.peer(2);
+    net.sim.run_for(s(3));
+    for lan in [0, 1] {
+        let told = net.told(lan, 0);
+        let expected = [
+            "enter lan2-peer1",
+            "join lan2-peer1 ALL",
+            "join lan2-peer1 LAN2",
+        ];
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
+fn the_server_may_die_and_nothing_changes() {
+    let mut net = Net::new(&[1, 1], None);
+    net.meet(2);
+    net.clear();
+    net.sim.kill_program(net.server);
+    net.sim.run_for(s(180));
+    for lan in [0, 1] {
+        assert_eq!(net.told(lan, 0), [""; 0]);
+    }
+    net.talk("without a server");
+    // One who comes now enters everywhere.
+    net.peer(0);
+    net.met(s(10));
+}
+
+#[test]
+fn a_lost_bridges_roster_leaves_and_comes_back() {
+    for power in [false, true] {
+        let mut net = Net::new(&[1, 1], None);
+        net.meet(2);
+        net.clear();
+        let (host, program) = net.lans[1].bridges[0];
+        if power {
+            net.sim.power_off(host);
+        } else {
+            net.sim.kill_program(program);
+        }
+        let gone = |sim: &Sim<Vec<Event>>, node| view(sim, node).len() == 1;
+        let (near, far) = (net.lans[0].peers[0], net.lans[1].peers[0]);
+        let took = net
+            .sim
+            .run_until_true(s(60), |sim| gone(sim, near) && gone(sim, far));
+        // By the end of a connection, or when it is silent for too long: there and here.
+        let limit = if power { s(35) } else { s(2) };
+        let took = took.unwrap();
+        assert!(took < limit, "{took:?} {:?}", view(&net.sim, near));
+        let exits = net.told(0, 0).len();
+        assert_eq!(exits, 2, "{:?}", net.told(0, 0));
+        if power {
+            net.sim.power_on(host);
+        }
+        net.restart(1, 0);
+        let took = net.met(s(90));
+        assert!(took < s(60), "{took:?}");
+        net.talk("again");
+    }
+}
+
+#[test]
+fn of_two_bridges_on_a_lan_one_makes_stand_ins_and_the_other_takes_over() {
+    let mut net = Net::new(&[2, 1], None);
+    net.meet(2);
+    net.sim.run_for(s(30));
+    let active = net.active(0);
+    let [first] = active[..] else {
+        panic!("{active:?}");
+    };
+    let second = 1 - first;
+    assert_eq!(net.bridge(0, first).stand_ins().count(), 2);
+    assert_eq!(net.bridge(0, second).stand_ins().count(), 0);
+    net.talk("before");
+    let program = net.lans[0].bridges[first].1;
+    net.sim.kill_program(program);
+    net.sim.run_for(s(2));
+    net.met(s(60));
+    assert_eq!(net.active(0), [second]);
+    net.talk("after");
+    // The first comes back, and leaves it at that.
+    net.restart(0, first);
+    net.sim.run_for(s(30));
+    net.met(s(60));
+    assert_eq!(net.active(0), [second]);
+    net.talk("at last");
+}
+
+#[test]
+fn a_bridge_behind_a_router_that_translates_addresses() {
+    let mut net = Net::new(&[1, 1, 1], Some(1));
+    let took = net.meet(2);
+    assert!(took < s(30), "{took:?}");
+    net.talk("first");
+    net.clear();
+    // The datagrams' way is forgotten: connections stay.
+    net.sim.run_for(s(200));
+    for lan in [0, 1, 2] {
+        assert_eq!(net.told(lan, 0), [""; 0]);
+    }
+    net.talk("second");
+}
+
+#[test]
+fn one_who_moves_is_local_where_it_is_and_far_elsewhere() {
+    let mut net = Net::new(&[1, 1, 1], None);
+    net.meet(2);
+    net.clear();
+    // Killed here, it is there at once, as itself.
+    let node = net.lans[0].peers[1];
+    net.sim.kill(node);
+    let moved = net.peer_as(1, id(0, 1), "moved");
+    net.met(s(60));
+    let on = |lan: usize, net: &Net| {
+        let seen = view(&net.sim, net.lans[lan].peers[0]);
+        seen.get(&id(0, 1)).map(|(via, _)| via.clone())
+    };
+    assert_eq!(on(1, &net), Some(None));
+    let there = bridge_id(1, 0).to_string();
+    for lan in [0, 2] {
+        assert_eq!(on(lan, &net), Some(Some(there.clone())));
+    }
+    net.talk("moved");
+    // In two places at once: local beats far, wherever it is.
+    let twin = net.peer_as(0, id(0, 1), "twin");
+    net.sim.run_for(s(60));
+    assert_eq!((on(0, &net), on(1, &net)), (Some(None), Some(None)));
+    assert!(on(2, &net).is_some());
+    net.sim.kill(moved);
+    net.met(s(60));
+    net.sim.kill(twin);
+    net.met(s(60));
+}
+
+#[test]
+fn whoever_does_not_know_the_secret_sees_nobody_and_changes_nothing() {
+    let mut net = Net::new(&[1, 1], None);
+    net.mechanisms = secret("guessed");
+    let program = net.lans[1].bridges[0].1;
+    net.sim.kill_program(program);
+    net.restart(1, 0);
+    net.peer(0);
+    net.peer(1);
+    net.sim.run_for(s(120));
+    for lan in [0, 1] {
+        assert_eq!(view(&net.sim, net.lans[lan].peers[0]).len(), 0);
+    }
+    let refused = |event: &bridge::Event| matches!(event, bridge::Event::Refused { .. });
+    let told = net.bridge(1, 0).told().iter();
+    assert!(told.filter(|(_, event)| refused(event)).count() > 0);
+    let server: &Server = net.sim.program(net.server).unwrap();
+    let bridges: BTreeSet<PeerId> = server
+        .machine()
+        .unwrap()
+        .bridges()
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(bridges, BTreeSet::from([bridge_id(0, 0)]));
+}
+
+#[test]
+fn who_has_its_beacons_off_broadcasts_nothing() {
+    let mut net = Net::new(&[1, 1], None);
+    net.meet(1);
+    net.sim.run_for(s(60));
+    let server: &Server = net.sim.program(net.server).unwrap();
+    assert_eq!(net.sim.broadcasts_of(server.node().unwrap()), 0);
+    for (.., bridge) in net.bridges() {
+        assert_eq!(net.sim.broadcasts_of(bridge.remote().unwrap()), 0);
+        assert!(net.sim.broadcasts_of(bridge.local().unwrap()) > 60);
+        for (_, stand_in) in bridge.stand_ins() {
+            assert!(net.sim.broadcasts_of(stand_in) > 60);
+        }
+    }
+}
+
+#[test]
+fn one_who_comes_back_at_once_is_met_anew_before_it_is_heard() {
+    for seed in 0..20 {
+        let mut net = Net::new(&[1, 1], None);
+        net.meet(1);
+        net.sim.run_for(Duration::from_millis(37 * seed));
+        net.clear();
+        let node = net.lans[0].peers[0];
+        net.sim.kill(node);
+        // As soon as it meets the stand-in it speaks to it, which the local node of the bridge may do later.
+        let again = net.peer_as(0, id(0, 0), "again");
+        let to = id(1, 0);
+        let spoke = net
+            .sim
+            .run_until_true(s(40), |sim| sim.stack(again).unwrap().peer(to).is_some());
+        assert!(spoke.is_some());
+        let said = net
+            .sim
+            .with(again, |_, context| context.whisper(to, "hello"));
+        said.unwrap().unwrap();
+        net.sim.run_for(s(10));
+        let told = net.told(1, 0);
+        let [exit, enter, .., heard] = &told[..] else {
+            panic!("{told:?}");
+        };
+        assert!(exit.starts_with("exit lan0-peer0"), "{told:?}");
+        assert_eq!(enter, "enter again", "{told:?}");
+        assert!(heard.starts_with("whisper again"), "{told:?}");
+    }
+}
+
+/// A bridge that was let in, with a LAN of its own that it makes up, and that says what it likes.
+struct Insider {
+    id: PeerId,
+    mechanisms: Vec<Mechanism>,
+    /// Whom it says it has.
+    peers: Vec<Arc<Peer>>,
+    remote: Option<NodeId>,
+    machine: Option<once::Bridge>,
+    /// The epoch of its roster.
+    epoch: u64,
+    bridges: BTreeSet<PeerId>,
+}
+
+impl Insider {
+    fn pump(&mut self, nodes: &mut Nodes<'_>) {
+        let (Some(machine), Some(remote)) = (&mut self.machine, self.remote) else {
+            return;
+        };
+        let now = nodes.now();
+        machine.handle_timeout(now);
+        while let Some(action) = machine.poll_action() {
+            match action {
+                bridge::Action::Whisper {
+                    node: Which::Remote,
+                    peer,
+                    content,
+                } => {
+                    let message = Message::decode(content.clone(), &wire::Limits::default());
+                    if let Ok(Message::V2(V2::Roster(roster))) = message {
+                        self.epoch = roster.epoch;
+                        self.bridges.insert(peer);
+                    }
+                    nodes.with(remote, |context| context.whisper(peer, content));
+                }
+                bridge::Action::Connect { endpoint, .. } => {
+                    nodes.with(remote, |context| context.connect(&endpoint));
+                }
+                _ => {}
+            }
+        }
+        nodes.set_timer(Duration::from_millis(100), 0);
+    }
+
+    /// Says something to each bridge that it was let in by.
+    fn say(&mut self, nodes: &mut Nodes<'_>, message: impl Fn(u64) -> V2) {
+        let remote = self.remote.unwrap();
+        for bridge in self.bridges.clone() {
+            let content = Message::from(message(self.epoch)).encode();
+            let said = nodes.with(remote, |context| context.whisper(bridge, content));
+            said.unwrap().unwrap();
+        }
+    }
+}
+
+impl Program for Insider {
+    fn on_start(&mut self, nodes: &mut Nodes<'_>) {
+        let mut headers = Headers::default();
+        let roles = Roles {
+            role: Role::Bridge,
+            beacon: Some(DIRECTED_PORT),
+            relay: false,
+        };
+        roles.put(&mut headers);
+        let config = Config {
+            uuid: Some(self.id),
+            headers,
+            beacons: Beacons::Directed,
+            ..Config::default()
+        };
+        let remote = nodes.start(&Place::default(), config);
+        nodes.with(remote, |context| {
+            context.beacon((SERVER, DIRECTED_PORT).into()).unwrap();
+        });
+        let config = bridge::Config {
+            id: self.id,
+            key: None,
+            local_key: None,
+            mechanisms: self.mechanisms.clone(),
+            hidden: BTreeSet::new(),
+            limits: Limits {
+                stand_ins: 0,
+                ..Limits::default()
+            },
+        };
+        let now = nodes.now();
+        let mut machine = once::Bridge::new(now, [7; 32], config);
+        for peer in self.peers.clone() {
+            machine.handle_event(now, Which::Local, Event::Enter { peer }, None);
+        }
+        self.remote = Some(remote);
+        self.machine = Some(machine);
+        self.pump(nodes);
+    }
+
+    fn on_event(&mut self, nodes: &mut Nodes<'_>, _: NodeId, event: Event) {
+        if let Some(machine) = &mut self.machine {
+            machine.handle_event(nodes.now(), Which::Remote, event, None);
+        }
+        self.pump(nodes);
+    }
+
+    fn on_timer(&mut self, nodes: &mut Nodes<'_>, _: u64) {
+        self.pump(nodes);
+    }
+}
+
+/// A peer that is nowhere.
+fn made_up(id: PeerId) -> Arc<Peer> {
+    Arc::new(Peer {
+        id,
+        name: text("made up"),
+        endpoint: text("tcp://192.168.0.99:49152"),
+        headers: Headers::default(),
+    })
+}
+
+/// Two LANs whose bridges allow little, and an insider who has these peers, all of whom have met.
+fn with_insider(peers: Vec<Arc<Peer>>) -> (Net, ProgramId) {
+    let mut net = Net::new(&[], None);
+    net.limits = Limits {
+        roster_peers: 50,
+        stand_ins: 20,
+        ..Limits::default()
+    };
+    for lan in 0..2 {
+        net.lan(1, false);
+        net.peer(lan);
+    }
+    net.met(s(60));
+    let host = net.sim.host(net.wan, [203, 0, 113, 66]);
+    let insider = Insider {
+        id: PeerId::from_bytes([0xee; 16]),
+        mechanisms: net.mechanisms.clone(),
+        peers,
+        remote: None,
+        machine: None,
+        epoch: 0,
+        bridges: BTreeSet::new(),
+    };
+    let program = net.sim.start_program(host, insider);
+    net.clear();
+    net.sim.run_for(s(20));
+    let insider: &Insider = net.sim.program(program).unwrap();
+    assert_eq!(insider.bridges.len(), 2);
+    (net, program)
+}
+
+#[test]
+fn a_bridge_that_claims_the_peers_of_others_is_not_believed() {
+    let honest = PeerId::from_bytes([9; 16]);
+    let peers = [id(0, 0), id(1, 0), bridge_id(1, 0), honest].map(made_up);
+    let (net, _) = with_insider(peers.to_vec());
+    for lan in [0, 1] {
+        // Its own peer is there, and nothing else changed.
+        assert_eq!(net.told(lan, 0), ["enter made up"]);
+        let seen = view(&net.sim, net.lans[lan].peers[0]);
+        assert_eq!(seen.len(), 2, "{seen:?}");
+        assert!(seen.contains_key(&honest));
+        let claims: BTreeSet<(PeerId, PeerId)> = net
+            .bridge(lan, 0)
+            .told()
+            .iter()
+            .filter_map(|(_, event)| match event {
+                bridge::Event::Claimed { peer, holder, .. } => Some((*peer, *holder)),
+                _ => None,
+            })
+            .collect();
+        for of in [0, 1] {
+            assert!(
+                claims.contains(&(id(of, 0), bridge_id(of, 0))),
+                "{claims:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_bridge_cannot_speak_for_the_peers_of_others() {
+    let (mut net, program) = with_insider(vec![made_up(PeerId::from_bytes([9; 16]))]);
+    net.clear();
+    for number in 1..=3 {
+        let said = net
+            .sim
+            .with_program(program, |insider: &mut Insider, nodes| {
+                insider.say(nodes, |epoch| {
+                    V2::RemoteWhisper(RemoteWhisper {
+                        epoch,
+                        number: number * 2 - 1,
+                        from: id(0, 0),
+                        to: id(1, 0),
+                        content: "not of peer 0".into(),
+                    })
+                });
+                insider.say(nodes, |epoch| {
+                    V2::RemoteShout(RemoteShout {
+                        epoch,
+                        number: number * 2,
+                        from: id(0, 0),
+                        group: text("ALL"),
+                        to: vec![id(1, 0), id(0, 0)],
+                        content: "not of peer 0".into(),
+                    })
+                });
+            });
+        assert!(said.is_some());
+    }
+    net.sim.run_for(s(20));
+    for lan in [0, 1] {
+        assert_eq!(net.told(lan, 0), [""; 0]);
+        let told = net.bridge(lan, 0).told().iter();
+        let not_yours = told.filter(
+            |(_, event)| matches!(event, bridge::Event::NotYours { peer, .. } if *peer == id(0, 0)),
+        );
+        assert!(not_yours.count() > 0);
+    }
+    net.talk("afterwards");
+}
+
+#[test]
+fn what_a_bridge_announces_is_bounded() {
+    let octets = |n: u32| {
+        let mut octets = [9; 16];
+        octets[..4].copy_from_slice(&n.to_be_bytes());
+        octets
+    };
+    let all = (0..1_000).map(|n| made_up(PeerId::from_bytes(octets(n))));
+    let (mut net, _) = with_insider(all.collect());
+    for lan in [0, 1] {
+        let bridge = net.bridge(lan, 0);
+        let usage = bridge.machine().unwrap().usage();
+        assert!(usage.far_peers <= 51, "{usage:?}");
+        assert!(bridge.most_stand_ins() <= 20, "{}", bridge.most_stand_ins());
+    }
+    // And those who were there before still are.
+    net.clear();
+    net.whisper((0, 0), id(1, 0), "still here");
+    net.sim.run_for(s(1));
+    assert_eq!(net.told(1, 0).len(), 1);
+}
