@@ -432,6 +432,9 @@ struct Declared {
     proved: bool,
 }
 
+/// For how many things to do there always is room.
+const FEW_STEPS: usize = 64;
+
 /// What is to be done.
 #[derive(Debug)]
 enum Step {
@@ -619,7 +622,8 @@ impl Bridge {
                 self.in_hand = InHand::Delivery(delivery);
                 return Some(action);
             }
-            None => {}
+            // Where there are many, a bridge that becomes active introduces each to each of its LAN: that needs room once.
+            None => self.steps.shrink_to(FEW_STEPS),
         }
         while let Some((node, peer)) = self.outboxes.ready() {
             let Some((content, said)) = self.next_for((node, peer)) else {

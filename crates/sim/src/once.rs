@@ -115,17 +115,17 @@ impl Alarm {
 
 /// The key of the peer that an event is about, as a secure node knows it.
 pub(crate) fn key_of(nodes: &Nodes<'_>, node: NodeId, event: &Event) -> Option<PublicKey> {
-    let peer = match event {
-        Event::Enter { peer }
-        | Event::Evasive { peer }
-        | Event::Silent { peer }
-        | Event::Recovered { peer }
-        | Event::Join { peer, .. }
-        | Event::Leave { peer, .. }
-        | Event::Whisper { peer, .. }
-        | Event::Shout { peer, .. }
-        | Event::Exit { peer, .. } => peer,
-        _ => return None,
+    let (Event::Enter { peer }
+    | Event::Evasive { peer }
+    | Event::Silent { peer }
+    | Event::Recovered { peer }
+    | Event::Join { peer, .. }
+    | Event::Leave { peer, .. }
+    | Event::Whisper { peer, .. }
+    | Event::Shout { peer, .. }
+    | Event::Exit { peer, .. }) = event
+    else {
+        return None;
     };
     nodes.stack(node)?.peer(peer.id)?.key
 }

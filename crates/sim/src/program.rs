@@ -175,7 +175,7 @@ impl Nodes<'_> {
             .push(at, Coming::ProgramTimer { program, token });
     }
 
-    /// Starts one more node. Its applicaton is the program.
+    /// Starts one more node. Its application is the program.
     pub fn start(&mut self, place: &Place, config: Config) -> NodeId {
         let node = launch(
             self.world,

@@ -282,7 +282,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
     /// assert_eq!(alice.counters().datagrams_malformed, 1);
     /// ```
     pub fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: impl Into<Bytes>) {
-        self.world.send_datagram(from, to, octets.into());
+        self.world.send_datagram(from, to, &octets.into());
     }
 
     /// How the hosts' TCP behaves, from now on.

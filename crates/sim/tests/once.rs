@@ -189,7 +189,7 @@ impl Net {
                 eprintln!("{name:?} sees {view:?}");
             }
             for (lan, n, bridge) in self.bridges() {
-                let active = bridge.machine().map(|it| it.is_active());
+                let active = bridge.machine().map(once::Bridge::is_active);
                 eprintln!(
                     "LAN {lan} bridge {n}: active {active:?}, {:?}",
                     bridge.told()
@@ -309,8 +309,8 @@ fn view(sim: &Sim<Vec<Event>>, node: NodeId) -> BTreeMap<PeerId, (Option<String>
         .filter(|view| view.peer.headers.get("X-ONCE").is_none());
     others
         .map(|view| {
-            let via = view.peer.headers.get(VIA).map(|via| via.to_string());
-            let groups = view.groups.iter().map(|it| it.to_string()).collect();
+            let via = view.peer.headers.get(VIA).map(ToString::to_string);
+            let groups = view.groups.iter().map(ToString::to_string).collect();
             (view.peer.id, (via, groups))
         })
         .collect()
@@ -329,7 +329,7 @@ fn all_met(sim: &Sim<Vec<Event>>, lans: &[Lan]) -> bool {
             .iter()
             .filter(|(_, program)| sim.is_program_running(*program))
             .filter_map(|(_, program)| sim.program::<Bridge>(*program))
-            .filter(|bridge| bridge.machine().is_some_and(|it| it.is_active()))
+            .filter(|bridge| bridge.machine().is_some_and(once::Bridge::is_active))
             .map(|bridge| bridge.setup().id.to_string())
             .collect();
         (active.len() == 1).then(|| active[0].clone())

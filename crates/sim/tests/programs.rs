@@ -223,7 +223,11 @@ fn nodes_come_and_go_while_it_runs_and_it_ends_with_the_last() {
     assert_eq!(two.seen(), [2, 1]);
     let stop = |two: &mut Two, node| {
         two.sim.with_program(two.program, |_: &mut Notes, nodes| {
-            nodes.with(node, |context| context.stop()).unwrap();
+            nodes
+                .with(node, |context| {
+                    context.stop();
+                })
+                .unwrap();
         });
         two.sim.run_for(s(2));
     };
@@ -247,7 +251,7 @@ fn it_cannot_touch_the_nodes_of_others() {
     let touched = two.sim.with_program(two.program, |_: &mut Notes, nodes| {
         (
             nodes.stack(other).is_some(),
-            nodes.with(other, |context| context.stop()),
+            nodes.with(other, |context| context.name().clone()),
         )
     });
     assert_eq!(touched, Some((false, None)));

@@ -174,7 +174,9 @@ impl Bridge {
         }
         if running.stopping {
             for node in [running.remote, running.local] {
-                nodes.with(node, |context| context.stop());
+                nodes.with(node, |context| {
+                    context.stop();
+                });
             }
         }
         self.alarm

@@ -1,6 +1,7 @@
 //! A server: one node, and the machine.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atonce::curve::KeyPair;
 use atonce::once::{self, Limits, Mechanism, Role, Roles, server};
@@ -26,6 +27,8 @@ pub struct ServerSetup {
     pub keys: Option<Arc<KeyPair>>,
     /// What others may cost.
     pub limits: Limits,
+    /// How long a bridge may be silent before its node asks whether it is still there: 5 s. It is gone after six times as long.
+    pub patience: Duration,
 }
 
 impl ServerSetup {
@@ -38,6 +41,7 @@ impl ServerSetup {
             mechanisms: Vec::new(),
             keys: None,
             limits: Limits::default(),
+            patience: Config::default().evasive_timeout,
         }
     }
 }
@@ -123,7 +127,9 @@ impl Server {
             self.told.push((now, event));
         }
         if *stopping {
-            nodes.with(*node, |context| context.stop());
+            nodes.with(*node, |context| {
+                context.stop();
+            });
         }
         self.alarm
             .arm(nodes, machine.poll_timeout().map(|(at, _)| at));
@@ -146,6 +152,8 @@ impl Program for Server {
             headers,
             beacons: Beacons::Directed,
             duplex: true,
+            evasive_timeout: setup.patience,
+            expired_timeout: setup.patience * 6,
             curve: secure(setup.keys.as_ref()),
             ..Config::default()
         };

@@ -64,7 +64,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         node: NodeId,
         interface: InterfaceId,
         to: SocketAddr,
-        octets: Bytes,
+        octets: &Bytes,
     ) {
         let from = self.host_of(node);
         let Some(running) = self.running(node) else {
@@ -76,7 +76,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
             return;
         };
         let all: SmallVec<[usize; 2]> = running.interfaces.iter().map(|it| it.index).collect();
-        let words = [octets.len() as u64, trace::checksum(&octets), 0];
+        let words = [octets.len() as u64, trace::checksum(octets), 0];
         self.world.say(node, Kind::Beacon, words);
         self.world.say(node, Kind::Address, trace::address(to));
         let cargo = Cargo::Datagram(self.world.now, port);
@@ -204,11 +204,11 @@ impl<A: Application, O: Observer> Sim<A, O> {
 }
 
 impl World {
-    pub(super) fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: Bytes) {
+    pub(super) fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: &Bytes) {
         let words = [
             u64::from(from.0),
             octets.len() as u64,
-            trace::checksum(&octets),
+            trace::checksum(octets),
         ];
         self.say_all(Kind::Program, words);
         self.say_all(Kind::Address, trace::address(to));
@@ -249,7 +249,7 @@ impl World {
     }
 
     /// Sends a datagram to one address.
-    fn send_to_one(&mut self, from: HostId, way: &Route, octets: Bytes) {
+    fn send_to_one(&mut self, from: HostId, way: &Route, octets: &Bytes) {
         self.topology.pass(self.now, way);
         let mut copies: SmallVec<[Instant; 2]> = smallvec![self.now];
         for hop in &way.hops {

@@ -298,7 +298,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 interface,
                 to,
                 datagram,
-            } => self.beacon(node, interface, to, datagram),
+            } => self.beacon(node, interface, to, &datagram),
             Action::Dial { link, address } => self.dial(node, link, address),
             Action::Transmit { link } => {
                 if let Some(running) = self.running_mut(node) {

@@ -46,7 +46,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
             timers: Vec::new(),
             held: Vec::new(),
         });
-        self.call_program(id, |program, nodes| program.on_start(nodes));
+        self.call_program(id, Program::on_start);
         self.drain_touched();
         id
     }

@@ -417,7 +417,7 @@ pub fn run(options: &Options, mut progress: impl FnMut(Progress)) -> Result<Repo
     let converged = net.sim.now() - start;
     let octets = net.sim.octets_over(net.wan);
     net.sim.run_for(Duration::from_secs(60));
-    net.measure(Report {
+    net.measure(&Report {
         stand_ins: far,
         converged,
         octets,
@@ -447,6 +447,7 @@ impl<'a> Clusters<'a> {
             mechanisms: secret(),
             keys: Some(keys(0)),
             limits: limits.clone(),
+            patience,
             ..ServerSetup::new(id_of(3, 0, 0))
         };
         sim.start_program(host, Server::new(setup));
@@ -489,7 +490,7 @@ impl<'a> Clusters<'a> {
 
 impl Clusters<'_> {
     /// What each thing costs that happens now.
-    fn measure(&mut self, so_far: Report) -> Result<Report, String> {
+    fn measure(&mut self, so_far: &Report) -> Result<Report, String> {
         let options = self.options;
         let newcomer = id_of(1, 0, options.peers);
         let first = group(0);
@@ -538,7 +539,7 @@ impl Clusters<'_> {
             shout,
             members,
             exit,
-            ..so_far
+            ..so_far.clone()
         })
     }
 

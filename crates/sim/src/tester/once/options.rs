@@ -101,10 +101,10 @@ pub enum Admission {
     Keys,
 }
 
-/// The name of no way to be admitted.
 impl FromStr for Admission {
     type Err = String;
 
+    /// Reads `open`, `secret` or `keys`.
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "open" => Ok(Self::Open),
