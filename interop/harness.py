@@ -40,8 +40,10 @@ RENAMED = {"--evasive": "--evasive-timeout", "--expired": "--expired-timeout"}
 
 # Where the logs of the drivers go, a file each; None: to our own stderr.
 logs = None
-# Drivers that run, to end them whatever happens.
+# Drivers that run, to end them whatever happens; once all are ended, none is started any more.
 running = set()
+closed = False
+starting = threading.Lock()
 
 
 class Missing(AssertionError):
@@ -67,11 +69,13 @@ class Peer:
             own = [] if option in argv else [option, host.device]
             argv = host.argv(argv + own)
         log = open(os.path.join(logs, f"{name}-{kind}-{id(self):x}.log"), "wb") if logs else None
-        with log or contextlib.nullcontext():
+        with log or contextlib.nullcontext(), starting:
+            if closed:
+                raise RuntimeError("all has ended")
             self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=log)
+            running.add(self)
         self.log = log.name if log else None
-        running.add(self)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):

@@ -76,6 +76,7 @@ def main(about, modules, programs, workers, deadline):
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         close_everything()
+        shutil.rmtree(harness.logs, ignore_errors=True)
         os._exit(1)
     close_everything()
     if failed:

@@ -113,7 +113,9 @@ def end(peer, how="command"):
 
 
 def close_all():
-    """Ends every driver that still runs, whatever it is doing."""
+    """Ends every driver that still runs, whatever it is doing; none starts any more."""
+    with harness.starting:
+        harness.closed = True
     for peer in list(harness.running):
         with contextlib.suppress(Exception):
             peer.kill()

@@ -48,6 +48,8 @@ struct Pair {
     joined: bool,
     over: bool,
     last: Instant,
+    /// When one end left.
+    left: Instant,
 }
 
 struct World {
@@ -162,6 +164,7 @@ impl World {
                 joined: false,
                 over: false,
                 last: self.now,
+                left: self.now,
             });
         } else {
             let live = self.pairs.iter().filter(|pair| !pair.over);
@@ -236,8 +239,10 @@ impl World {
         };
         assert!(wire.open, "{link} was closed before");
         wire.open = false;
-        if let Some((pair, _)) = wire.of {
-            self.pairs[pair].over = true;
+        if let Some((pair, _)) = wire.of
+            && !core::mem::replace(&mut self.pairs[pair].over, true)
+        {
+            self.pairs[pair].left = self.now;
         }
     }
 
@@ -316,7 +321,7 @@ impl World {
                 // Its last words, unless they took too long.
                 let whole =
                     self.wires[&link].got.len() + Prelude::OCTETS == self.wires[&other].said.len();
-                let late = self.now >= pair.last + limits().linger;
+                let late = self.now >= pair.left + limits().linger;
                 assert!(whole || late, "{link} did not get all of it");
             }
         }

@@ -1,4 +1,5 @@
 //! Bridges on small networks in virtual time: who sees whom, what arrives, and what is told when it does not.
+#![cfg(feature = "curve")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // clippy.toml allows them in tests, not in helpers
 #![allow(clippy::cast_possible_truncation, dead_code)] // octets of numbers; not each file uses all
 

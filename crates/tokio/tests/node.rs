@@ -426,7 +426,10 @@ async fn a_node_is_told_whom_to_meet_and_whom_to_leave_alone() {
     let other = alice.shout_to(server.id(), "OTHER", "for nobody");
     assert_eq!(other, Err(SendError::NotMember));
     wait_for(&server, |event| match event {
-        Event::Shout { content, .. } => Some(assert_eq!(content, Frames::from("for you"))),
+        Event::Shout { content, .. } => {
+            assert_eq!(content, Frames::from("for you"));
+            Some(())
+        }
         _ => None,
     })
     .await;

@@ -87,7 +87,7 @@ class Town:
     def __init__(self, report, net):
         self.report = report
         self.net = net
-        self.folder = tempfile.mkdtemp(prefix="atonce-once-")
+        self.folder = tempfile.mkdtemp(prefix="town-", dir=harness.logs)
         self.clients = []
         self.bridges = []
         self.server = None

@@ -551,8 +551,8 @@ impl Driver {
 
     /// The descriptors of the process that it takes.
     pub(crate) fn descriptors(&self) -> usize {
-        // A poller and what wakes it.
-        2 + self.network.descriptors() + self.links.len()
+        // A poller, another descriptor of it to register with, and what wakes it.
+        3 + self.network.descriptors() + self.links.len()
     }
 
     /// When something is said.

@@ -242,7 +242,8 @@ impl RelayDriver {
 
     /// The descriptors of the process that it takes.
     pub(crate) fn descriptors(&self) -> usize {
-        1 + self.listeners.len() + self.links.len()
+        // A poller, and another descriptor of it to register with.
+        2 + self.listeners.len() + self.links.len()
     }
 
     /// The relay itself, to ask it.

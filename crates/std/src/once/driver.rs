@@ -430,8 +430,8 @@ impl<M: Machine> Driver<M> {
     fn taken_descriptors(&self) -> usize {
         let nodes = self.nodes.iter();
         let nodes = nodes.map(|(_, node)| node.driver.descriptors());
-        // A poller and what wakes it.
-        2 + nodes.sum::<usize>()
+        // A poller, another descriptor of it to register with, and what wakes it.
+        3 + nodes.sum::<usize>()
             + self
                 .relay
                 .as_ref()

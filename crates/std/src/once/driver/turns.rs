@@ -28,8 +28,8 @@ const TURN: usize = 1_024;
 /// Events of one node before others have their turn.
 const SHARE: usize = 64;
 
-/// What a stand-in takes at the least: a poller, what wakes it, a listener and a socket for beacons.
-const OF_A_STAND_IN: usize = 4;
+/// The descriptors that a stand-in takes at the least: two of its poller, one of what wakes it, a listener and a socket for beacons.
+const OF_A_STAND_IN: usize = 5;
 
 impl<M: Machine> Driver<M> {
     /// Takes in what the poller found and what became due, and sends what there is to send.
