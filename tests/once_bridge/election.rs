@@ -130,7 +130,10 @@ fn on_a_lan_without_keys_nobody_is_asked_for_one() {
     net.run_secs(10);
     assert_eq!(net.active(0), [1]);
     let told = told(&mut net, 0);
-    assert!(told.contains(&Told::Standby { bridge: id(0xB0) }), "{told:?}");
+    assert!(
+        told.contains(&Told::Standby { bridge: id(0xB0) }),
+        "{told:?}"
+    );
     // With a secret as well, that is asked for.
     let mut net = Net::new(9);
     let ours = |text: &str| Mechanism::Secret(atonce::once::Secret::new(text).unwrap());
