@@ -456,20 +456,20 @@ impl Bridge {
     /// A bridge that knows nobody. `seed` must be of the best randomness that there is, and used for nothing else.
     pub fn new(now: Instant, seed: [u8; 32], config: Config) -> Self {
         let mut rng = ChaCha20Rng::from_seed(seed);
-        let mut sessions = |key| {
+        let mut sessions = |key, mechanisms| {
             let mut seed = [0; 32];
             rng.fill_bytes(&mut seed);
             let config = session::Config {
                 id: config.id,
                 key,
                 role: Role::Bridge,
-                mechanisms: config.mechanisms.clone(),
+                mechanisms,
                 limits: config.limits.clone(),
             };
             Sessions::new(seed, config)
         };
-        let remote = sessions(config.key);
-        let local = sessions(config.local_key);
+        let remote = sessions(config.key, config.mechanisms.clone());
+        let local = sessions(config.local_key, on_the_lan(&config));
         // ONCE-80
         let epoch = rng.next_u64().max(1);
         let limits = &config.limits;
@@ -743,6 +743,19 @@ impl Bridge {
             }
         }
     }
+}
+
+/// How bridges of this LAN prove to each other that they may take part.
+fn on_the_lan(config: &Config) -> Vec<Mechanism> {
+    let mut mechanisms = config.mechanisms.clone();
+    if config.local_key.is_none() {
+        // ONCE-110: two that never could prove it would both be active for good.
+        mechanisms.retain(|mechanism| !mechanism.is_of_keys());
+        if mechanisms.is_empty() && !config.mechanisms.is_empty() {
+            mechanisms.push(Mechanism::Open);
+        }
+    }
+    mechanisms
 }
 
 impl fmt::Debug for Bridge {

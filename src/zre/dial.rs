@@ -276,13 +276,17 @@ impl Dial {
         }
     }
 
+    /// Whether we said HELLO so lately that one which comes now answers it.
+    pub(super) fn has_just_greeted(&self, now: Instant) -> bool {
+        self.greeted_at
+            .is_some_and(|greeted| now - greeted < GREETING_PAUSE)
+    }
+
     /// Whether one who greets us again is to be greeted again: not when it answers our last HELLO, and never so often
     /// that two nodes could keep each other busy.
     pub(super) fn may_greet_again(&self, now: Instant) -> bool {
         // ZRE-24
-        let answer = self
-            .greeted_at
-            .is_none_or(|greeted| now - greeted < GREETING_PAUSE);
+        let answer = self.greeted_at.is_none() || self.has_just_greeted(now);
         let storm = self.greetings.len() == GREETINGS
             && self
                 .greetings

@@ -59,6 +59,7 @@ impl Node {
             if let Command::Hello(hello) = &message.command {
                 if abilities::names(&hello.headers, abilities::GOODBYE)
                     && self.past.is_storming(now, id)
+                    && !self.has_just_greeted(now, id)
                 {
                     // ZRE-24
                     debug!(%link, %id, "HELLO refused");
@@ -534,6 +535,13 @@ impl Node {
         if greeted.is_some_and(|at| at < now) {
             self.ask_unless_atonce(now, id);
         }
+    }
+
+    /// Whether we dialled one who is not here, and greeted it so lately that its HELLO answers ours.
+    fn has_just_greeted(&self, now: Instant, id: PeerId) -> bool {
+        let dial = self.expected.get(&id);
+        let dial = dial.and_then(|address| self.dials.get(*address));
+        dial.is_some_and(|dial| dial.up().is_some() && dial.has_just_greeted(now))
     }
 
     fn ask_unless_atonce(&mut self, now: Instant, id: PeerId) {

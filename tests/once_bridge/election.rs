@@ -117,3 +117,31 @@ fn whoever_has_proved_nothing_has_no_say() {
     assert_eq!(net.active(0), [0, 1], "they know nothing of each other");
     net.everybody_sees_everybody();
 }
+
+#[test]
+fn on_a_lan_without_keys_nobody_is_asked_for_one() {
+    // ONCE-110: they could not prove any, and both would be active for good.
+    let mut net = Net::new(9);
+    for octet in [0xB1, 0xB0] {
+        let mut config = net.config(octet);
+        config.mechanisms = vec![Mechanism::Trusted];
+        net.bridge_with(0, config);
+    }
+    net.run_secs(10);
+    assert_eq!(net.active(0), [1]);
+    let told = told(&mut net, 0);
+    assert!(
+        told.contains(&Told::Standby { bridge: id(0xB0) }),
+        "{told:?}"
+    );
+    // With a secret as well, that is asked for.
+    let mut net = Net::new(9);
+    let ours = |text: &str| Mechanism::Secret(atonce::once::Secret::new(text).unwrap());
+    for (octet, text) in [(0xB1, "ours"), (0xB0, "guessed")] {
+        let mut config = net.config(octet);
+        config.mechanisms = vec![Mechanism::Trusted, ours(text)];
+        net.bridge_with(0, config);
+    }
+    net.run_secs(10);
+    assert_eq!(net.active(0), [0, 1], "who proved nothing does not count");
+}

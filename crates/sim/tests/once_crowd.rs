@@ -113,6 +113,7 @@ fn of_clusters_without_lans_all_bridges_know_all() {
     let options = clusters::Options {
         lans: 5,
         peers: 20,
+        content: 1_000,
         ..clusters::Options::default()
     };
     let report = clusters::run(&options, |_| ()).unwrap();

@@ -33,3 +33,49 @@ fn many_seeds_are_run_at_once_and_a_trace_is_of_one() {
     let trace = Program::start(&[&args[..], &["--trace", "x"]].concat());
     assert!(trace.end().with(2).stderr.contains("--trace"));
 }
+
+#[test]
+fn many_lans_are_one_and_the_same_seed_is_the_same_run() {
+    let run = |seed| {
+        let args = ["sim", "--lans", "2", "--peers", "2", "--for", "10s"];
+        let rest = ["--faults", "bridge-kill", "--json", "--seed", seed];
+        let lines = Program::start(&[&args[..], &rest].concat())
+            .end()
+            .with(0)
+            .lines;
+        serde_json::from_str::<Value>(&lines.join("\n")).unwrap()
+    };
+    let (first, second) = (run("1"), run("1"));
+    assert_eq!(first["trace_hash"], second["trace_hash"]);
+    assert_eq!(first["broken"], Value::Array(Vec::new()));
+    assert!(first["across"]["heard"].as_u64() > Some(0), "{first}");
+}
+
+#[test]
+fn what_bridges_cost_is_shown_without_lans() {
+    let args = ["sim", "--lans", "3", "--peers", "4", "--rosters"];
+    let text = Program::start(&args).end().with(0).lines.join("\n");
+    assert!(text.contains("8 stand-ins at each bridge"), "{text}");
+}
+
+#[test]
+fn a_fault_of_one_tester_is_none_of_the_other() {
+    for (args, names) in [
+        (&["sim", "--faults", "move"][..], "port-reuse"),
+        (
+            &["sim", "--lans", "2", "--faults", "port-reuse"],
+            "nat-restart",
+        ),
+    ] {
+        let stderr = Program::start(args).end().with(2).stderr;
+        assert!(
+            stderr.contains("--faults") && stderr.contains(names),
+            "{stderr}"
+        );
+    }
+    let stderr = Program::start(&["sim", "--peers", "5"])
+        .end()
+        .with(2)
+        .stderr;
+    assert!(stderr.contains("--lans"), "{stderr}");
+}
