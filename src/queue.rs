@@ -60,6 +60,11 @@ impl<T> Queue<T> {
         usize::from(self.first.is_some()) + self.rest.len()
     }
 
+    /// From the front to the back.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first.iter().chain(&self.rest)
+    }
+
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.first.is_none()

@@ -439,6 +439,12 @@ impl Dial {
         self.sent.saturating_sub(self.confirmed)
     }
 
+    /// How many of them anybody could miss: neither HELLO nor PINGs.
+    pub(super) fn unconfirmed_words(&self) -> u64 {
+        let pings: u64 = self.pings.iter().map(|(_, times)| u64::from(*times)).sum();
+        self.unconfirmed().saturating_sub(pings + 1)
+    }
+
     /// The other side answered our last HELLO with its own: what it answers from now on was asked after that.
     pub(super) fn greeted_in_turn(&mut self) {
         self.owed = 0;

@@ -431,9 +431,9 @@ impl Node {
         }
         debug!(%id, "does not know us");
         let messages = dial.unconfirmed();
+        let misses = dial.unconfirmed_words() > 0;
         record.await_answer(now + ANSWER);
-        // Nobody misses HELLO and the question.
-        if messages > 2 {
+        if misses {
             record.presence = Presence::Ready;
             record.untold = Some(record.untold.unwrap_or_default() + messages);
             self.tell(id);

@@ -23,6 +23,9 @@ use crate::{Instant, PeerId};
 /// How long a PING that settles a doubt may be unanswered.
 const CHALLENGE: Duration = Duration::from_secs(1);
 
+/// How long one of whom nothing at all comes may be stopped, or busy, and not have forgotten us.
+const STOPPED: Duration = Duration::from_millis(4_500);
+
 /// How often everybody may be looked at, within the time that a peer may be quiet, for those who might be due.
 const SWEEPS: u32 = 64;
 
@@ -351,6 +354,15 @@ impl Node {
             .dials
             .get(record.address)
             .is_some_and(|dial| dial.queued_messages > 0 && dial.taken_at > Some(challenge.since));
+        // ZRE-64
+        let stopped = challenge.is_question()
+            && record.heard <= challenge.since
+            && now - record.entered < STOPPED;
+        if stopped {
+            let at = (record.entered + STOPPED).min(now + CHALLENGE);
+            self.timers.set(Due::Challenge(id), at);
+            return;
+        }
         // Who does not know us speaks all the same.
         let speaks = record.spoke > challenge.since && !challenge.is_question();
         if unread || reads || speaks {

@@ -118,6 +118,11 @@ fn one_who_does_not_answer_after_its_greeting_is_greeted_once_more() {
             }
             lan.run_for(ms(300));
         }
+        if !talks {
+            // It may be stopped, and know us.
+            assert_eq!(hellos(&mut lan, puppet), 1);
+            lan.run_for(ms(1_900));
+        }
         assert_eq!(hellos(&mut lan, puppet), 2, "talks: {talks}");
         // Nothing but the question was lost.
         let told = names(&lan.events(alice));
@@ -131,6 +136,24 @@ fn one_who_does_not_answer_after_its_greeting_is_greeted_once_more() {
             ["evasive puppet", "silent puppet"]
         );
     }
+}
+
+#[test]
+fn one_who_is_stopped_right_after_its_greeting_is_not_taken_for_one_who_forgot_us() {
+    // ZRE-64: zyre.js, stopped for four seconds as soon as it is met, was greeted as a new one, and took that for an end.
+    let (mut lan, alice, puppet, link) = alice_and_one_who_forgot_her();
+    lan.the_puppet(puppet).answers_pings = false;
+    lan.run_for(ms(4_000));
+    let sequence = lan.puppet_next(puppet, alice);
+    lan.puppet_says(puppet, link, sequence, Command::PingOk);
+    lan.run_for(ms(800));
+    assert_eq!(hellos(&mut lan, puppet), 1);
+    let told = names(&lan.events(alice));
+    assert_eq!(told[0], "enter puppet");
+    assert!(
+        told.iter().all(|told| !told.starts_with("exit")),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -153,6 +176,9 @@ fn what_is_said_to_one_who_does_not_know_us_is_not_lost_without_a_word() {
     lan.with(alice, |stack, now| {
         stack.whisper(now, id, &frames("lost?")).unwrap();
     });
+    // It is not stopped.
+    let port = lan.address_of(puppet).port();
+    lan.puppet_beacons(puppet, id, port);
     lan.run_for(ms(1_000));
     assert_eq!(hellos(&mut lan, puppet), 2);
     assert_eq!(
