@@ -401,6 +401,8 @@ pub struct Bridge {
     own: OwnRoster,
     /// The peers of the local node, but for servers, bridges and stand-ins.
     locals: BTreeMap<PeerId, Local>,
+    /// Those of them that exited at the local node, and when that is so for all.
+    leaving: BTreeSet<(Instant, PeerId)>,
     /// Of them, those that may be told and are not, for lack of room.
     unlisted: usize,
     fars: BTreeMap<PeerId, Far>,
@@ -480,6 +482,7 @@ impl Bridge {
             outboxes: Outboxes::default(),
             own: OwnRoster::new(epoch, limits),
             locals: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             unlisted: 0,
             fars: BTreeMap::new(),
             numbers: 0,
@@ -575,6 +578,7 @@ impl Bridge {
         if !self.stopped {
             self.remote.handle_timeout(now);
             self.local.handle_timeout(now);
+            self.forget_leaving(now);
             self.stop_waiting(now);
             self.elect(now);
             self.try_again(now);
@@ -662,6 +666,7 @@ impl Bridge {
             (self.stand_ins.poll_timeout(), Timer::Retry),
             (self.inward.poll_timeout(), Timer::Waiting),
             (self.outward.poll_timeout(), Timer::Waiting),
+            (self.leaving.first().map(|(at, _)| *at), Timer::Waiting),
             (self.relaying.poll_timeout(), Timer::Relay),
         ]
         .into_iter()
@@ -786,9 +791,17 @@ impl Bridge {
         let listed = self.locals.iter().filter(|(_, it)| it.since.is_some());
         assert!(listed.clone().all(|(id, _)| self.own.contains(*id)));
         assert_eq!(listed.count(), self.own.len());
+        let leaving = self.locals.values().filter(|it| !it.is_here());
+        assert_eq!(leaving.count(), self.leaving.len());
         for id in self.stand_ins.ids() {
-            let shown = self.stand_ins.get(id).map(|shown| shown.claim.bridge);
-            assert!(self.stopped || shown == self.holder(id), "{id}");
+            let Some(shown) = self.stand_ins.get(id) else {
+                continue;
+            };
+            let holder = self.holder(id);
+            let is_right =
+                holder == Some(shown.claim.bridge) || (shown.leaving && holder.is_none());
+            assert!(self.stopped || is_right, "{id}");
+            assert!(!shown.leaving || self.is_waited_for(id), "{id}");
         }
         assert!(self.is_active() || (self.own.len() == 0 && self.stand_ins.len() == 0));
     }

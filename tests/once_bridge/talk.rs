@@ -126,6 +126,35 @@ fn what_is_said_before_the_bridge_knows_of_the_sender_waits() {
 }
 
 #[test]
+fn what_one_says_right_before_it_leaves_arrives() {
+    // ONCE-109: the local node hears of the end, and stand-ins of the words, at times of their own; and elsewhere a stand-in has to
+    // meet the one whom they are for.
+    let (mut net, [_, _, _, four]) = two_lans();
+    for octet in 10..60 {
+        let newcomer = net.client(0, octet, "in a hurry", &[]);
+        let mut said = false;
+        while !said {
+            net.run(Duration::from_millis(1));
+            if net.nodes[newcomer].peers.contains_key(&id(4)) {
+                said = net.whisper(newcomer, id(4), "last words");
+            }
+        }
+        // What is on the way when a process of the model ends may be lost with it.
+        net.run(Duration::from_micros(u64::from(octet) * 100));
+        net.end(newcomer, true);
+        net.run_secs(1);
+        assert!(net.seen(four, id(octet)).is_none(), "it is gone");
+    }
+    net.run_secs(10);
+    let (said, got) = (net.hosts[0].bridge.counters(), net.nodes[four].got.len());
+    assert_eq!((said.ignored, said.undeliverable), (0, 0));
+    assert_eq!(said.whispers_sent, got as u64);
+    assert!(got >= 20, "{got}");
+    assert_eq!(net.hosts[1].bridge.usage().waiting_octets, 0);
+    net.everybody_sees_everybody();
+}
+
+#[test]
 fn what_is_said_to_somebody_who_is_gone_is_reported() {
     // ONCE-106
     let (mut net, [one, .., four]) = two_lans();

@@ -237,14 +237,18 @@ impl Bridge {
     fn deliver(&mut self, now: Instant, delivery: Delivery) {
         let Origin { bridge, from, .. } = delivery.origin;
         let to = delivery.to;
-        let local = self.locals.get(&to);
-        if local.is_none_or(|local| local.since.is_none()) {
+        let local = self.locals.get(&to).filter(|local| local.since.is_some());
+        let Some(local) = local else {
             return self.undelivered(&delivery, Reason::UNKNOWN);
-        }
+        };
+        let is_here = local.is_here();
         let Some(shown) = self.stand_ins.get(from) else {
             // There is no room for its stand-in.
             return self.undelivered(&delivery, Reason::FULL);
         };
+        if !is_here && !shown.here.contains(&to) {
+            return self.undelivered(&delivery, Reason::UNKNOWN);
+        }
         let key = (from, to);
         // ONCE-101
         if shown.here.contains(&to) && !self.inward.is_waiting(key) {
@@ -262,14 +266,24 @@ impl Bridge {
         while let Some(delivery) = self.inward.pop((stand_in, peer)) {
             self.steps.push_back(Step::Deliver(delivery));
         }
+        self.end_if_leaving(stand_in);
+    }
+
+    /// What waits for a stand-in.
+    fn waiting_for(&self, stand_in: PeerId) -> impl Iterator<Item = (PeerId, PeerId)> + '_ {
+        const FIRST: PeerId = PeerId::from_bytes([0; 16]);
+        const LAST: PeerId = PeerId::from_bytes([0xff; 16]);
+        self.inward.keys((stand_in, FIRST)..=(stand_in, LAST))
+    }
+
+    /// Whether anything waits for a stand-in.
+    pub(super) fn is_waited_for(&self, stand_in: PeerId) -> bool {
+        self.waiting_for(stand_in).next().is_some()
     }
 
     /// A stand-in ends: what waited for it is not said.
     pub(super) fn stop_waiting_for(&mut self, stand_in: PeerId) {
-        const FIRST: PeerId = PeerId::from_bytes([0; 16]);
-        const LAST: PeerId = PeerId::from_bytes([0xff; 16]);
-        let keys = self.inward.keys((stand_in, FIRST)..=(stand_in, LAST));
-        let keys: Vec<(PeerId, PeerId)> = keys.collect();
+        let keys: Vec<(PeerId, PeerId)> = self.waiting_for(stand_in).collect();
         for key in keys {
             while let Some(delivery) = self.inward.pop(key) {
                 self.undelivered(&delivery, Reason::LOST);
@@ -284,6 +298,7 @@ impl Bridge {
             if let Some(delivery) = self.inward.pop(key) {
                 self.undelivered(&delivery, Reason::UNKNOWN);
             }
+            self.end_if_leaving(key.0);
         }
         while let Some(from) = self.outward.due(now) {
             if let Some(spoken) = self.outward.pop(from) {

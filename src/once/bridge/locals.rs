@@ -3,6 +3,7 @@
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::shown::plain;
 use super::{ACTIVE, Action, Bridge, Event};
@@ -12,12 +13,18 @@ use crate::wire::once::Peer as Listed;
 use crate::zre::Event as NodeEvent;
 use crate::{Instant, Peer, PeerId, Text};
 
+/// How long a peer that exited at the local node stays in the roster, for what it said last: that comes to stand-ins, on links of their
+/// own.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// A peer of this LAN that is neither server, bridge nor stand-in.
 #[derive(Debug)]
 pub(super) struct Local {
     peer: Arc<Peer>,
     key: Option<PublicKey>,
     groups: BTreeSet<Text>,
+    /// Until when what it said last is waited for, once it has exited.
+    until: Option<Instant>,
     /// The change of our roster with which it entered, while it is in it.
     pub(super) since: Option<u64>,
 }
@@ -30,6 +37,11 @@ impl Local {
             peer: self.peer.clone(),
             key: self.key,
         }
+    }
+
+    /// Whether the local node has it still.
+    pub(super) const fn is_here(&self) -> bool {
+        self.until.is_none()
     }
 
     /// Whether a node met it as the same process: one that comes back has another mailbox, or says something else of itself.
@@ -61,7 +73,7 @@ impl Bridge {
     pub(super) fn handle_lan(&mut self, now: Instant, event: &NodeEvent, key: Option<PublicKey>) {
         match event {
             NodeEvent::Enter { peer } => self.local_enters(peer, key),
-            NodeEvent::Exit { peer, .. } => self.local_exits(peer.id),
+            NodeEvent::Exit { peer, .. } => self.local_leaves_us(now, peer.id),
             NodeEvent::Join { peer, group } => {
                 if *group == *ACTIVE {
                     self.rival_joins(now, peer);
@@ -82,7 +94,7 @@ impl Bridge {
 
     fn local_enters(&mut self, peer: &Arc<Peer>, key: Option<PublicKey>) {
         let id = peer.id;
-        // It may have exited unseen.
+        // It may have exited unseen, or just now.
         self.local_exits(id);
         if is_of_once(peer) || id == self.config.id {
             return;
@@ -91,6 +103,7 @@ impl Bridge {
             peer: peer.clone(),
             key,
             groups: BTreeSet::new(),
+            until: None,
             since: None,
         };
         self.locals.insert(id, local);
@@ -117,10 +130,33 @@ impl Bridge {
         }
     }
 
+    /// It exited at the local node; for others that is so when what it said last can have come.
+    // ONCE-109
+    fn local_leaves_us(&mut self, now: Instant, id: PeerId) {
+        if let Some(local) = self.locals.get_mut(&id)
+            && local.is_here()
+        {
+            let until = now + LAST_WORDS;
+            local.until = Some(until);
+            self.leaving.insert((until, id));
+        }
+    }
+
+    /// Those who exited some time ago are gone.
+    pub(super) fn forget_leaving(&mut self, now: Instant) {
+        while let Some((at, id)) = self.leaving.first().copied().filter(|(at, _)| *at <= now) {
+            debug_assert!(at <= now);
+            self.local_exits(id);
+        }
+    }
+
     fn local_exits(&mut self, id: PeerId) {
         let Some(local) = self.locals.remove(&id) else {
             return;
         };
+        if let Some(until) = local.until {
+            self.leaving.remove(&(until, id));
+        }
         if local.since.is_some() {
             self.own.exit(id);
             self.wake_all();

@@ -35,6 +35,8 @@ pub(super) struct Shown {
     pub(super) claim: Claim,
     /// The peers of this LAN that it knows.
     pub(super) here: BTreeSet<PeerId>,
+    /// The peer has exited, and something that it said before waits.
+    pub(super) leaving: bool,
 }
 
 impl StandIns {
@@ -120,6 +122,9 @@ impl Bridge {
         let wanted = self.wanted(id);
         let shown = self.stand_ins.get(id).map(|shown| shown.claim);
         if shown.is_some() && shown == wanted {
+            if let Some(shown) = self.stand_ins.get_mut(id) {
+                shown.leaving = false;
+            }
             return;
         }
         self.stand_ins.wait_no_more(id);
@@ -129,6 +134,13 @@ impl Bridge {
                 && self.holders.of(id).next().is_none()
                 && !self.locals.contains_key(&id)
                 && !self.is_bridge(id);
+            // ONCE-109
+            if goodbye && wanted.is_none() && self.is_waited_for(id) {
+                if let Some(shown) = self.stand_ins.get_mut(id) {
+                    shown.leaving = true;
+                }
+                return;
+            }
             self.retire(id, goodbye);
         }
         if let Some(claim) = wanted {
@@ -178,6 +190,7 @@ impl Bridge {
         let shown = Shown {
             claim,
             here: BTreeSet::new(),
+            leaving: false,
         };
         self.stand_ins.shown.insert(id, shown);
         self.act(Action::Start(stand_in));
@@ -185,6 +198,7 @@ impl Bridge {
         let all: Vec<Action> = self
             .locals
             .values()
+            .filter(|local| local.is_here())
             .map(|local| local.introduction(id))
             .collect();
         for action in all {
@@ -195,6 +209,15 @@ impl Bridge {
             name,
             bridge,
         });
+    }
+
+    /// What waited for the stand-in of one who has exited is said, or waits no longer: it ends.
+    pub(super) fn end_if_leaving(&mut self, id: PeerId) {
+        let leaving = self.stand_ins.get(id).is_some_and(|shown| shown.leaving);
+        if leaving && !self.is_waited_for(id) {
+            self.retire(id, true);
+            self.give_room();
+        }
     }
 
     fn retire(&mut self, id: PeerId, goodbye: bool) {
@@ -232,7 +255,9 @@ impl Bridge {
         self.stop_waiting_for(id);
         let bridge = shown.claim.bridge;
         self.tell(Event::Exit { peer: id, bridge });
-        self.stand_ins.wait(id, shown.claim);
+        if !shown.leaving {
+            self.stand_ins.wait(id, shown.claim);
+        }
         self.stand_ins.lack = Some((self.stand_ins.len(), now + PAUSE));
         self.give_room();
     }
