@@ -95,11 +95,15 @@ impl Bridge {
     }
 
     fn pass_on(&mut self, from: PeerId, spoken: Spoken) {
-        let shown = self.stand_ins.get(spoken.stand_in);
-        let Some(bridge) = shown.map(|shown| shown.claim.bridge) else {
+        let Some(shown) = self.stand_ins.get(spoken.stand_in) else {
             self.counters.ignored += 1;
             return;
         };
+        // ONCE-109: its stand-in is there for what it said itself.
+        if shown.leaving {
+            return self.ignore(from, &spoken, Reason::UNKNOWN);
+        }
+        let bridge = shown.claim.bridge;
         // ONCE-107
         if spoken.content.octets() > self.config.limits.content_octets {
             return self.ignore(from, &spoken, Reason::TOO_LARGE);
