@@ -1,5 +1,5 @@
-//! See `atrelay::fuzz::relay`.
+//! See `atonce::fuzz::relay`.
 #![no_main]
 #![allow(missing_docs, unsafe_code)] // of the entry point that the macro makes
 
-libfuzzer_sys::fuzz_target!(|octets: &[u8]| atrelay::fuzz::relay(octets));
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| atonce::fuzz::relay(octets));
