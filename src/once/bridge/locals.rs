@@ -15,7 +15,7 @@ use crate::{Instant, Peer, PeerId, Text};
 
 /// How long a peer that exited at the local node stays in the roster, for what it said last: that comes to stand-ins, on links of their
 /// own.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// A peer of this LAN that is neither server, bridge nor stand-in.
 #[derive(Debug)]
