@@ -34,6 +34,7 @@
 //! ```
 
 pub mod clusters;
+mod faults;
 mod findings;
 mod guest;
 pub mod once;
@@ -42,6 +43,7 @@ mod plan;
 mod report;
 mod tap;
 
-pub use options::{Fault, Faults, InvalidFault, Options};
+pub use faults::{FaultSet, InvalidFault, Kind};
+pub use options::{Fault, Faults, Options};
 pub use plan::{Progress, Tester};
 pub use report::{Broken, Report, Times};

@@ -38,5 +38,5 @@ mod plan;
 mod report;
 
 pub use options::{Admission, Fault, Faults, Options};
-pub use plan::{Progress, Tester};
+pub use plan::Tester;
 pub use report::Report;

@@ -1,12 +1,12 @@
 //! What the tester is told.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use atonce::Config;
 
+use super::faults::{FaultSet, InvalidFault, Kind};
 use crate::{Odds, Quality, Tcp};
 
 /// What the crowd is, and what happens to it.
@@ -163,106 +163,22 @@ impl fmt::Display for Fault {
     }
 }
 
-/// No fault has this name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected all, none or names of faults, found {found:?}; the faults are {names}")]
-pub struct InvalidFault {
-    found: String,
-    names: &'static str,
-}
-
-impl InvalidFault {
-    pub(super) fn new(found: &str, names: &'static str) -> Self {
-        let found = found.to_owned();
-        Self { found, names }
-    }
+impl Kind for Fault {
+    const EACH: &'static [Self] = &Self::ALL;
+    const NAMES: &'static str = "partition, one-way, reset, blackhole, kill, power-off, port-reuse, same-identity, deaf, stall, \
+                                 suspend, address-change, clock-jump, short-io and swallow";
 }
 
 impl FromStr for Fault {
     type Err = InvalidFault;
 
-    fn from_str(text: &str) -> Result<Self, InvalidFault> {
-        Self::ALL
-            .into_iter()
-            .find(|fault| fault.as_str() == text)
-            .ok_or_else(|| InvalidFault::new(text, Faults::ALL_NAMES))
+    fn from_str(name: &str) -> Result<Self, InvalidFault> {
+        Self::named(name)
     }
 }
 
 /// What goes wrong in a run.
-///
-/// ```
-/// use atonce_sim::tester::{Fault, Faults};
-///
-/// let faults: Faults = "reset, kill".parse()?;
-/// assert!(faults.has(Fault::Kill) && !faults.has(Fault::PowerOff));
-/// assert_eq!(faults.to_string(), "reset,kill");
-/// assert_eq!("all".parse(), Ok(Faults::all()));
-/// # Ok::<(), atonce_sim::tester::InvalidFault>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults(BTreeSet<Fault>);
-
-impl Faults {
-    const ALL_NAMES: &str = "partition, one-way, reset, blackhole, kill, power-off, port-reuse, same-identity, deaf, stall, \
-                             suspend, address-change, clock-jump, short-io and swallow";
-
-    /// Everything.
-    pub fn all() -> Self {
-        Fault::ALL.into_iter().collect()
-    }
-
-    /// Whether this is among them.
-    pub fn has(&self, fault: Fault) -> bool {
-        self.0.contains(&fault)
-    }
-
-    /// Adds one.
-    pub fn insert(&mut self, fault: Fault) {
-        self.0.insert(fault);
-    }
-
-    /// In the order of [`Fault::ALL`].
-    pub fn iter(&self) -> impl Iterator<Item = Fault> {
-        self.0.iter().copied()
-    }
-
-    /// Whether nothing goes wrong.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl FromIterator<Fault> for Faults {
-    fn from_iter<I: IntoIterator<Item = Fault>>(faults: I) -> Self {
-        Self(faults.into_iter().collect())
-    }
-}
-
-impl FromStr for Faults {
-    type Err = InvalidFault;
-
-    fn from_str(text: &str) -> Result<Self, InvalidFault> {
-        match text.trim() {
-            "all" => Ok(Self::all()),
-            "none" | "" => Ok(Self::default()),
-            names => names.split(',').map(|name| name.trim().parse()).collect(),
-        }
-    }
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_empty() {
-            return f.write_str("none");
-        }
-        for (n, fault) in self.iter().enumerate() {
-            let comma = if n > 0 { "," } else { "" };
-            write!(f, "{comma}{fault}")?;
-        }
-        Ok(())
-    }
-}
+pub type Faults = FaultSet<Fault>;
 
 /// How many groups there are.
 pub(super) const GROUPS: usize = 10;
@@ -279,7 +195,7 @@ mod tests {
         let names: Vec<_> = Fault::ALL.iter().map(|fault| fault.as_str()).collect();
         for (fault, name) in Fault::ALL.iter().zip(&names) {
             assert_eq!(name.parse(), Ok(*fault));
-            assert!(Faults::ALL_NAMES.contains(name), "{name}");
+            assert!(Fault::NAMES.contains(name), "{name}");
         }
         assert_eq!(Faults::all().to_string(), names.join(","));
         assert!("lightning".parse::<Faults>().is_err());

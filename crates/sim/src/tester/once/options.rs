@@ -1,6 +1,5 @@
 //! What the tester is told.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use atonce::once::Limits;
 use atonce::zre;
 
-use super::super::options::InvalidFault;
+use super::super::faults::{FaultSet, InvalidFault, Kind};
 use crate::{Odds, Quality, Tcp};
 
 /// What the LANs are, and what happens to them.
@@ -168,9 +167,6 @@ impl Fault {
         Self::Move,
     ];
 
-    const ALL_NAMES: &str = "wan-partition, lan-partition, bridge-kill, bridge-stop, bridge-power-off, bridge-suspend, server-kill, \
-                             nat-restart, reset, blackhole, peer-kill, peer-power-off, peer-suspend and move";
-
     /// Its name: `wan-partition`, `lan-partition`, `bridge-kill`, `bridge-stop`, `bridge-power-off`, `bridge-suspend`, `server-kill`,
     /// `nat-restart`, `reset`, `blackhole`, `peer-kill`, `peer-power-off`, `peer-suspend` or `move`.
     pub const fn as_str(self) -> &'static str {
@@ -199,83 +195,22 @@ impl fmt::Display for Fault {
     }
 }
 
+impl Kind for Fault {
+    const EACH: &'static [Self] = &Self::ALL;
+    const NAMES: &'static str = "wan-partition, lan-partition, bridge-kill, bridge-stop, bridge-power-off, bridge-suspend, server-kill, \
+                                 nat-restart, reset, blackhole, peer-kill, peer-power-off, peer-suspend and move";
+}
+
 impl FromStr for Fault {
     type Err = InvalidFault;
 
-    fn from_str(text: &str) -> Result<Self, InvalidFault> {
-        Self::ALL
-            .into_iter()
-            .find(|fault| fault.as_str() == text)
-            .ok_or_else(|| InvalidFault::new(text, Self::ALL_NAMES))
+    fn from_str(name: &str) -> Result<Self, InvalidFault> {
+        Self::named(name)
     }
 }
 
-/// What goes wrong in a run.
-///
-/// ```
-/// use atonce_sim::tester::once::{Fault, Faults};
-///
-/// let faults: Faults = "server-kill, move".parse()?;
-/// assert!(faults.has(Fault::Move) && !faults.has(Fault::Reset));
-/// assert_eq!(faults.to_string(), "server-kill,move");
-/// assert_eq!("all".parse(), Ok(Faults::all()));
-/// # Ok::<(), atonce_sim::tester::InvalidFault>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults(BTreeSet<Fault>);
-
-impl Faults {
-    /// Everything.
-    pub fn all() -> Self {
-        Fault::ALL.into_iter().collect()
-    }
-
-    /// Whether this is among them.
-    pub fn has(&self, fault: Fault) -> bool {
-        self.0.contains(&fault)
-    }
-
-    /// In the order of [`Fault::ALL`].
-    pub fn iter(&self) -> impl Iterator<Item = Fault> {
-        self.0.iter().copied()
-    }
-
-    /// Whether nothing goes wrong.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl FromIterator<Fault> for Faults {
-    fn from_iter<I: IntoIterator<Item = Fault>>(faults: I) -> Self {
-        Self(faults.into_iter().collect())
-    }
-}
-
-impl FromStr for Faults {
-    type Err = InvalidFault;
-
-    fn from_str(text: &str) -> Result<Self, InvalidFault> {
-        match text.trim() {
-            "all" => Ok(Self::all()),
-            "none" | "" => Ok(Self::default()),
-            names => names.split(',').map(|name| name.trim().parse()).collect(),
-        }
-    }
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_empty() {
-            return f.write_str("none");
-        }
-        for (n, fault) in self.iter().enumerate() {
-            let comma = if n > 0 { "," } else { "" };
-            write!(f, "{comma}{fault}")?;
-        }
-        Ok(())
-    }
-}
+/// What goes wrong in a run: `server-kill,move`, for instance.
+pub type Faults = FaultSet<Fault>;
 
 /// How many groups there are.
 pub(super) const GROUPS: usize = 5;
@@ -302,7 +237,7 @@ mod tests {
     fn every_fault_has_a_name_that_is_read() {
         for fault in Fault::ALL {
             assert_eq!(fault.as_str().parse(), Ok(fault));
-            assert!(Fault::ALL_NAMES.contains(fault.as_str()), "{fault}");
+            assert!(Fault::NAMES.contains(fault.as_str()), "{fault}");
         }
         assert!("lightning".parse::<Faults>().is_err());
     }
