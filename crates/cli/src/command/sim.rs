@@ -151,32 +151,8 @@ impl Sim {
             )
         };
         let summary = Summary::new(&self, &options, &reports, begun.elapsed(), before);
-        let mut stdout = anstream::stdout().lock();
-        if self.json {
-            let line = serde_json::to_string(&summary)
-                .map_err(|error| Failure::failed(error.to_string()))?;
-            writeln!(stdout, "{line}")?;
-        } else {
-            for broken in reports
-                .iter()
-                .filter_map(|it| it.broken.as_ref())
-                .take(SHOWN)
-            {
-                writeln!(stdout, "{broken}\n")?;
-            }
-            writeln!(stdout, "{summary}")?;
-        }
-        stdout.flush()?;
-        match summary.broken.first() {
-            None => Ok(()),
-            Some(broken) => Err(Failure::failed(format!(
-                "{} of {} runs broke; --seed {} shows it: {}",
-                summary.broken.len(),
-                summary.runs,
-                broken.seed,
-                broken.what
-            ))),
-        }
+        let broken: Vec<_> = reports.iter().filter_map(|it| it.broken.as_ref()).collect();
+        conclude(&self, &summary, &broken)
     }
 
     fn options(&self) -> Result<Options, Failure> {
@@ -208,16 +184,67 @@ impl Sim {
     /// One run, with a bar that shows how far it is.
     fn one(&self, options: Options) -> Result<Report, Failure> {
         let mut tester = Tester::new(options);
-        if let Some(path) = &self.trace {
-            let file = File::create(path).map_err(|error| {
-                Failure::failed(format!("{} cannot be written: {error}", path.display()))
-            })?;
-            tester.trace_to(BufWriter::with_capacity(1 << 20, file));
+        if let Some(file) = trace_file(self)? {
+            tester.trace_to(file);
         }
         let bar = bar(self.duration.as_secs().max(1));
         let report = tester.run(|progress| show(&bar, progress));
         bar.finish_and_clear();
         Ok(report)
+    }
+}
+
+/// Where the trace is to go, if anywhere.
+fn trace_file(sim: &Sim) -> Result<Option<BufWriter<File>>, Failure> {
+    let Some(path) = &sim.trace else {
+        return Ok(None);
+    };
+    let file = File::create(path).map_err(|error| {
+        Failure::failed(format!("{} cannot be written: {error}", path.display()))
+    })?;
+    Ok(Some(BufWriter::with_capacity(1 << 20, file)))
+}
+
+/// Says what came of all runs; that something did not hold is a failure.
+fn conclude(
+    sim: &Sim,
+    summary: &(impl Serialize + fmt::Display),
+    broken: &[&atonce_sim::tester::Broken],
+) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    if sim.json {
+        let line =
+            serde_json::to_string(summary).map_err(|error| Failure::failed(error.to_string()))?;
+        writeln!(stdout, "{line}")?;
+    } else {
+        for broken in broken.iter().take(SHOWN) {
+            writeln!(stdout, "{broken}\n")?;
+        }
+        writeln!(stdout, "{summary}")?;
+    }
+    stdout.flush()?;
+    match broken.first() {
+        None => Ok(()),
+        Some(first) => Err(Failure::failed(format!(
+            "{} of {} runs broke; --seed {} shows it: {}",
+            broken.len(),
+            sim.seeds,
+            first.seed,
+            first.what
+        ))),
+    }
+}
+
+/// The hash of one trace, or of those of several runs.
+fn trace_hash(hashes: &[u64]) -> String {
+    match hashes {
+        [one] => format!("{one:016x}"),
+        all => {
+            let hash = all
+                .iter()
+                .fold(0_u64, |hash, it| hash.rotate_left(7).wrapping_mul(31) ^ it);
+            format!("{hash:016x}")
+        }
     }
 }
 
@@ -392,9 +419,6 @@ impl Summary {
         let most_links = most_links.unwrap_or_default();
         let memory_octets = memory();
         let grown = memory_octets.zip(before).map(|(now, before)| now - before);
-        let hash = reports.iter().fold(0_u64, |hash, it| {
-            hash.rotate_left(7).wrapping_mul(31) ^ it.trace_hash
-        });
         Self {
             event: "sim",
             nodes: sim.nodes,
@@ -431,10 +455,7 @@ impl Summary {
             vanishing: Millis::of(reports.iter().map(|it| &it.vanishing)),
             settling: Millis::new(&reports.iter().filter_map(|it| it.settled).collect()),
             trace_lines: sum(|it| it.trace_lines),
-            trace_hash: match reports {
-                [one] => format!("{:016x}", one.trace_hash),
-                _ => format!("{hash:016x}"),
-            },
+            trace_hash: trace_hash(&reports.iter().map(|it| it.trace_hash).collect::<Vec<_>>()),
             broken: reports
                 .iter()
                 .filter_map(|it| it.broken.as_ref())

@@ -1,17 +1,16 @@
 //! `sim --lans`: many LANs that @Once makes one.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
-use atonce_sim::tester::once::{Admission, Fault, Faults, Options, Progress, Report, Tester};
+use atonce_sim::tester::once::{Admission, Fault, Faults, Options, Report, Tester};
 use atonce_sim::tester::{Times, clusters};
 use atonce_sim::{Odds, Quality};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Broken, Millis, SHOWN, Sim, bar, many, memory};
+use super::{Broken, Millis, Sim, bar, conclude, many, memory, show, trace_file, trace_hash};
 use crate::failure::Failure;
 
 /// What a run with several LANs has more.
@@ -93,29 +92,8 @@ impl Once {
             )
         };
         let summary = Summary::new(&options, &reports, begun.elapsed());
-        let mut stdout = anstream::stdout().lock();
-        if sim.json {
-            let line = serde_json::to_string(&summary)
-                .map_err(|error| Failure::failed(error.to_string()))?;
-            writeln!(stdout, "{line}")?;
-        } else {
-            let broken = reports.iter().filter_map(|it| it.broken.as_ref());
-            for broken in broken.take(SHOWN) {
-                writeln!(stdout, "{broken}\n")?;
-            }
-            writeln!(stdout, "{summary}")?;
-        }
-        stdout.flush()?;
-        match summary.broken.first() {
-            None => Ok(()),
-            Some(broken) => Err(Failure::failed(format!(
-                "{} of {} runs broke; --seed {} shows it: {}",
-                summary.broken.len(),
-                summary.runs,
-                broken.seed,
-                broken.what
-            ))),
-        }
+        let broken: Vec<_> = reports.iter().filter_map(|it| it.broken.as_ref()).collect();
+        conclude(sim, &summary, &broken)
     }
 }
 
@@ -255,21 +233,11 @@ impl fmt::Display for Rosters {
 /// One run, with a bar that shows how far it is.
 fn one(sim: &Sim, options: Options) -> Result<Report, Failure> {
     let mut tester = Tester::new(options);
-    if let Some(path) = &sim.trace {
-        let file = File::create(path).map_err(|error| {
-            Failure::failed(format!("{} cannot be written: {error}", path.display()))
-        })?;
-        tester.trace_to(BufWriter::with_capacity(1 << 20, file));
+    if let Some(file) = trace_file(sim)? {
+        tester.trace_to(file);
     }
     let bar = bar(sim.duration.as_secs().max(1));
-    let report = tester.run(|progress: Progress| {
-        bar.set_position(progress.now.min(progress.duration).as_secs());
-        let settling = if progress.settling { ", settling" } else { "" };
-        bar.set_message(format!(
-            "s, {} alive, {} links{settling}",
-            progress.alive, progress.connections
-        ));
-    });
+    let report = tester.run(|progress| show(&bar, progress));
     bar.finish_and_clear();
     Ok(report)
 }
@@ -350,9 +318,6 @@ impl Summary {
         let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
         let most = |of: fn(&Report) -> usize| reports.iter().map(of).max().unwrap_or_default();
         let node_events = sum(|it| it.counters.inputs);
-        let hash = reports.iter().fold(0_u64, |hash, it| {
-            hash.rotate_left(7).wrapping_mul(31) ^ it.trace_hash
-        });
         let percent = |odds: Odds| odds.to_string();
         Self {
             event: "sim",
@@ -386,10 +351,7 @@ impl Summary {
             strays: sum(|it| it.strays),
             settling: Millis::new(&reports.iter().filter_map(|it| it.settled).collect()),
             trace_lines: sum(|it| it.trace_lines),
-            trace_hash: match reports {
-                [one] => format!("{:016x}", one.trace_hash),
-                _ => format!("{hash:016x}"),
-            },
+            trace_hash: trace_hash(&reports.iter().map(|it| it.trace_hash).collect::<Vec<_>>()),
             broken: reports
                 .iter()
                 .filter_map(|it| it.broken.as_ref())
