@@ -73,7 +73,7 @@ impl Bridge {
     pub(super) fn handle_lan(&mut self, now: Instant, event: &NodeEvent, key: Option<PublicKey>) {
         match event {
             NodeEvent::Enter { peer } => self.local_enters(peer, key),
-            NodeEvent::Exit { peer, .. } => self.local_leaves_us(now, peer.id),
+            NodeEvent::Exit { peer, .. } => self.local_is_leaving(now, peer.id),
             NodeEvent::Join { peer, group } => {
                 if *group == *ACTIVE {
                     self.rival_joins(now, peer);
@@ -132,7 +132,7 @@ impl Bridge {
 
     /// It exited at the local node; for others that is so when what it said last can have come.
     // ONCE-109
-    fn local_leaves_us(&mut self, now: Instant, id: PeerId) {
+    fn local_is_leaving(&mut self, now: Instant, id: PeerId) {
         if let Some(local) = self.locals.get_mut(&id)
             && local.is_here()
         {
@@ -144,8 +144,7 @@ impl Bridge {
 
     /// Those who exited some time ago are gone.
     pub(super) fn forget_leaving(&mut self, now: Instant) {
-        while let Some((at, id)) = self.leaving.first().copied().filter(|(at, _)| *at <= now) {
-            debug_assert!(at <= now);
+        while let Some((_, id)) = self.leaving.first().copied().filter(|(at, _)| *at <= now) {
             self.local_exits(id);
         }
     }
