@@ -80,8 +80,8 @@ pub enum ConnectError {
 ///
 /// let mut node = Node::new(Instant::ZERO, [7; 32], Config::default());
 /// let group = "CHAT".try_into()?;
-/// let shouted = node.shout(Instant::ZERO, &group, &Frames::from("hello")).unwrap();
-/// assert_eq!(shouted, Shouted { reached: 0, full: 0 });
+/// let shouted = node.shout(Instant::ZERO, &group, &Frames::from("hello"));
+/// assert_eq!(shouted, Ok(Shouted { reached: 0, full: 0 }));
 /// # Ok::<(), atonce::wire::TooLong>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
