@@ -250,6 +250,20 @@ pub(crate) enum Input<E> {
     Status,
 }
 
+/// SIGUSR1, which asks how it is doing.
+pub(crate) struct Asked(Signals);
+
+impl Asked {
+    /// Takes the signal from now on. Before this is called it ends the process, and so it is called before anybody can be told that
+    /// the process is there.
+    pub(crate) fn watch() -> Result<Self, Failure> {
+        let signals = Signals::new([SIGUSR1]);
+        let signals = signals
+            .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
+        Ok(Self(signals))
+    }
+}
+
 /// All that comes: events until the last, and when a status is due.
 pub(crate) struct Inputs<E> {
     inputs: Receiver<Input<E>>,
@@ -260,19 +274,18 @@ pub(crate) struct Inputs<E> {
 }
 
 impl<E: Send + 'static> Inputs<E> {
-    /// `next` waits for the next event. A status is due after each `every`, and when SIGUSR1 comes.
+    /// `next` waits for the next event. A status is due after each `every`, and when somebody asks.
     pub(crate) fn new(
+        asked: Asked,
         every: Option<Duration>,
         mut next: impl FnMut() -> Option<Event<E>> + Send + 'static,
-    ) -> Result<Self, Failure> {
+    ) -> Self {
         let (to_loop, inputs) = channel();
-        let asked = to_loop.clone();
-        let signals = Signals::new([SIGUSR1]);
-        let mut signals = signals
-            .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
+        let Asked(mut signals) = asked;
+        let answers = to_loop.clone();
         thread::spawn(move || {
             for _ in signals.forever() {
-                if asked.send(Input::Status).is_err() {
+                if answers.send(Input::Status).is_err() {
                     return;
                 }
             }
@@ -285,12 +298,12 @@ impl<E: Send + 'static> Inputs<E> {
                 }
             }
         });
-        Ok(Self {
+        Self {
             inputs,
             every,
             due: every.map(|every| Instant::now() + every),
             over: false,
-        })
+        }
     }
 
     /// What comes next; `None` when nothing more will.

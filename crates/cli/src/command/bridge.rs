@@ -9,7 +9,7 @@ use clap::Args;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::once::lines::Teller;
-use crate::once::{CommonOptions, Input, Inputs, raise_descriptors, tell};
+use crate::once::{Asked, CommonOptions, Input, Inputs, raise_descriptors, tell};
 use crate::{security, value};
 
 /// Said below the help.
@@ -107,11 +107,12 @@ impl Bridge {
         let builder = tell!(builder, common, admitted);
         raise_descriptors();
         let interrupt = Interrupt::watch()?;
+        let asked = Asked::watch()?;
         let bridge = builder.start()?;
         let stopped = bridge.clone();
         interrupt.does(move || stopped.stop());
         let receiver = bridge.clone();
-        let mut inputs = Inputs::new(common.status, move || receiver.recv())?;
+        let mut inputs = Inputs::new(asked, common.status, move || receiver.recv());
         let mut teller = Teller::new(common.json);
         let (name, endpoints) = (bridge.name(), bridge.endpoints());
         teller.start(bridge.id(), name, &endpoints, admitted.key())?;

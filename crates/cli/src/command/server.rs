@@ -8,7 +8,7 @@ use clap::Args;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::once::lines::Teller;
-use crate::once::{CommonOptions, Input, Inputs, raise_descriptors, tell};
+use crate::once::{Asked, CommonOptions, Input, Inputs, raise_descriptors, tell};
 use crate::value;
 
 /// [`RELAY_PORT`] in words.
@@ -71,11 +71,12 @@ impl Server {
         let builder = tell!(builder, common, admitted);
         raise_descriptors();
         let interrupt = Interrupt::watch()?;
+        let asked = Asked::watch()?;
         let server = builder.start()?;
         let stopped = server.clone();
         interrupt.does(move || stopped.stop());
         let receiver = server.clone();
-        let mut inputs = Inputs::new(common.status, move || receiver.recv())?;
+        let mut inputs = Inputs::new(asked, common.status, move || receiver.recv());
         let mut teller = Teller::new(common.json);
         let (name, endpoints) = (server.name(), server.endpoints());
         teller.start(server.id(), name, &endpoints, admitted.key())?;
