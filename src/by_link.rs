@@ -84,7 +84,6 @@ impl<T> ByLink<T> {
     }
 
     /// All, in the order of their names.
-    #[cfg(any(test, feature = "fuzz"))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (LinkId, &T)> {
         let all = self.0.iter().map(|(link, entry)| (LinkId(*link), entry));
         let mut all: Vec<_> = all.collect();

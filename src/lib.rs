@@ -142,6 +142,9 @@ mod net;
 #[cfg(feature = "curve")]
 pub mod once;
 mod queue;
+#[cfg(feature = "curve")]
+mod seeds;
+pub mod socket;
 mod stack;
 mod table;
 mod time;

@@ -8,8 +8,6 @@ mod link;
 mod passing;
 #[cfg(feature = "curve")]
 mod relayed;
-#[cfg(feature = "curve")]
-mod seeds;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -25,13 +23,13 @@ pub use self::action::{Action, Timer};
 use self::link::Link;
 #[cfg(feature = "curve")]
 use self::relayed::Relays;
-#[cfg(feature = "curve")]
-use self::seeds::Seeds;
 use crate::by_link::ByLink;
 #[cfg(feature = "curve")]
 use crate::curve::PublicKey;
 use crate::endpoint::Endpoint;
 use crate::net::{Cut, Interface, InterfaceId, LinkId};
+#[cfg(feature = "curve")]
+use crate::seeds::Seeds;
 use crate::table;
 use crate::timers::Timers;
 use crate::wire::zre::{Message, put_shout_head, renumber, whisper_head};

@@ -347,9 +347,14 @@ fn below(module: &str) -> Option<&'static [&'static str]> {
             "by_link", "bytes", "curve", "endpoint", "id", "net", "queue", "table", "time",
             "timers", "verdict", "wire",
         ],
+        "seeds" => &["curve"],
+        "socket" => &[
+            "by_link", "bytes", "curve", "endpoint", "net", "queue", "seeds", "table", "time",
+            "timers", "wire", "zmtp",
+        ],
         "stack" => &[
-            "by_link", "bytes", "curve", "endpoint", "id", "net", "table", "time", "timers",
-            "wire", "zmtp", "zre",
+            "by_link", "bytes", "curve", "endpoint", "id", "net", "seeds", "table", "time",
+            "timers", "wire", "zmtp", "zre",
         ],
         "once" => &[
             "by_link", "bytes", "curve", "endpoint", "id", "net", "time", "timers", "table",

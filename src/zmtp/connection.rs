@@ -186,6 +186,16 @@ impl Connection {
         }
     }
 
+    /// The same as [`handle_input`](Self::handle_input), where messages are taken by an application and not read and forgotten:
+    /// small messages of one frame share memory as well, 2 KiB of it.
+    pub(crate) fn handle_shared(&mut self, now: Instant, octets: &[u8]) {
+        let mut input = Input::new(octets);
+        while let Some(message) = self.next_message(now, &mut input) {
+            let message = message.into_shared(&mut input);
+            self.events.push_message(message);
+        }
+    }
+
     #[inline]
     fn heard(&mut self, now: Instant) {
         if let Phase::Traffic { heartbeats } = &mut self.phase {
@@ -397,6 +407,63 @@ impl Connection {
         Ok(())
     }
 
+    /// Queues a message that lies in two parts: the frames of `envelope`, then those of `body`. The same as [`send`](Self::send) of
+    /// all of them, but nothing has to be made of them first. For a connection that is ready.
+    #[inline]
+    pub(crate) fn send_parts(
+        &mut self,
+        envelope: &[Bytes],
+        body: &[Bytes],
+    ) -> Result<(), SendError> {
+        let Some((last, others)) = body.split_last() else {
+            let Some((last, others)) = envelope.split_last() else {
+                return Err(SendError::NoFrames);
+            };
+            return self.send_parts(others, core::slice::from_ref(last));
+        };
+        if !self.is_ready() {
+            return Err(SendError::Closed);
+        }
+        let others = envelope.iter().chain(others);
+        if self.mechanism.seals() {
+            for frame in others {
+                self.push_sealed(FrameKind::More, frame);
+            }
+            self.push_sealed(FrameKind::Last, last);
+        } else {
+            self.outbox.reserve(envelope, 0);
+            self.outbox.reserve(body, 0);
+            for frame in others {
+                self.outbox.push_frame(FrameKind::More, frame);
+            }
+            self.outbox.push_frame(FrameKind::Last, last);
+        }
+        self.outbox.end_message();
+        Ok(())
+    }
+
+    /// Tells a publisher that messages are wanted that begin like this (SUB, XSUB). Peers of version 3.0 do not know the command:
+    /// they are sent a message whose first octet is 1 instead.
+    ///
+    /// Nothing happens unless the connection [is ready](Self::is_ready).
+    pub fn subscribe(&mut self, prefix: &[u8]) {
+        self.push_wish(Command::Subscribe(Bytes::copy_from_slice(prefix)));
+    }
+
+    /// Takes one such wish back. Peers of version 3.0 are sent a message whose first octet is 0 instead.
+    ///
+    /// Nothing happens unless the connection [is ready](Self::is_ready).
+    pub fn cancel(&mut self, prefix: &[u8]) {
+        self.push_wish(Command::Cancel(Bytes::copy_from_slice(prefix)));
+    }
+
+    fn push_wish(&mut self, wish: Command) {
+        if self.is_ready() {
+            // ZMTP-44
+            self.push_command(&wish);
+        }
+    }
+
     /// Takes memory for what is to be sent, when it has none.
     #[inline]
     pub(crate) fn take_memory(&mut self, spare: &mut Vec<u8>) {
@@ -435,6 +502,17 @@ impl Connection {
     /// [`handle_transmitted`](Self::handle_transmitted) how much of it was sent.
     pub fn poll_transmit(&self) -> impl Iterator<Item = &[u8]> {
         self.outbox.slices()
+    }
+
+    /// Whether the next of [`poll_event`](Self::poll_event) is a message.
+    #[inline]
+    pub(crate) fn next_is_message(&self) -> bool {
+        self.events.next_is_message()
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has something.
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// The next deadline, and what it is for; `None` when there is none.

@@ -118,6 +118,11 @@ impl Events {
         self.octets
     }
 
+    #[inline]
+    pub(super) fn next_is_message(&self) -> bool {
+        matches!(self.queue.front(), Some(Event::Message(_)))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

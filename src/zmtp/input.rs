@@ -84,6 +84,16 @@ pub(crate) struct Message<'a> {
 }
 
 impl Message<'_> {
+    /// The same as [`into_frames`](Self::into_frames); a first frame that is the only one was the last to be taken off the input, and
+    /// may share memory with others.
+    #[inline]
+    pub(super) fn into_shared(self, input: &mut Input<'_>) -> Frames {
+        if self.rest.is_empty() {
+            return Frames::from(input.own(self.head));
+        }
+        self.into_frames()
+    }
+
     pub(super) fn into_frames(self) -> Frames {
         let head = self.head.into_bytes();
         if self.rest.is_empty() {

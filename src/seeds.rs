@@ -10,19 +10,19 @@ use crate::curve::Seed;
 
 /// Gives a seed to each connection, and keeps nothing that one could be computed of which was given away: who reads the memory of
 /// a node does not read what it said over connections that are gone.
-pub(super) struct Seeds(Zeroizing<[u8; 32]>);
+pub(crate) struct Seeds(Zeroizing<[u8; 32]>);
 
 impl Seeds {
-    /// What seeds a node goes two ways, of which neither leads back or to the other: one to the node, which keeps it as long as it
+    /// What seeds a node or a socket goes two ways, of which neither leads back or to the other: one to it, which keeps it as long as it
     /// lives, one to its connections.
-    pub(super) fn apart(seed: [u8; 32]) -> ([u8; 32], Self) {
+    pub(crate) fn apart(seed: [u8; 32]) -> ([u8; 32], Self) {
         let mut connections = Self(Zeroizing::new(seed));
         let node = connections.draw();
         (*node, connections)
     }
 
     /// The next seed.
-    pub(super) fn next(&mut self) -> Seed {
+    pub(crate) fn next(&mut self) -> Seed {
         Seed::from_bytes(*self.draw())
     }
 

@@ -1,0 +1,28 @@
+//! PULL: takes what its peers hand out, from each of them fairly (RFC 30).
+
+use super::pattern::Behaviour;
+use super::peers::Peers;
+use super::{Config, RecvError};
+use crate::Instant;
+use crate::wire::Frames;
+
+#[derive(Debug)]
+pub(super) struct Pull;
+
+impl Pull {
+    pub(super) const fn new(_config: &Config) -> Self {
+        Self
+    }
+}
+
+impl Behaviour for Pull {
+    #[inline]
+    fn recv(&mut self, now: Instant, peers: &mut Peers) -> Result<Option<Frames>, RecvError> {
+        Ok(peers.next(now).map(|(_, message)| message))
+    }
+
+    #[inline]
+    fn can_recv(&self, peers: &Peers) -> bool {
+        peers.has_next()
+    }
+}

@@ -1,0 +1,13 @@
+//! ZMTP sockets on a network in virtual time: each pattern against its own kind and against peers that a test drives by hand.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a test that is wrong may stop
+
+mod network;
+
+mod base;
+
+use std::time::Duration;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
