@@ -32,7 +32,7 @@ impl fmt::Display for Id {
     }
 }
 
-const KINDS: [&str; 4] = ["ZRE", "ZMTP", "ZAP", "ONCE"];
+const KINDS: [&str; 5] = ["ZRE", "ZMTP", "ZAP", "ONCE", "SOCK"];
 
 /// The ids in a text. An id that begins or ends a range is marked: a range cites nothing, since nobody can tell what of it
 /// is meant.
@@ -254,7 +254,13 @@ fn sources() -> BTreeMap<String, String> {
 
 #[test]
 fn every_requirement_is_cited_in_code_and_proved_by_a_test() {
-    let files = ["spec/zre.md", "spec/zmtp.md", "spec/zap.md", "spec/once.md"];
+    let files = [
+        "spec/zre.md",
+        "spec/zmtp.md",
+        "spec/zap.md",
+        "spec/once.md",
+        "spec/socket.md",
+    ];
     let files = files.map(|file| (file, read(file)));
     let specs = files.each_ref().map(|(file, text)| (*file, text.as_str()));
     let problems = problems(&specs, &sources());
@@ -282,6 +288,7 @@ fn the_check_of_citations_sees_what_it_should() {
     assert!(requirements(&read("spec/zmtp.md")).len() > 40);
     assert!(requirements(&read("spec/zap.md")).len() > 10);
     assert!(requirements(&read("spec/once.md")).len() > 15);
+    assert!(requirements(&read("spec/socket.md")).len() > 20);
     for (path, expected) in [
         ("src/zre/node.rs", Place::Code),
         ("crates/std/src/node.rs", Place::Code),

@@ -524,6 +524,29 @@ fn a_publisher_is_told_subscriptions() {
 }
 
 #[test]
+fn a_subscriber_says_what_it_wants_after_the_handshake_and_in_order() {
+    // ZMTP-44
+    let mut connection = Connection::new(START, Config::new(SocketType::XSub));
+    connection.subscribe(b"too early");
+    connection.handle_input(START, &[greeted(), ready("PUB")].concat());
+    sent(START, &mut connection);
+    connection.subscribe(b"a");
+    connection.send(Frames::from("between")).unwrap();
+    connection.cancel(b"a");
+    let said = sent(START, &mut connection);
+    let expected = [
+        command(&Command::Subscribe("a".into())),
+        message(&[b"between"]),
+        command(&Command::Cancel("a".into())),
+    ];
+    assert_eq!(said, expected.concat());
+    connection.refuse(&"enough".try_into().unwrap());
+    sent(START, &mut connection);
+    connection.subscribe(b"too late");
+    assert_eq!(connection.queued_octets(), 0);
+}
+
+#[test]
 fn a_flood_of_pings_that_are_never_read_costs_one_pong() {
     // ZMTP-50, ZMTP-51
     let mut connection = in_traffic(START);

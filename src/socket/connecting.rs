@@ -352,7 +352,11 @@ impl Peers {
         let gave_up_queue = !entry.patient;
         let mut lost = 0;
         if let Some(mut connection) = entry.connection.take() {
-            lost += connection.queued_messages();
+            // What a connection that failed had is not there to be counted any more.
+            lost += match connection.error() {
+                Some(_) => entry.at_stake,
+                None => connection.queued_messages(),
+            };
             while let Some(event) = connection.poll_event() {
                 match event {
                     zmtp::Event::Message(message) if !self.takes_at_once && !self.closing => {
@@ -415,9 +419,10 @@ impl Peers {
         };
         if let Origin::Connect(connect) = entry.origin
             && !entry.released
-            && (!self.closing || !entry.queue.is_empty())
+            && (!self.closing || (!self.hard && !entry.queue.is_empty()))
         {
             self.note_no_room(pipe);
+            self.note_room(pipe);
             return self.retry_later(now, pipe, connect, in_vain);
         }
         self.forget_if_done(pipe);
@@ -507,6 +512,7 @@ impl Peers {
             return;
         }
         self.closing = true;
+        self.hard = self.config.linger.is_zero();
         let listeners: Vec<_> = self.listeners.keys().copied().collect();
         for listener in listeners {
             self.unbind(listener);
@@ -514,7 +520,7 @@ impl Peers {
         self.balance.clear();
         self.fair.clear();
         let pipes: Vec<_> = self.pipes.iter().map(|(link, _)| PipeId(link)).collect();
-        if !pipes.is_empty() && !self.config.linger.is_zero() {
+        if !pipes.is_empty() && !self.hard {
             self.timers.set(Timer::Close, now + self.config.linger);
         }
         for pipe in pipes {
@@ -524,8 +530,7 @@ impl Peers {
             entry.in_fair = false;
             entry.in_balance = false;
             entry.forget_leftover();
-            let waits =
-                entry.is_dialled() && !entry.queue.is_empty() && !self.config.linger.is_zero();
+            let waits = entry.is_dialled() && !entry.queue.is_empty() && !self.hard;
             if entry.ready {
                 self.begin_close(now, pipe, Why::Unwanted);
             } else if entry.ending.is_none() && !waits {
@@ -546,6 +551,7 @@ impl Peers {
 
     /// The time to close everything is over.
     pub(super) fn close_hard(&mut self, now: Instant) {
+        self.hard = true;
         let pipes: Vec<_> = self.pipes.iter().map(|(link, _)| PipeId(link)).collect();
         for pipe in pipes {
             self.end_link(now, pipe, None);

@@ -102,7 +102,9 @@ impl Peers {
         if entry.ending.is_some() {
             return None;
         }
-        entry.connection.as_mut()
+        let connection = entry.connection.as_mut()?;
+        entry.at_stake = connection.queued_messages();
+        Some(connection)
     }
 
     /// The connection of a pipe whose deadline has come.

@@ -63,6 +63,8 @@ pub(super) struct Peers {
     pub(super) spare: Vec<u8>,
     /// The socket is being closed.
     pub(super) closing: bool,
+    /// The time for that is over: nobody is dialled any more.
+    pub(super) hard: bool,
     /// Everything is closed.
     pub(super) closed: bool,
     /// Messages that could not be sent before that.
@@ -109,6 +111,7 @@ impl Peers {
             seeds,
             spare: Vec::new(),
             closing: false,
+            hard: false,
             closed: false,
             lost_at_close: 0,
             takes_at_once,

@@ -61,6 +61,8 @@ pub(super) struct Pipe {
     /// The link ends because of this, once what is queued is sent.
     pub(super) ending: Option<Why>,
     pub(super) origin: Origin,
+    /// Messages that the connection had before what came last: how many are lost if that made it fail.
+    pub(super) at_stake: usize,
     /// How often it was dialled since there was a peer last.
     pub(super) attempts: u32,
     pub(super) remote: Endpoint,
@@ -98,6 +100,7 @@ impl Pipe {
             deadline: None,
             ending: None,
             origin,
+            at_stake: 0,
             attempts: 0,
             remote,
             identity: Identity::default(),

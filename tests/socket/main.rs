@@ -5,9 +5,19 @@
 mod network;
 
 mod base;
+mod dealer;
+mod ends;
+mod limits;
+mod pair;
+mod pipeline;
+#[cfg(feature = "curve")]
+mod secure;
 
 use std::time::Duration;
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
+
+/// Where most sockets listen.
+const HERE: &str = "tcp://10.0.0.1:5555";
