@@ -172,7 +172,8 @@ impl Peers {
         };
         entry.ready = true;
         entry.greeted = true;
-        entry.attempts = 0;
+        // The next dial is the second one.
+        entry.attempts = 1;
         let user_id = entry
             .connection
             .as_ref()

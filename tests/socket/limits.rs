@@ -277,8 +277,10 @@ fn a_server_that_comes_and_goes_brings_no_more_than_the_limit() {
     }
     assert_eq!(net.the(pull).usage().pending_messages, 16);
     assert_eq!(net.recv_all(pull).len(), 16);
+    let puppet = net.puppet_at(SocketType::Push, HERE);
+    net.puppet_sends(puppet, "again");
     net.run_for(ms(31_000));
-    assert!(net.recv_all(pull).len() >= 8);
+    assert_eq!(net.recv_all(pull), ["again"]);
 }
 
 #[test]
@@ -328,7 +330,8 @@ fn what_a_cut_loses_is_at_most_what_a_link_was_handed_and_is_told() {
     let missing = 500 - heard.len();
     let told = net.the(push).counters().messages_lost;
     // What was on the way besides: it had left the socket, and nobody can know.
-    assert!((1..=27).contains(&told), "{told}");
+    // 256 KiB, one message more, and one of which a part had left.
+    assert!((1..=28).contains(&told), "{told}");
     assert!(missing >= 20 && missing < 35, "{missing}");
     assert_eq!(heard.last(), Some(&499));
     // Of who dialled us all is dropped.

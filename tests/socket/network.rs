@@ -207,6 +207,9 @@ impl Net {
     pub(crate) fn kill(&mut self, host: HostId) {
         self.hosts[host.0] = Host::Dead;
         self.listening.retain(|_, (at, _)| *at != host.0);
+        for puppets in self.awaiting.values_mut() {
+            puppets.retain(|puppet| *puppet != host.0);
+        }
         for wire in 0..self.wires.len() {
             for side in 0..2 {
                 if self.wires[wire].sides[side].host == host.0 {
@@ -231,7 +234,7 @@ impl Net {
                 }
             }
         }
-        self.settle();
+        self.arrive();
     }
 
     /// Nobody answers at this endpoint: a dial neither succeeds nor fails.
@@ -478,19 +481,14 @@ impl Net {
             return false;
         }
         let (host, link) = (sides[side].host, sides[side].link);
-        let mut octets = match &self.hosts[host] {
-            Host::Socket(socket) => socket
-                .poll_transmit(link.unwrap())
-                .flatten()
-                .copied()
-                .collect(),
+        let octets = match &self.hosts[host] {
+            Host::Socket(socket) => first(room, socket.poll_transmit(link.unwrap())),
             Host::Puppet(puppet) => match &puppet.connection {
-                Some(connection) => connection.poll_transmit().flatten().copied().collect(),
-                None => puppet.words.clone(),
+                Some(connection) => first(room, connection.poll_transmit()),
+                None => first(room, std::iter::once(puppet.words.as_slice())),
             },
             Host::Dead => Vec::new(),
         };
-        octets.truncate(room);
         if octets.is_empty() {
             return false;
         }
@@ -628,6 +626,19 @@ impl Net {
             other.end.get_or_insert((now + DELAY, cut));
         }
     }
+}
+
+/// The first octets of what is lent.
+fn first<'a>(octets: usize, lent: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut taken = Vec::new();
+    for slice in lent {
+        let left = octets - taken.len();
+        taken.extend_from_slice(&slice[..left.min(slice.len())]);
+        if taken.len() == octets {
+            break;
+        }
+    }
+    taken
 }
 
 fn puppet(connection: Option<Connection>) -> Puppet {
