@@ -32,6 +32,8 @@ mod dealer;
 mod endpoint;
 mod error;
 mod event;
+#[cfg(test)]
+mod invariants;
 mod kind;
 mod pair;
 mod passing;
@@ -45,6 +47,8 @@ mod rep;
 mod req;
 mod router;
 mod subscriber;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use alloc::collections::VecDeque;
@@ -65,7 +69,7 @@ use self::pipe::{Pipe, PipeId};
 pub use self::view::{Counters, PeerView, Usage};
 use crate::net::{Cut, LinkId};
 use crate::wire::Frames;
-use crate::zmtp::Verdict;
+use crate::zmtp::{Connection, Verdict};
 use crate::{Bytes, Instant};
 
 /// One ZMTP socket of a pattern, with all its peers, over octets: an adapter adds only sockets, a clock and entropy.
@@ -132,6 +136,7 @@ impl Socket {
         if self.peers.closing {
             return Err(BindError::Closed);
         }
+        // SOCK-4
         Ok(self.peers.bind(endpoint))
     }
 
@@ -424,9 +429,7 @@ impl Socket {
         let entry = pipe.and_then(|pipe| self.peers.pipes.get(pipe.0));
         let connected = entry.filter(|entry| entry.connected);
         let connection = connected.and_then(|entry| entry.connection.as_ref());
-        connection
-            .into_iter()
-            .flat_map(|connection| connection.poll_transmit())
+        connection.into_iter().flat_map(Connection::poll_transmit)
     }
 
     /// The next event for a monitor.

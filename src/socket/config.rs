@@ -162,12 +162,14 @@ impl Default for QueueLimit {
 
 impl QueueLimit {
     /// Whether a queue of so many has room for one more.
+    // SOCK-12
     #[inline]
     pub(super) const fn has_room(&self, messages: usize, octets: usize) -> bool {
         messages < self.messages && octets < self.octets
     }
 
     /// Whether a queue of so many that was full is worth being filled again: half of it is free.
+    // SOCK-20
     pub(super) const fn is_low(&self, messages: usize, octets: usize) -> bool {
         messages <= self.messages / 2 && octets <= self.octets / 2
     }
@@ -229,6 +231,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    // SOCK-5
     /// How long to wait after so many attempts that brought no peer. `random` is one of all numbers.
     pub(super) fn delay(&self, attempts: u32, random: u32) -> Duration {
         let doubled = self.first.saturating_mul(1 << attempts.min(31));

@@ -70,6 +70,7 @@ impl Peers {
     ) -> Option<LinkId> {
         let at = self.listeners.get(&listener)?.endpoint.clone();
         let remote = remote.map_or(at, Endpoint::from);
+        // SOCK-8
         let why = if self.accepted >= self.config.links {
             Some(Why::TooManyLinks)
         } else if self.unready >= self.config.unready_links {
@@ -102,6 +103,7 @@ impl Peers {
         self.next_connect += 1;
         let id = PipeId(self.name_link());
         let mut pipe = Pipe::new(Origin::Connect(connect), endpoint.clone());
+        // SOCK-10, SOCK-16
         pipe.patient = !self.config.immediate && self.keeps_queues();
         self.pipes.insert(id.0, Box::new(pipe));
         self.connects.insert(connect, id);
@@ -110,6 +112,7 @@ impl Peers {
         connect
     }
 
+    // SOCK-30
     pub(super) fn disconnect(&mut self, now: Instant, connect: ConnectId) {
         let Some(pipe) = self.connects.remove(&connect) else {
             return;
@@ -186,6 +189,7 @@ impl Peers {
             .config
             .receive
             .has_room(entry.pending_messages(), entry.pending_octets());
+        // SOCK-23
         if has_room {
             let link = self.name_link();
             self.dial(now, pipe, link);
@@ -201,6 +205,7 @@ impl Peers {
         let Some(entry) = self.pipes.get(pipe.0) else {
             return;
         };
+        // SOCK-6
         let after = if in_vain {
             backoff.delay(u32::MAX, random)
         } else {
@@ -234,6 +239,7 @@ impl Peers {
         let config = zmtp::Config {
             identity: self.config.identity.clone(),
             security,
+            // SOCK-7
             handshake_timeout: self.config.handshake_timeout,
             heartbeat: self.config.heartbeat,
             limits: self.config.limits,
@@ -276,6 +282,7 @@ impl Peers {
         }
         connection.handle_verdict(now, verdict);
         if connection.is_closed() {
+            // SOCK-9
             self.counters.denied += 1;
             self.begin_close(now, pipe, Why::Denied);
         }
@@ -360,6 +367,7 @@ impl Peers {
             while let Some(event) = connection.poll_event() {
                 match event {
                     zmtp::Event::Message(message) if !self.takes_at_once && !self.closing => {
+                        // SOCK-22
                         entry.keep(message);
                     }
                     _ => {}
@@ -371,6 +379,7 @@ impl Peers {
         entry.paused = false;
         entry.deadline = None;
         let why = entry.ending.take();
+        // SOCK-11
         if gave_up_queue {
             lost += entry.discard();
         }
@@ -507,6 +516,7 @@ impl Peers {
     // ---- the end
 
     /// Begins to close everything.
+    // SOCK-31
     pub(super) fn close_all(&mut self, now: Instant) {
         if self.closing {
             return;

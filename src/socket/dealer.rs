@@ -15,6 +15,7 @@ impl Dealer {
     }
 }
 
+// SOCK-132
 impl Behaviour for Dealer {
     #[inline]
     fn send(

@@ -115,6 +115,7 @@ pub enum InvalidEndpoint {
 
 impl Endpoint {
     /// Whether it says where to dial: it has a host and a port.
+    // SOCK-3
     pub const fn can_be_dialled(&self) -> bool {
         !matches!(
             self,
@@ -155,6 +156,7 @@ impl IpcPath {
 impl FromStr for Endpoint {
     type Err = InvalidEndpoint;
 
+    // SOCK-1
     fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
         if let Some(path) = text.strip_prefix(IPC) {
             return path.parse().map(Self::Ipc);
@@ -200,6 +202,7 @@ impl FromStr for Host {
 impl FromStr for IpcPath {
     type Err = InvalidEndpoint;
 
+    // SOCK-2
     fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
         if matches!(text, "" | "*" | "@") || text.contains('\0') {
             return Err(InvalidEndpoint::Path);

@@ -20,6 +20,7 @@ impl Pair {
 
     /// For whom messages are: the partner, or while there is none who is dialled.
     fn target(&self, peers: &Peers) -> Option<PipeId> {
+        // SOCK-134
         self.partner.or_else(|| peers.dialled().next())
     }
 }
@@ -54,7 +55,7 @@ impl Behaviour for Pair {
 
     fn handle_ready(&mut self, now: Instant, peers: &mut Peers, pipe: PipeId) {
         if self.partner.is_some_and(|partner| partner != pipe) {
-            // It may come again, when the partner is gone: no ERROR.
+            // SOCK-133: it may come again, when the partner is gone.
             peers.close(now, pipe, Why::PairTaken, None);
         } else {
             self.partner = Some(pipe);

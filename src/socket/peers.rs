@@ -187,6 +187,7 @@ impl Peers {
     }
 
     /// Queues a message for the next peer in turn that has room; whose turn it was.
+    // SOCK-14
     #[inline]
     pub(super) fn balance(&mut self, envelope: &[Bytes], body: &[Bytes]) -> Option<PipeId> {
         while let Some(&pipe) = self.balance.front() {
@@ -256,6 +257,7 @@ impl Peers {
     // ---- in
 
     /// The next message in fair order, and whose it is.
+    // SOCK-21
     #[inline]
     pub(super) fn next(&mut self, now: Instant) -> Option<(PipeId, Frames)> {
         loop {
@@ -294,6 +296,7 @@ impl Peers {
 
     /// Tells a monitor.
     pub(super) fn tell(&mut self, event: Event) {
+        // SOCK-32
         if self.events.len() < EVENTS {
             self.events.push_back(event);
         } else {

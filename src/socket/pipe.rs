@@ -11,7 +11,7 @@ use crate::net::LinkId;
 use crate::queue::Queue;
 use crate::wire::Frames;
 use crate::wire::zmtp::{Identity, SocketType, Version};
-use crate::zmtp::{Connection, Event};
+use crate::zmtp::Connection;
 
 /// More octets than this are not handed to a connection: 256 KiB. What waits beyond stays a message, which another link can have
 /// when this one is cut; and a system call takes less.
@@ -139,6 +139,7 @@ impl Pipe {
     }
 
     /// Queues a message: the frames of `envelope`, then those of `body`.
+    // SOCK-17
     #[inline]
     pub(super) fn send(
         &mut self,
@@ -164,6 +165,7 @@ impl Pipe {
     }
 
     /// Hands the connection what waits behind it, as much as it takes.
+    // SOCK-13
     pub(super) fn refill(&mut self, spare: &mut Vec<u8>, actions: &mut VecDeque<Action>) {
         let Some(connection) = &mut self.connection else {
             return;
@@ -232,14 +234,7 @@ impl Pipe {
             self.leftover_octets -= message.octets();
             return Some(message);
         }
-        let connection = self.connection.as_mut()?;
-        if !connection.next_is_message() {
-            return None;
-        }
-        match connection.poll_event() {
-            Some(Event::Message(message)) => Some(message),
-            _ => None,
-        }
+        self.connection.as_mut()?.next_pending()
     }
 
     /// Keeps a message that came over a link that has ended.

@@ -15,6 +15,7 @@ impl Pull {
     }
 }
 
+// SOCK-131
 impl Behaviour for Pull {
     #[inline]
     fn recv(&mut self, now: Instant, peers: &mut Peers) -> Result<Option<Frames>, RecvError> {

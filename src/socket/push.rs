@@ -23,6 +23,7 @@ impl Behaviour for Push {
         peers: &mut Peers,
         message: &Frames,
     ) -> Result<(), SendError> {
+        // SOCK-15
         peers.balance(&[], message).map(drop).ok_or(SendError::Full)
     }
 
@@ -31,6 +32,7 @@ impl Behaviour for Push {
         peers.can_balance()
     }
 
+    // SOCK-130
     /// A PULL has nothing to say: what it says is dropped when it comes, and counted.
     fn takes_at_once(&self) -> bool {
         true

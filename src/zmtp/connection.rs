@@ -447,20 +447,20 @@ impl Connection {
     ///
     /// Nothing happens unless the connection [is ready](Self::is_ready).
     pub fn subscribe(&mut self, prefix: &[u8]) {
-        self.push_wish(Command::Subscribe(Bytes::copy_from_slice(prefix)));
+        self.push_wish(&Command::Subscribe(Bytes::copy_from_slice(prefix)));
     }
 
     /// Takes one such wish back. Peers of version 3.0 are sent a message whose first octet is 0 instead.
     ///
     /// Nothing happens unless the connection [is ready](Self::is_ready).
     pub fn cancel(&mut self, prefix: &[u8]) {
-        self.push_wish(Command::Cancel(Bytes::copy_from_slice(prefix)));
+        self.push_wish(&Command::Cancel(Bytes::copy_from_slice(prefix)));
     }
 
-    fn push_wish(&mut self, wish: Command) {
+    fn push_wish(&mut self, wish: &Command) {
         if self.is_ready() {
             // ZMTP-44
-            self.push_command(&wish);
+            self.push_command(wish);
         }
     }
 
@@ -508,6 +508,12 @@ impl Connection {
     #[inline]
     pub(crate) fn next_is_message(&self) -> bool {
         self.events.next_is_message()
+    }
+
+    /// Takes the next event if it is a message.
+    #[inline]
+    pub(crate) fn next_pending(&mut self) -> Option<Frames> {
+        self.events.pop_message()
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something.

@@ -101,6 +101,7 @@ impl Events {
         self.queue.push_back(Event::Message(frames));
     }
 
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Event> {
         let event = self.queue.pop_front()?;
         if let Event::Message(frames) = &event {
@@ -108,6 +109,18 @@ impl Events {
             self.octets -= frames.octets();
         }
         Some(event)
+    }
+
+    /// Takes the next event if it is a message.
+    #[inline]
+    pub(super) fn pop_message(&mut self) -> Option<Frames> {
+        if !self.next_is_message() {
+            return None;
+        }
+        match self.pop() {
+            Some(Event::Message(frames)) => Some(frames),
+            _ => None,
+        }
     }
 
     pub(super) fn messages(&self) -> usize {

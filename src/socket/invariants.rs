@@ -1,0 +1,118 @@
+//! What holds between any two calls, checked by tests.
+
+use alloc::collections::BTreeSet;
+
+use super::pipe::{Origin, PipeId};
+use super::{Action, Socket, Timer};
+
+impl Socket {
+    /// Panics when the tables contradict each other or go over their limits.
+    pub(crate) fn check_invariants(&self) {
+        let peers = &self.peers;
+        assert!(peers.gone.is_empty(), "the pattern was not told");
+        assert!(peers.accepted <= peers.config.links);
+        assert!(peers.unready <= peers.config.unready_links);
+        let (mut accepted, mut unready) = (0, 0);
+        for (name, entry) in peers.pipes.iter() {
+            let pipe = PipeId(name);
+            assert_eq!(entry.link.is_some(), entry.connection.is_some(), "{name}");
+            assert_eq!(entry.ready, peers.ready.contains(&pipe), "{name} is ready");
+            if let Some(link) = entry.link {
+                assert_eq!(peers.pipe_of(link), Some(pipe));
+                assert_eq!(
+                    link != name,
+                    peers.redialled.contains_key(&link),
+                    "the names of {name}"
+                );
+            }
+            match entry.origin {
+                Origin::Connect(connect) => {
+                    let known = peers.connects.get(&connect) == Some(&pipe);
+                    assert_eq!(known, !entry.released, "{connect}");
+                    let waits = peers.timers.get(Timer::Retry(connect)).is_some();
+                    assert_eq!(
+                        waits,
+                        entry.link.is_none() && !entry.released,
+                        "when {connect} is dialled"
+                    );
+                }
+                Origin::Listener(_) => {
+                    accepted += 1;
+                    unready += usize::from(entry.link.is_some() && !entry.greeted);
+                    assert!(entry.link.is_some() || entry.pending_messages() > 0);
+                }
+            }
+            let queued: usize = entry.queue.iter().map(crate::Frames::octets).sum();
+            assert_eq!(entry.queue_octets, queued, "the queue of {name}");
+            let leftover: usize = entry.leftover.iter().map(crate::Frames::octets).sum();
+            assert_eq!(entry.leftover_octets, leftover, "what is left of {name}");
+            if !peers.closing {
+                let pending = entry.pending_messages() > 0;
+                assert!(!entry.in_fair || pending, "{name} has nothing to give");
+                let ends = entry.ending.is_some();
+                assert!(!pending || entry.in_fair || ends, "{name} is forgotten");
+            }
+            if let Some(connection) = &entry.connection
+                && entry.ending.is_none()
+            {
+                let wanted = connection.poll_timeout().map(|(at, _)| at);
+                assert!(
+                    wanted.is_none_or(|at| entry.deadline.is_some_and(|set| set <= at)),
+                    "{name} is called too late"
+                );
+                assert!(
+                    !entry.connected || connection.queued_octets() == 0 || entry.signalled,
+                    "nobody knows that {name} has to send"
+                );
+            }
+            if let (Some(_), Some(link)) = (&entry.ending, entry.link) {
+                assert!(
+                    peers.timers.get(Timer::Linger(link)).is_some(),
+                    "the end of {name}"
+                );
+            }
+            let full = !peers
+                .config
+                .receive
+                .has_room(entry.pending_messages(), entry.pending_octets());
+            let held = peers.held.contains(&pipe);
+            assert!(!(full && entry.ready) || entry.paused, "{name} is read");
+            assert!(!held || entry.paused, "{name} is read though held");
+        }
+        assert_eq!((accepted, unready), (peers.accepted, peers.unready));
+        assert_eq!(peers.redialled.len(), {
+            let renamed = |(name, link)| Some(name) != link && link.is_some();
+            let links = peers.pipes.iter().map(|(name, entry)| (name, entry.link));
+            links.filter(|pair| renamed(*pair)).count()
+        });
+        for ring in [&peers.fair, &peers.balance] {
+            let places: BTreeSet<PipeId> = ring.iter().copied().collect();
+            assert_eq!(places.len(), ring.len(), "somebody stands in it twice");
+        }
+        for pipe in &peers.balance {
+            let entry = peers.pipes.get(pipe.0);
+            assert!(entry.is_some_and(|entry| entry.in_balance));
+        }
+        for pipe in &peers.fair {
+            let entry = peers.pipes.get(pipe.0);
+            assert!(entry.is_some_and(|entry| entry.in_fair));
+        }
+        let timed = peers.timers.keys().filter_map(|timer| match timer {
+            Timer::Connection(link) | Timer::Linger(link) => Some(link),
+            _ => None,
+        });
+        for link in timed {
+            assert!(peers.pipe_of(link).is_some(), "{link} is gone");
+        }
+        if peers.closed {
+            assert!(peers.pipes.is_empty() && peers.timers.next().is_none());
+        }
+        // Said once at a time.
+        let mut told = BTreeSet::new();
+        for action in &peers.actions {
+            if let Action::Dial { link, .. } = action {
+                assert!(told.insert(*link), "{link} is dialled twice");
+            }
+        }
+    }
+}
