@@ -16,9 +16,9 @@
 //!         datagrams, octets, now  ▼  ▲ broadcast, dial, transmit, close, deadline
 //!   ┌──────────────────────────────────────────────────────────┐
 //!   │ Stack     one node and a ZMTP connection per link         │
-//!   ├──────────────────────────────────────────────────────────┤
-//!   │ zre       peers, groups, presence                         │  a machine that speaks messages
-//!   ├──────────────────────────────────────────────────────────┤
+//!   ├──────────────────────────────────────────────┬───────────┤
+//!   │ zre       peers, groups, presence             │ socket    │  machines that speak messages
+//!   ├──────────────────────────────────────────────┴───────────┤
 //!   │ zmtp      one connection: greeting, mechanism, traffic    │  a machine that speaks octets
 //!   ├──────────────────────────────────────────────────────────┤
 //!   │ wire      every octet format: octets ⇄ values, no state   │
@@ -26,7 +26,8 @@
 //! ```
 //!
 //! Imports run downward only. Each layer can be used without those above it: [`wire`] to look at captures, [`zmtp`] to
-//! talk with any libzmq socket, [`zre::Node`] over a ZMTP of your own, [`Stack`] for all of it.
+//! talk with any libzmq socket, [`zre::Node`] over a ZMTP of your own, [`Stack`] for all of it. [`socket`] has the sockets that
+//! ZeroMQ is known for, from PUSH and PULL to ROUTER and DEALER, without any node.
 //!
 //! # One shape for every machine
 //!

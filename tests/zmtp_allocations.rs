@@ -4,9 +4,12 @@
 mod counting_common;
 mod zmtp_common;
 
+use std::collections::VecDeque;
+
+use atonce::socket::{self, Action, Kind, Socket};
 use atonce::wire::zmtp::{Command, Metadata, Ping, PingContext, SocketType};
 use atonce::zmtp::{Config, Connection, Event};
-use atonce::{Bytes, Frames, Instant};
+use atonce::{Bytes, Frames, Instant, LinkId};
 use bytes::BufMut;
 use counting_common::{COUNT, LIVE};
 use zmtp_common::{command, drain, greeted, in_traffic, message, messages, ready, sent, wire};
@@ -300,4 +303,99 @@ fn a_connection_that_failed_holds_its_events_only() {
     sent(START, &mut connection);
     let freed = usize::try_from(before - LIVE.get()).unwrap();
     assert_eq!(freed, held);
+}
+
+/// Two sockets whose embedder is this test.
+struct Sockets {
+    push: Socket,
+    pull: Socket,
+    here: LinkId,
+    there: LinkId,
+    wire: Vec<u8>,
+}
+
+impl Sockets {
+    fn new() -> Self {
+        let endpoint = "tcp://127.0.0.1:5555".parse().unwrap();
+        let mut push = Socket::new(START, [1; 32], Kind::Push, socket::Config::default());
+        let mut pull = Socket::new(START, [2; 32], Kind::Pull, socket::Config::default());
+        let listener = pull.bind(START, &endpoint).unwrap();
+        push.connect(START, &endpoint).unwrap();
+        let Some(Action::Dial { link: here, .. }) = push.poll_action() else {
+            panic!("it dials");
+        };
+        let there = pull.handle_accepted(START, listener, None).unwrap();
+        push.handle_connected(START, here);
+        let wire = Vec::with_capacity(1 << 20);
+        let mut sockets = Self {
+            push,
+            pull,
+            here,
+            there,
+            wire,
+        };
+        for _ in 0..3 {
+            sockets.carry();
+        }
+        assert_eq!(sockets.push.peers().count(), 1);
+        sockets
+    }
+
+    fn carry(&mut self) {
+        for _ in 0..2 {
+            let (here, there) = (self.here, self.there);
+            pass(&mut self.push, here, &mut self.pull, there, &mut self.wire);
+            pass(&mut self.pull, there, &mut self.push, here, &mut self.wire);
+        }
+        while self.push.poll_action().is_some() {}
+        while self.pull.poll_action().is_some() {}
+    }
+}
+
+/// All that one has to send goes to the other.
+fn pass(from: &mut Socket, its: LinkId, to: &mut Socket, theirs: LinkId, wire: &mut Vec<u8>) {
+    wire.clear();
+    wire.extend(from.poll_transmit(its).flatten());
+    from.handle_transmitted(START, its, wire.len());
+    to.handle_received(START, theirs, wire);
+}
+
+#[test]
+fn a_socket_sends_without_allocations_and_receives_small_messages_in_runs() {
+    let mut sockets = Sockets::new();
+    let message = Frames::from(Bytes::from(vec![7; 16]));
+    let send = |sockets: &mut Sockets| {
+        for _ in 0..900 {
+            sockets.push.send(START, &message).unwrap();
+        }
+    };
+    let mut taken = VecDeque::with_capacity(1_000);
+    let mut take = |sockets: &mut Sockets| {
+        sockets
+            .pull
+            .recv_many(START, usize::MAX, &mut taken)
+            .unwrap();
+        assert_eq!(taken.len(), 900);
+        taken.clear();
+    };
+    // From then on the memory is as large as it will be.
+    send(&mut sockets);
+    sockets.carry();
+    take(&mut sockets);
+    // The queue, and where its messages end.
+    let sent = allocations(|| send(&mut sockets));
+    assert!(sent < 25, "{sent}");
+    // Two for each 2 KiB, and the list of events.
+    let received = allocations(|| sockets.carry());
+    assert!(received < 50, "{received}");
+    assert_eq!(allocations(|| take(&mut sockets)), 0);
+    // Alone, each has its own.
+    let alone = allocations(|| {
+        for _ in 0..100 {
+            sockets.push.send(START, &message).unwrap();
+            sockets.carry();
+            assert!(sockets.pull.recv(START).unwrap().is_some());
+        }
+    });
+    assert!(alone <= 110, "{alone}");
 }

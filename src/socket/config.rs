@@ -230,16 +230,19 @@ impl Default for Backoff {
     }
 }
 
+/// Time passes between two dials, whatever is configured.
+const LEAST: Duration = Duration::from_millis(1);
+
 impl Backoff {
     // SOCK-5
     /// How long to wait after so many attempts that brought no peer. `random` is one of all numbers.
     pub(super) fn delay(&self, attempts: u32, random: u32) -> Duration {
         let doubled = self.first.saturating_mul(1 << attempts.min(31));
         let delay = doubled.min(self.longest);
-        let shortest = delay * (100 - u32::from(self.jitter.min(100))) / 100;
+        let shortest = delay.saturating_mul(100 - u32::from(self.jitter.min(100))) / 100;
         // What of the rest: so many 65,536ths.
-        let share = (delay - shortest) / (1 << 16);
-        shortest + share * (random >> 16)
+        let share = delay.saturating_sub(shortest) / (1 << 16);
+        (shortest + share * (random >> 16)).max(LEAST)
     }
 }
 
@@ -274,6 +277,12 @@ mod tests {
             jitter: 255,
             ..backoff
         };
-        assert_eq!(any.delay(3, 0), Duration::ZERO);
+        assert_eq!(any.delay(3, 0), LEAST);
+        let endless = Backoff {
+            first: Duration::MAX,
+            longest: Duration::MAX,
+            jitter: 1,
+        };
+        assert!(endless.delay(3, u32::MAX) > Duration::from_secs(1 << 40));
     }
 }

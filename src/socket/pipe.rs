@@ -132,10 +132,14 @@ impl Pipe {
     /// Whether one more message can be queued.
     #[inline]
     pub(super) fn has_room(&self, config: &Config) -> bool {
-        (self.ready || (self.patient && self.ending.is_none()))
-            && config
-                .send
-                .has_room(self.queued_messages(), self.queued_octets())
+        if self.ready {
+            let (messages, octets) = (self.queued_messages(), self.queued_octets());
+            return config.send.has_room(messages, octets);
+        }
+        // A handshake under way, or what a link that ends still has, is not of the queue.
+        self.patient
+            && self.ending.is_none()
+            && config.send.has_room(self.queue.len(), self.queue_octets)
     }
 
     /// Queues a message: the frames of `envelope`, then those of `body`.

@@ -332,7 +332,7 @@ fn what_a_cut_loses_is_at_most_what_a_link_was_handed_and_is_told() {
     // What was on the way besides: it had left the socket, and nobody can know.
     // 256 KiB, one message more, and one of which a part had left.
     assert!((1..=28).contains(&told), "{told}");
-    assert!(missing >= 20 && missing < 35, "{missing}");
+    assert!((20..35).contains(&missing), "{missing}");
     assert_eq!(heard.last(), Some(&499));
     // Of who dialled us all is dropped.
     let mut net = Net::new();
