@@ -26,6 +26,7 @@
 //! - No peer can end more than its own link. Too many links, or too many strangers, are turned away; nobody who is ready loses his place.
 
 mod action;
+mod answering;
 mod config;
 mod connecting;
 mod dealer;

@@ -64,9 +64,14 @@ impl Peers {
                     identity,
                     ..
                 }) => {
+                    let before = core::mem::replace(&mut entry.identity, identity);
                     entry.version = version;
                     entry.socket_type = socket_type;
-                    entry.identity = identity;
+                    // SOCK-68
+                    if self.kind == Kind::Router && (before.is_empty() || before != entry.identity)
+                    {
+                        self.lose_queue(pipe);
+                    }
                     self.make_ready(now, pipe);
                     return Some(Came::Ready);
                 }
@@ -300,8 +305,11 @@ impl Peers {
             if entry.queued_octets() == 0 {
                 self.end_link(now, pipe, None);
             }
-        } else if !entry.in_balance {
-            self.note_room(pipe);
+        } else {
+            if !entry.in_balance {
+                self.note_room(pipe);
+            }
+            self.note_unstuck(pipe);
         }
     }
 }

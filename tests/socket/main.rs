@@ -5,11 +5,14 @@
 mod network;
 
 mod base;
+mod cable;
 mod dealer;
 mod ends;
 mod limits;
 mod pair;
 mod pipeline;
+mod req_rep;
+mod router;
 #[cfg(feature = "curve")]
 mod secure;
 
