@@ -143,6 +143,7 @@ impl Peers {
     /// Whether messages for somebody who was dialled wait for the next link: not those for a subscriber, who has to say anew what it
     /// wants, and not answers to somebody who is gone.
     const fn keeps_queues(&self) -> bool {
+        // SOCK-57
         matches!(
             self.kind,
             Kind::Push | Kind::Dealer | Kind::Req | Kind::Pair | Kind::Router

@@ -473,8 +473,7 @@ impl Net {
     /// Puts octets on a wire; whether there were any.
     fn depart(&mut self, wire: usize, side: usize) -> bool {
         let sides = &mut self.wires[wire].sides;
-        // Over a wire that has ended nothing goes any more, also while its side is not told yet.
-        if sides[side].closed || sides[side].end.is_some() {
+        if sides[side].closed {
             return false;
         }
         let room = self.capacity.saturating_sub(sides[1 - side].on_the_way());
