@@ -473,7 +473,8 @@ impl Net {
     /// Puts octets on a wire; whether there were any.
     fn depart(&mut self, wire: usize, side: usize) -> bool {
         let sides = &mut self.wires[wire].sides;
-        if sides[side].closed {
+        // A wire that has ended takes nothing any more, also before a side is told.
+        if sides[side].closed || sides[side].end.is_some() {
             return false;
         }
         let room = self.capacity.saturating_sub(sides[1 - side].on_the_way());
