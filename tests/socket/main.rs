@@ -8,6 +8,7 @@ mod base;
 mod cable;
 mod dealer;
 mod ends;
+mod hostile;
 mod limits;
 mod pair;
 mod pipeline;

@@ -6,10 +6,9 @@ use atonce::socket::{Config, Event, Kind, QueueLimit, RecvError, SendError, Why}
 use atonce::wire::zmtp::SocketType;
 use atonce::{Bytes, Frames, zmtp};
 
-use crate::ms;
 use crate::network::{HostId, Net};
+use crate::{HERE, ms};
 
-const HERE: &str = "tcp://10.0.0.1:5555";
 const THERE: &str = "tcp://10.0.0.2:5555";
 
 /// A message of these frames; empty ones are empty frames.
