@@ -76,6 +76,8 @@ pub struct Connection {
     socket_type: SocketType,
     /// Whether the embedder does not read, see `pause`.
     paused: bool,
+    /// The peer speaks a version that has no commands for subscriptions.
+    wishes_by_messages: bool,
 }
 
 /// How far the connection is.
@@ -158,6 +160,7 @@ impl Connection {
             mechanism,
             socket_type: config.socket_type,
             paused: false,
+            wishes_by_messages: false,
         }
     }
 
@@ -443,24 +446,37 @@ impl Connection {
     }
 
     /// Tells a publisher that messages are wanted that begin like this (SUB, XSUB). Peers of version 3.0 do not know the command:
-    /// they are sent a message whose first octet is 1 instead.
+    /// they are sent a message whose first octet is 1 instead, which counts in [`queued_octets`](Self::queued_octets) and not in
+    /// [`queued_messages`](Self::queued_messages).
     ///
     /// Nothing happens unless the connection [is ready](Self::is_ready).
     pub fn subscribe(&mut self, prefix: &[u8]) {
-        self.push_wish(&Command::Subscribe(Bytes::copy_from_slice(prefix)));
+        self.push_wish(1, prefix, Command::Subscribe);
     }
 
     /// Takes one such wish back. Peers of version 3.0 are sent a message whose first octet is 0 instead.
     ///
     /// Nothing happens unless the connection [is ready](Self::is_ready).
     pub fn cancel(&mut self, prefix: &[u8]) {
-        self.push_wish(&Command::Cancel(Bytes::copy_from_slice(prefix)));
+        self.push_wish(0, prefix, Command::Cancel);
     }
 
-    fn push_wish(&mut self, wish: &Command) {
-        if self.is_ready() {
-            // ZMTP-44
-            self.push_command(wish);
+    fn push_wish(&mut self, octet: u8, prefix: &[u8], command: fn(Bytes) -> Command) {
+        if !self.is_ready() {
+            return;
+        }
+        // ZMTP-44
+        if !self.wishes_by_messages {
+            return self.push_command(&command(Bytes::copy_from_slice(prefix)));
+        }
+        // ZMTP-45
+        let mut body = Vec::with_capacity(1 + prefix.len());
+        body.push(octet);
+        body.extend_from_slice(prefix);
+        if self.mechanism.seals() {
+            self.push_sealed(FrameKind::Last, &body);
+        } else {
+            self.outbox.push_copied(FrameKind::Last, &body);
         }
     }
 
@@ -507,7 +523,13 @@ impl Connection {
     /// Whether the next of [`poll_event`](Self::poll_event) is a message.
     #[inline]
     pub(crate) fn next_is_message(&self) -> bool {
-        self.events.next_is_message()
+        self.peek_message().is_some()
+    }
+
+    /// The next of [`poll_event`](Self::poll_event), if it is a message.
+    #[inline]
+    pub(crate) fn peek_message(&self) -> Option<&Frames> {
+        self.events.peek_message()
     }
 
     /// Takes the next event if it is a message.

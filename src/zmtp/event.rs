@@ -114,9 +114,7 @@ impl Events {
     /// Takes the next event if it is a message.
     #[inline]
     pub(super) fn pop_message(&mut self) -> Option<Frames> {
-        if !self.next_is_message() {
-            return None;
-        }
+        self.peek_message()?;
         match self.pop() {
             Some(Event::Message(frames)) => Some(frames),
             _ => None,
@@ -132,8 +130,11 @@ impl Events {
     }
 
     #[inline]
-    pub(super) fn next_is_message(&self) -> bool {
-        matches!(self.queue.front(), Some(Event::Message(_)))
+    pub(super) fn peek_message(&self) -> Option<&Frames> {
+        match self.queue.front() {
+            Some(Event::Message(frames)) => Some(frames),
+            _ => None,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -8,7 +8,7 @@ use super::{Connection, Phase, Progress};
 use crate::Instant;
 use crate::wire::zmtp::{
     Command, Decoded, FrameHeader, FrameKind, Greeting, GreetingError, Identity, InvalidIdentity,
-    Metadata, SocketType,
+    Metadata, SocketType, Version,
 };
 use crate::wire::{Body, Expected, Found, Frames, Malformed, primitive::wide};
 use crate::zmtp::error::{over, unexpected};
@@ -211,6 +211,7 @@ impl Connection {
         tracing::debug!(%socket_type, ?identity, "handshake done");
         let heartbeats = Heartbeats::new(now, version, opening.heartbeat, self.paused);
         let waiting = mem::take(&mut opening.waiting);
+        self.wishes_by_messages = version < Version::V3_1;
         self.phase = Phase::Traffic { heartbeats };
         self.events.push(Event::Ready {
             version,
