@@ -27,6 +27,7 @@
 
 mod action;
 mod answering;
+mod changes;
 mod config;
 mod connecting;
 mod dealer;
@@ -41,6 +42,7 @@ mod passing;
 mod pattern;
 mod peers;
 mod pipe;
+mod prefixes;
 mod publisher;
 mod pull;
 mod push;
@@ -51,6 +53,7 @@ mod subscriber;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wish;
 
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;
@@ -504,6 +507,7 @@ impl Socket {
             queued_octets: entry.queued_octets(),
             pending_messages: entry.pending_messages(),
             pending_octets: entry.pending_octets(),
+            missed_messages: entry.missed,
         })
     }
 

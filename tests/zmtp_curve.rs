@@ -80,6 +80,44 @@ fn ready_pair() -> (Connection, Connection) {
 }
 
 #[test]
+fn subscriptions_are_sealed_as_commands_and_as_messages() {
+    // ZMTP-45, ZMTP-87
+    for minor in [0, 1] {
+        let config = |socket_type, security| Config {
+            security,
+            ..Config::new(socket_type)
+        };
+        let client = Security::CurveClient {
+            keys: keys(1),
+            server: *keys(2).public(),
+            seed: Seed::from_bytes([3; 32]),
+        };
+        let server = Security::CurveServer {
+            keys: keys(2),
+            seed: Seed::from_bytes([4; 32]),
+        };
+        let mut client = Connection::new(START, config(SocketType::Sub, client));
+        let mut server = Connection::new(START, config(SocketType::Pub, server));
+        let mut greeting = sent(START, &mut server);
+        greeting[11] = minor;
+        client.handle_input(START, &greeting);
+        settle(START, &mut client, &mut server);
+        answer(&mut server, Verdict::Allow);
+        settle(START, &mut client, &mut server);
+        drain(&mut server);
+        client.subscribe(b"a");
+        client.cancel(b"b");
+        settle(START, &mut client, &mut server);
+        let expected = if minor == 0 {
+            [b"\x01a", b"\x00b"].map(|body| Event::Message(Frames::from(body)))
+        } else {
+            [Event::Subscribe("a".into()), Event::Cancel("b".into())]
+        };
+        assert_eq!(drain(&mut server), expected);
+    }
+}
+
+#[test]
 fn both_prove_their_keys_and_learn_who_the_other_is() {
     // ZMTP-80, ZMTP-81, ZMTP-83, ZMTP-85
     let (mut client, mut server) = pair();

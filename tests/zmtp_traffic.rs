@@ -547,6 +547,32 @@ fn a_subscriber_says_what_it_wants_after_the_handshake_and_in_order() {
 }
 
 #[test]
+fn a_publisher_of_3_0_is_told_by_messages() {
+    // ZMTP-45
+    for kind in [SocketType::Sub, SocketType::XSub] {
+        let mut connection = Connection::new(START, Config::new(kind));
+        let mut greeting = greeted();
+        greeting[11] = 0;
+        connection.handle_input(START, &[greeting, ready("PUB")].concat());
+        sent(START, &mut connection);
+        let long = vec![b'a'; 300];
+        connection.subscribe(b"");
+        connection.send(Frames::from("between")).unwrap();
+        connection.subscribe(&long);
+        connection.cancel(b"b");
+        // They are for the publisher, not for its application.
+        assert_eq!(connection.queued_messages(), 1);
+        let expected = [
+            message(&[b"\x01"]),
+            message(&[b"between"]),
+            message(&[[b"\x01", &long[..]].concat()]),
+            message(&[b"\x00b"]),
+        ];
+        assert_eq!(sent(START, &mut connection), expected.concat());
+    }
+}
+
+#[test]
 fn a_flood_of_pings_that_are_never_read_costs_one_pong() {
     // ZMTP-50, ZMTP-51
     let mut connection = in_traffic(START);

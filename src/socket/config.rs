@@ -58,13 +58,16 @@ pub struct Config {
     pub mandatory: bool,
     /// Whether a peer whose identity is taken gets it, and the one before loses its link (ROUTER): no, then the newcomer is refused.
     pub handover: bool,
-    /// Whether a peer that is slow makes a PUB or XPUB tell [`SendError::Full`](super::SendError::Full), instead of missing the
-    /// message: no.
+    /// Whether a peer that is slow makes a PUB or XPUB tell [`SendError::Full`](super::SendError::Full), and nobody gets the message,
+    /// instead of missing it: no. [`can_send`](super::Socket::can_send) then says whether all subscribers have room. A subscriber that
+    /// does not read at all stops the publisher until its link ends: heartbeats see to that.
     pub no_drop: bool,
     /// Whether a REQ puts a number before each request, by which it knows the answer: no. A REP gives it back; an application on a
     /// ROUTER has to.
     pub correlate: bool,
-    /// Whether an XPUB tells of every subscription, and not only of the first one of a prefix: no.
+    /// Whether an XPUB tells of every subscription and the end of each, and not only of the first and the last of a prefix: no. And
+    /// whether a SUB or XSUB tells publishers of every one; then it takes all of them back when the last ends, and not before, since C
+    /// publishers do not count them.
     pub verbose: bool,
 }
 
@@ -184,9 +187,9 @@ impl QueueLimit {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscriptionLimit {
-    /// Different prefixes: 10,000.
+    /// Different prefixes: 10,000. They take 2 MiB when they are short.
     pub prefixes: usize,
-    /// Octets of these together: 1 MiB.
+    /// Octets of these together: 1 MiB. They take three times as much.
     pub octets: usize,
 }
 

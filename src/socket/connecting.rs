@@ -10,6 +10,7 @@ use tracing::debug;
 use super::config::Security;
 use super::peers::{Listener, Peers};
 use super::pipe::{Origin, Pipe, PipeId};
+use super::wish::Wish;
 use super::{Action, ConnectId, Endpoint, Event, Kind, ListenerId, Timer, Why};
 use crate::Instant;
 use crate::net::{Cut, LinkId};
@@ -353,11 +354,20 @@ impl Peers {
         let Some(entry) = self.pipes.get_mut(pipe.0) else {
             return;
         };
+        if entry.missed_untold > 0 {
+            self.tell_missed(pipe, true);
+        }
+        let Some(entry) = self.pipes.get_mut(pipe.0) else {
+            return;
+        };
         let Some(link) = entry.link.take() else {
             return;
         };
+        entry.missed = 0;
+        entry.wishes = None;
         let was_ready = core::mem::replace(&mut entry.greeted, false);
         let gave_up_queue = !entry.patient;
+        let publishes = self.kind.publishes();
         let mut lost = 0;
         if let Some(mut connection) = entry.connection.take() {
             // What a connection that failed had is not there to be counted any more.
@@ -367,6 +377,8 @@ impl Peers {
             };
             while let Some(event) = connection.poll_event() {
                 match event {
+                    // A wish ends with its link.
+                    zmtp::Event::Message(message) if publishes && Wish::of(&message).is_some() => {}
                     zmtp::Event::Message(message) if !self.takes_at_once && !self.closing => {
                         // SOCK-22
                         entry.keep(message);

@@ -91,6 +91,14 @@ pub enum Event {
         /// As whom it was let in.
         user_id: Option<Text>,
     },
+    /// A subscriber missed messages, since it read so slowly that its queue was full (PUB, XPUB; a publisher of an XSUB). Told once half
+    /// of the queue is free again, or before the link ends.
+    Missed {
+        /// Which.
+        link: LinkId,
+        /// How many.
+        messages: u64,
+    },
     /// A link ended, or could not be made.
     Disconnected {
         /// Which.

@@ -60,6 +60,13 @@ kinds! {
     Pull;
 }
 
+impl Kind {
+    /// Whether it is the business of this type what others want.
+    pub(super) const fn publishes(self) -> bool {
+        matches!(self, Self::Pub | Self::XPub)
+    }
+}
+
 /// What was given is not the name of a [`Kind`].
 ///
 /// ```

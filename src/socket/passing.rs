@@ -2,6 +2,7 @@
 
 use super::peers::Peers;
 use super::pipe::PipeId;
+use super::wish::Wish;
 use super::{Action, Event, Kind, Timer, Why};
 use crate::net::LinkId;
 use crate::wire::Frames;
@@ -51,7 +52,10 @@ impl Peers {
                     self.fail(now, pipe, error);
                     return None;
                 }
-                break;
+                let message = connection.peek_message().filter(|_| self.kind.publishes());
+                if message.and_then(|message| Wish::of(message)).is_none() {
+                    break;
+                }
             }
             if entry.ready && !willing && connection.has_events() && !connection.is_closed() {
                 self.held.insert(pipe);
@@ -84,6 +88,18 @@ impl Peers {
                     });
                 }
                 Some(zmtp::Event::Message(message)) => {
+                    // SOCK-83
+                    if self.kind.publishes()
+                        && let Some(wish) = Wish::of(&message)
+                    {
+                        let prefix = Wish::prefix(&message);
+                        match wish {
+                            Wish::Subscribe => return Some(Came::Subscribe(prefix)),
+                            Wish::Cancel => return Some(Came::Cancel(prefix)),
+                            Wish::Malformed => self.counters.messages_discarded += 1,
+                        }
+                        continue;
+                    }
                     self.counters.messages_received += 1;
                     return Some(Came::Message(message));
                 }
@@ -240,7 +256,12 @@ impl Peers {
             return None;
         };
         let message = entry.take();
-        if entry.pending_messages() > 0 {
+        if self.kind == Kind::XPub && entry.next_is_wish() {
+            // It has its turn again when that is taken, which is before anything else happens.
+            self.held.insert(pipe);
+            entry.in_fair = false;
+            self.fair.pop_front();
+        } else if entry.pending_messages() > 0 {
             if self.fair.len() > 1 {
                 self.fair.rotate_left(1);
             }
@@ -286,6 +307,22 @@ impl Peers {
         }
     }
 
+    /// Tells how many messages a subscriber missed, when it reads again, or in any case.
+    // SOCK-92
+    #[cold]
+    pub(super) fn tell_missed(&mut self, pipe: PipeId, in_any_case: bool) {
+        let Some(entry) = self.pipes.get_mut(pipe.0) else {
+            return;
+        };
+        let send = self.config.send;
+        if let Some(link) = entry.link
+            && (in_any_case || send.is_low(entry.queued_messages(), entry.queued_octets()))
+        {
+            let messages = core::mem::take(&mut entry.missed_untold);
+            self.tell(Event::Missed { link, messages });
+        }
+    }
+
     /// The network took octets.
     pub(super) fn transmitted(&mut self, now: Instant, pipe: PipeId, octets: usize) {
         let Some(entry) = self.pipes.get_mut(pipe.0) else {
@@ -298,9 +335,15 @@ impl Peers {
         if connection.queued_octets() == 0 {
             entry.signalled = false;
         }
-        if !entry.queue.is_empty() {
+        if !entry.queue.is_empty() || entry.wishes.is_some() {
             entry.refill(&mut self.spare, &mut self.actions);
         }
+        if entry.missed_untold > 0 {
+            self.tell_missed(pipe, false);
+        }
+        let Some(entry) = self.pipes.get_mut(pipe.0) else {
+            return;
+        };
         if entry.ending.is_some() {
             if entry.queued_octets() == 0 {
                 self.end_link(now, pipe, None);

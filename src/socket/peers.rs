@@ -3,10 +3,12 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::changes::Changes;
 use super::pipe::{Pipe, PipeId};
 use super::{Action, Config, ConnectId, Counters, Endpoint, Event, Kind, ListenerId, Timer, Why};
 use crate::by_link::ByLink;
@@ -234,23 +236,51 @@ impl Peers {
         dropped
     }
 
-    /// Tells a publisher, by a command of ZMTP 3.1, that messages that begin so are wanted. Nothing when it is not ready.
-    pub(super) fn send_subscribe(&mut self, pipe: PipeId, prefix: &[u8]) {
-        self.with_connection(pipe, |connection| connection.subscribe(prefix));
+    /// Queues a message for a subscriber; one whose queue is full misses it. It is told how many, [`Event::Missed`], when there is room
+    /// again.
+    #[inline]
+    pub(super) fn publish(&mut self, pipe: PipeId, message: &[Bytes]) {
+        let Some(entry) = self.pipes.get_mut(pipe.0) else {
+            return;
+        };
+        if entry.has_room(&self.config) {
+            entry.send(&[], message, &mut self.spare, &mut self.actions);
+            self.counters.messages_sent += 1;
+        } else {
+            // SOCK-91
+            entry.missed += 1;
+            entry.missed_untold += 1;
+            self.counters.messages_dropped += 1;
+        }
     }
 
-    /// Takes one such wish back.
-    pub(super) fn send_cancel(&mut self, pipe: PipeId, prefix: &[u8]) {
-        self.with_connection(pipe, |connection| connection.cancel(prefix));
+    /// The same for all that are ready.
+    pub(super) fn publish_to_all(&mut self, message: &[Bytes]) {
+        let mut next = self.ready.first().copied();
+        while let Some(pipe) = next {
+            self.publish(pipe, message);
+            let behind = (Bound::Excluded(pipe), Bound::Unbounded);
+            next = self.ready.range(behind).next().copied();
+        }
     }
 
-    fn with_connection(&mut self, pipe: PipeId, act: impl FnOnce(&mut crate::zmtp::Connection)) {
+    /// Changes what a publisher is told that is wanted; it is told as fast as it reads. Nothing when it is not ready.
+    pub(super) fn tell_wishes(&mut self, pipe: PipeId, change: impl FnOnce(&mut Changes)) {
         if let Some(entry) = self.pipes.get_mut(pipe.0)
             && entry.ready
-            && let Some(connection) = &mut entry.connection
         {
-            act(connection);
-            entry.signal(&mut self.actions);
+            change(entry.wishes.get_or_insert_default());
+            entry.refill(&mut self.spare, &mut self.actions);
+        }
+    }
+
+    /// The same for all that are ready.
+    pub(super) fn tell_wish(&mut self, change: impl Fn(&mut Changes)) {
+        let mut next = self.ready.first().copied();
+        while let Some(pipe) = next {
+            self.tell_wishes(pipe, &change);
+            let behind = (Bound::Excluded(pipe), Bound::Unbounded);
+            next = self.ready.range(behind).next().copied();
         }
     }
 

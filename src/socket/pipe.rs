@@ -1,9 +1,12 @@
 //! The way to one peer: its queues, and the link that it has now.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::changes::{Change, Changes};
 use super::config::Config;
+use super::wish::Wish;
 use super::{Action, ConnectId, Endpoint, ListenerId, Why};
 use crate::Bytes;
 use crate::Instant;
@@ -50,6 +53,12 @@ pub(super) struct Pipe {
     pub(super) queue: VecDeque<Frames>,
     /// Octets of these.
     pub(super) queue_octets: usize,
+    /// What a publisher is still to be told that is wanted.
+    pub(super) wishes: Option<Box<Changes>>,
+    /// Messages that a subscriber missed since its link was made.
+    pub(super) missed: u64,
+    /// Of these, those that no monitor was told of.
+    pub(super) missed_untold: u64,
     /// Messages that came over links that have ended.
     pub(super) leftover: Queue<Frames>,
     /// Octets of these.
@@ -94,6 +103,9 @@ impl Pipe {
             connection: None,
             queue: VecDeque::new(),
             queue_octets: 0,
+            wishes: None,
+            missed: 0,
+            missed_untold: 0,
             leftover: Queue::new(),
             leftover_octets: 0,
             link: None,
@@ -168,7 +180,7 @@ impl Pipe {
         self.queue.push_back(message);
     }
 
-    /// Hands the connection what waits behind it, as much as it takes.
+    /// Hands the connection what waits behind it, as much as it takes: what is wanted first.
     // SOCK-13
     pub(super) fn refill(&mut self, spare: &mut Vec<u8>, actions: &mut VecDeque<Action>) {
         let Some(connection) = &mut self.connection else {
@@ -176,6 +188,19 @@ impl Pipe {
         };
         if !connection.is_ready() {
             return;
+        }
+        if let Some(wishes) = &mut self.wishes {
+            while connection.queued_octets() < WINDOW
+                && let Some(change) = wishes.pop()
+            {
+                match change {
+                    Change::Subscribe(prefix) => connection.subscribe(&prefix),
+                    Change::Cancel(prefix) => connection.cancel(&prefix),
+                }
+            }
+            if wishes.is_empty() {
+                self.wishes = None;
+            }
         }
         while connection.queued_octets() < WINDOW
             && let Some(message) = self.queue.pop_front()
@@ -245,6 +270,17 @@ impl Pipe {
     pub(super) fn keep(&mut self, message: Frames) {
         self.leftover_octets += message.octets();
         self.leftover.push_back(message);
+    }
+
+    /// Whether what came next is a subscription, or something else that is not for the application.
+    #[inline]
+    pub(super) fn next_is_wish(&self) -> bool {
+        let connection = self.connection.as_ref();
+        self.leftover.is_empty()
+            && connection.is_some_and(|connection| match connection.peek_message() {
+                Some(message) => Wish::of(message).is_some(),
+                None => connection.has_events(),
+            })
     }
 
     /// Forgets what came and was not taken: how many messages that were.

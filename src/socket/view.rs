@@ -37,6 +37,8 @@ pub struct PeerView<'a> {
     pub pending_messages: usize,
     /// Octets of these.
     pub pending_octets: usize,
+    /// Messages that it missed since its link was made, because its queue was full (a subscriber of PUB or XPUB).
+    pub missed_messages: u64,
 }
 
 /// What happened to a socket so far, in numbers.
@@ -55,10 +57,12 @@ pub struct Counters {
     pub messages_received: u64,
     /// Messages that had not left this socket when a link ended: [`lost`](super::Event::Disconnected).
     pub messages_lost: u64,
-    /// Messages that the pattern drops because of a full queue (PUB, XPUB) or of nobody to send them to.
+    /// Messages that the pattern drops because of a full queue (PUB, XPUB, each peer counted) or of nobody to send them to (ROUTER; a
+    /// message that nobody subscribed to is not counted).
     pub messages_dropped: u64,
     /// Messages that came and that the pattern has no use for: to a PUSH, an answer that nobody awaits, a request without an
-    /// envelope.
+    /// envelope, to a PUB anything but a subscription, the end of a subscription that there is not, to a SUB what it did not
+    /// subscribe to.
     pub messages_discarded: u64,
     /// Peers that got through their handshake.
     pub peers: u64,

@@ -14,8 +14,11 @@ mod pair;
 mod pipeline;
 mod req_rep;
 mod router;
+mod prefixes;
+mod pubsub;
 #[cfg(feature = "curve")]
 mod secure;
+mod xpubsub;
 
 use std::time::Duration;
 
