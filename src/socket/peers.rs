@@ -18,7 +18,7 @@ use crate::seeds::Seeds;
 use crate::table;
 use crate::timers::Timers;
 use crate::wire::Frames;
-use crate::wire::zmtp::{Identity, SocketType, Version};
+use crate::wire::zmtp::Identity;
 use crate::{Bytes, Instant};
 
 /// The most events that wait for a monitor: some for each of many links, and little memory when nobody looks.
@@ -137,11 +137,6 @@ impl Peers {
         self.pipes.get(pipe.0).is_some_and(|pipe| pipe.ready)
     }
 
-    /// Whether it was dialled, so that it stays while there is no link.
-    pub(super) fn is_dialled(&self, pipe: PipeId) -> bool {
-        self.pipes.get(pipe.0).is_some_and(|pipe| pipe.is_dialled())
-    }
-
     /// Those that were dialled and are not disconnected, ready or not, in the order in which they were made.
     pub(super) fn dialled(&self) -> impl Iterator<Item = PipeId> {
         self.connects.values().copied()
@@ -151,16 +146,6 @@ impl Peers {
     pub(super) fn identity(&self, pipe: PipeId) -> Identity {
         let pipe = self.pipes.get(pipe.0);
         pipe.map_or_else(Identity::default, |pipe| pipe.identity.clone())
-    }
-
-    /// The version of ZMTP that the last peer on it speaks.
-    pub(super) fn version(&self, pipe: PipeId) -> Option<Version> {
-        self.pipes.get(pipe.0).map(|pipe| pipe.version)
-    }
-
-    /// The type of the last peer on it.
-    pub(super) fn socket_type_of(&self, pipe: PipeId) -> Option<SocketType> {
-        self.pipes.get(pipe.0).map(|pipe| pipe.socket_type)
     }
 
     // ---- out

@@ -12,10 +12,10 @@ mod hostile;
 mod limits;
 mod pair;
 mod pipeline;
-mod req_rep;
-mod router;
 mod prefixes;
 mod pubsub;
+mod req_rep;
+mod router;
 #[cfg(feature = "curve")]
 mod secure;
 mod xpubsub;

@@ -252,8 +252,10 @@ fn who_states_an_identity_that_is_taken_is_not_let_in_until_the_other_is_gone() 
     let first = net.puppet_with(named("alice"), HERE);
     net.run_for(ms(10));
     net.events(router);
-    let mut config = Config::default();
-    config.identity = identity("alice");
+    let config = Config {
+        identity: identity("alice"),
+        ..Config::default()
+    };
     let second = net.socket_with(Kind::Dealer, config);
     net.connect(second, HERE);
     net.send(second, "from the second");
@@ -375,8 +377,10 @@ fn what_was_said_before_the_end_is_given_under_the_name_that_it_had() {
 fn who_comes_back_is_the_same() {
     // SOCK-67, SOCK-68
     let (mut net, router) = router_with(Config::default());
-    let mut config = Config::default();
-    config.identity = identity("alice");
+    let config = Config {
+        identity: identity("alice"),
+        ..Config::default()
+    };
     let alice = net.socket_with(Kind::Dealer, config);
     net.connect(alice, HERE);
     net.run_for(ms(10));
