@@ -206,7 +206,8 @@ impl Peers {
     /// Whether [`balance`](Self::balance) would find somebody.
     #[inline]
     pub(super) fn can_balance(&self) -> bool {
-        !self.balance.is_empty()
+        // Mostly the first. What else a link has to say, such as the end of a handshake, may have filled one since its turn.
+        self.balance.iter().any(|pipe| self.has_room(*pipe))
     }
 
     /// Messages for it that are not handed to a link yet: a cut does not lose them.
