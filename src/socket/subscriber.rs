@@ -114,6 +114,7 @@ impl Behaviour for XSubscriber {
     }
 
     fn recv(&mut self, now: Instant, peers: &mut Peers) -> Result<Option<Frames>, RecvError> {
+        // SOCK-100
         Ok(peers.next(now).map(|(_, message)| message))
     }
 
