@@ -14,7 +14,7 @@ use atonce::wire::Headers;
 use atonce::wire::once::{self as wire, Message, RemoteShout, RemoteWhisper, V2};
 use atonce::zre::Beacons;
 use atonce::{Bytes, Config, Event, Frames, Peer, PeerId};
-use atonce_sim::once::{DIRECTED_PORT, Server};
+use atonce_sim::once::{Bridge, DIRECTED_PORT, Server};
 use atonce_sim::{NodeId, Nodes, Place, Program, ProgramId};
 use net::{Net, SERVER, World, bridge_id, id, s, secret, text, view};
 
@@ -292,6 +292,59 @@ fn one_who_comes_back_at_once_is_met_anew_before_it_is_heard() {
         assert_eq!(enter, "enter again", "{told:?}");
         assert!(heard.starts_with("whisper again"), "{told:?}");
     }
+}
+
+#[test]
+fn a_bridge_that_did_not_run_while_another_took_over_says_nothing_that_is_old() {
+    let mut net = Net::new(&[2, 1], &[]);
+    net.meet(1);
+    net.sim.run_for(s(10));
+    let [first] = net.active(0)[..] else {
+        panic!("not one is active");
+    };
+    let local = net.bridge(0, first).local().unwrap();
+    net.sim.suspend(local);
+    net.sim.run_for(s(1));
+    // One who comes on the other LAN is announced to it, and speaks: the machine takes that for it.
+    let late = net.peer(1);
+    let spoken_to = id(0, 0);
+    let met = net.sim.run_until_true(s(5), |sim| {
+        let stack = sim.stack(late).unwrap();
+        stack.peer(spoken_to).is_some()
+    });
+    assert!(met.is_some());
+    net.whisper((1, 1), spoken_to, "old");
+    net.sim.run_for(s(1));
+    // Neither does it hear that the other end gives it up.
+    let asleep = net.lans[0].bridges[first].0;
+    let others = [net.lans[1].bridges[0].0, net.lans[0].bridges[1 - first].0];
+    net.sim.cut_one_way(others[0], asleep);
+    net.sim.cut_one_way(asleep, others[0]);
+    let program = net.lans[0].bridges[1 - first].1;
+    let took_over = net.sim.run_until_true(s(60), |sim| {
+        let second: &Bridge = sim.program(program).unwrap();
+        second.machine().unwrap().is_active() && second.stand_ins().count() == 2
+    });
+    assert!(took_over.is_some());
+    net.sim.run_for(s(5));
+    net.clear();
+    net.whisper((1, 1), spoken_to, "new");
+    net.sim.run_for(s(1));
+    assert_eq!(net.told(0, 0), ["whisper lan1-peer1 [b\"new\"]"]);
+    // It goes on, and does not meet the other one at once.
+    net.sim.cut_one_way(others[1], asleep);
+    net.sim.cut_one_way(asleep, others[1]);
+    net.sim.resume(local);
+    net.sim.run_for(s(2));
+    for other in others {
+        net.sim.mend(other, asleep);
+        net.sim.mend(asleep, other);
+    }
+    net.sim.run_for(s(10));
+    let told = net.told(0, 0);
+    assert!(!told.iter().any(|it| it.contains("old")), "{told:#?}");
+    net.met(s(60));
+    net.talk("afterwards");
 }
 
 /// A bridge that was let in, with a LAN of its own that it makes up, and that says what it likes.
