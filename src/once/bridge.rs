@@ -255,6 +255,7 @@ impl Bridge {
         if self.stopped {
             return;
         }
+        self.wakes(now);
         match node {
             Which::Remote => self.handle_node(now, node, event, key),
             Which::Local => {
@@ -313,6 +314,7 @@ impl Bridge {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.outboxes.handle_timeout(now);
         if !self.stopped {
+            self.wakes(now);
             self.remote.handle_timeout(now);
             self.local.handle_timeout(now);
             self.forget_leaving(now);

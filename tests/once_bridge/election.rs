@@ -1,7 +1,9 @@
 //! Several bridges on one LAN.
 
-use atonce::once::Mechanism;
-use atonce::once::bridge::Event as Told;
+use std::time::Duration;
+
+use atonce::once::bridge::{Action, Event as Told};
+use atonce::once::{Mechanism, Which};
 
 use crate::net::{Net, id};
 use crate::told;
@@ -98,6 +100,37 @@ fn of_two_active_ones_the_lower_stays() {
     net.run_secs(1);
     let got = [one, two, three].map(|node| net.nodes[node].got.len());
     assert_eq!(got, [1, 2, 2]);
+}
+
+#[test]
+fn who_did_not_run_for_long_stands_by_and_looks_around_anew() {
+    // ONCE-114
+    let after = |millis| {
+        let (mut net, _) = crowd(1);
+        assert_eq!(net.active(0), [1]);
+        let late = net.now + Duration::from_millis(millis);
+        let bridge = &mut net.hosts[1].bridge;
+        bridge.handle_timeout(late);
+        let acts: Vec<Action> = std::iter::from_fn(|| bridge.poll_action()).collect();
+        let leaves = acts.iter().any(|act| {
+            matches!(
+                act,
+                Action::Leave {
+                    node: Which::Local,
+                    ..
+                }
+            )
+        });
+        let ends = |act: &Action| matches!(act, Action::Retire { goodbye: false, .. });
+        let ended = acts.iter().filter(|act| ends(act)).count();
+        let active = bridge.is_active();
+        // Nobody else turns out to be active.
+        bridge.handle_timeout(late + Duration::from_secs(4));
+        (active, leaves, ended, bridge.is_active())
+    };
+    assert_eq!(after(4_900), (true, false, 0, true));
+    assert_eq!(after(10_000), (false, true, 1, true));
+    assert_eq!(after(3_600_000), (false, true, 1, true));
 }
 
 #[test]

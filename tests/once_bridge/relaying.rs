@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atonce::curve::{KeyPair, PublicKey};
-use atonce::once::bridge::{Action, Config, Event as Told, Timer};
+use atonce::once::bridge::{Action, Config, Event as Told};
 use atonce::once::session::{self, Heard, Output};
 use atonce::once::{Bridge, Limits, Mechanism, Role, Roles, Sessions, Which};
 use atonce::wire::Headers;
@@ -287,10 +287,7 @@ fn a_bridge_that_is_not_met_is_asked_for_with_growing_pauses() {
             at(760, "ask 51 for c1"),
         ]
     );
-    assert_eq!(
-        scene.bridge.poll_timeout().map(|(_, timer)| timer),
-        Some(Timer::Relay)
-    );
+    assert_eq!(scene.run(61), [at(60, "ask 51 for c1")]);
     // It is met.
     scene.enters(0xC1);
     assert_eq!(scene.run(1_000), []);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use atonce::curve::PublicKey;
 use atonce::endpoint::Endpoint;
+use atonce::wire::once::{RelayRole, Ticket};
 use atonce::zmtp::Verdict;
 use atonce::zre::{ConnectError, SendError, Shouted};
 use atonce::{Event, Frames, Instant, PeerId, Stack, Text};
@@ -249,6 +250,27 @@ impl Context<'_> {
         let sum = trace::checksum(endpoint.to_string().as_bytes());
         self.say(Kind::Connect, [sum, 0, 0]);
         contacted
+    }
+
+    /// See [`Stack::dial_relayed`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing changed.
+    pub fn dial_relayed(
+        &mut self,
+        peer: PeerId,
+        key: PublicKey,
+        relay: SocketAddr,
+        ticket: Ticket,
+        role: RelayRole,
+    ) -> Result<(), ConnectError> {
+        let now = self.now();
+        let stack = &mut self.stack;
+        let dialled = stack.dial_relayed(now, peer, key, relay, ticket, role);
+        self.say(Kind::DialRelayed, [trace::short(peer), 0, 0]);
+        self.say(Kind::Address, trace::address(relay));
+        dialled
     }
 
     /// See [`Stack::disconnect`].

@@ -4,13 +4,16 @@ use std::any::Any;
 use std::time::Duration;
 
 use atonce::curve::PublicKey;
+use atonce::once::{Relay, relay};
+use atonce::wire::once::Ticket;
 use atonce::zmtp::Verdict;
 use atonce::{Config, Event, Instant, Stack};
 
 use crate::application::{Context, NodeId};
 use crate::chance::Chance;
-use crate::sim::{Coming, Process, World, launch};
+use crate::sim::{Coming, Process, World, launch, launch_relay};
 use crate::topology::{HostId, SegmentId};
+use crate::trace::Kind;
 
 /// A program of a [`Sim`](crate::Sim): one process with as many nodes as it wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +45,7 @@ pub struct Place {
 /// What one process does with several nodes: a gateway, say, that is on two networks.
 ///
 /// [`Sim::start_program`](crate::Sim::start_program) starts it. Its nodes come and go while it runs, and it ends when the last of them
-/// has. What is done to one of them by [`Sim::kill`](crate::Sim::kill), [`suspend`](crate::Sim::suspend) and the like is done to the
+/// has, with the relays that it runs beside them. What is done to one of them by [`Sim::kill`](crate::Sim::kill), [`suspend`](crate::Sim::suspend) and the like is done to the
 /// process, and so to all.
 ///
 /// ```
@@ -190,19 +193,65 @@ impl Nodes<'_> {
         node
     }
 
-    /// Its nodes that have not ended, in the order in which they were started.
+    /// Starts a relay of @Once beside the nodes of this process, which accepts connections at this place; its port is
+    /// [`port`](Nodes::port), on every interface. Nobody is joined there before it is told whom to [expect](Nodes::expect).
+    ///
+    /// What happens to the process and its host happens to it: it is suspended, stalled and killed with the nodes, and ends with the
+    /// last of them. [`Sim::relay`](crate::Sim::relay) asks it, and [`Sim::stack`](crate::Sim::stack) does not know it.
+    pub fn start_relay(&mut self, place: &Place, limits: relay::Limits) -> NodeId {
+        let relay = launch_relay(
+            self.world,
+            self.processes,
+            self.host,
+            place,
+            limits,
+            self.program,
+        );
+        self.members.push(relay);
+        relay
+    }
+
+    /// One of its relays, to ask it; `None` when it has ended, or is none of this process.
+    pub fn relay(&self, relay: NodeId) -> Option<&Relay> {
+        let process = self.processes.get(relay.index())?;
+        let own = process.program == Some(self.program);
+        process.relay().filter(|_| own)
+    }
+
+    /// See [`Relay::expect`]; `None` when it has ended, or is no relay of this process.
+    pub fn expect(&mut self, relay: NodeId, dialler: Ticket, acceptor: Ticket) -> Option<bool> {
+        let now = self.now();
+        let process = self.processes.get_mut(relay.index())?;
+        if process.program != Some(self.program) {
+            return None;
+        }
+        let expected = process.expect(now, dialler, acceptor)?;
+        self.world
+            .say(relay, Kind::Expect, [u64::from(expected), 0, 0]);
+        self.touched.push(relay);
+        Some(expected)
+    }
+
+    /// The port of the first mailbox of a node, or that of a relay; `None` when it has ended, or is another's.
+    pub fn port(&self, node: NodeId) -> Option<u16> {
+        let process = self.processes.get(node.index())?;
+        let own = process.program == Some(self.program);
+        process.port().filter(|_| own)
+    }
+
+    /// Its nodes and relays that have not ended, in the order in which they were started.
     pub fn iter(&self) -> impl Iterator<Item = NodeId> + use<'_> {
         self.members.iter().copied()
     }
 
-    /// One of its nodes, to ask it; `None` when it has ended, or is another's.
+    /// One of its nodes, to ask it; `None` when it has ended, is another's, or is a relay.
     pub fn stack(&self, node: NodeId) -> Option<&Stack> {
         let process = self.processes.get(node.index())?;
         let own = process.program == Some(self.program);
         process.stack().filter(|_| own)
     }
 
-    /// Does something with one of its nodes; `None` when it has ended, or is another's.
+    /// Does something with one of its nodes; `None` when it has ended, is another's, or is a relay.
     pub fn with<T>(&mut self, node: NodeId, act: impl FnOnce(&mut Context<'_>) -> T) -> Option<T> {
         let process = self.processes.get_mut(node.index())?;
         if process.program != Some(self.program) {

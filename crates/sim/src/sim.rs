@@ -1,6 +1,7 @@
 //! The simulation: hosts and what joins them, processes and their applications, and one clock for all.
 
 mod datagrams;
+mod engine;
 mod faults;
 mod pipes;
 mod process;
@@ -13,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use atonce::endpoint::HostName;
+use atonce::once::{Relay, relay};
 use atonce::zre::Beacons;
 use atonce::{Config, Instant, Interface, InterfaceId, Stack};
 use bytes::Bytes;
@@ -25,6 +27,7 @@ use crate::schedule::Schedule;
 use crate::tcp::{Side, Stream, StreamKey, Tcp};
 use crate::topology::{Ear, HostId, Quality, RouterId, SegmentId, Topology, count};
 use crate::trace::{self, Kind, Trace};
+use engine::Engine;
 use process::Running;
 
 /// The port on which beacons are heard.
@@ -386,9 +389,16 @@ impl<A: Application, O: Observer> Sim<A, O> {
         application.expect("a node of a program has no application of its own")
     }
 
-    /// A node, to ask it; `None` when its process has ended.
+    /// A node, to ask it; `None` when its process has ended, or is a relay.
     pub fn stack(&self, node: NodeId) -> Option<&Stack> {
-        self.running(node).map(|running| &running.stack)
+        self.processes.get(node.index())?.stack()
+    }
+
+    /// A relay of a program, to ask it; `None` when its process has ended, or is a node. See [`Nodes::start_relay`].
+    ///
+    /// [`Nodes::start_relay`]: crate::Nodes::start_relay
+    pub fn relay(&self, node: NodeId) -> Option<&Relay> {
+        self.processes.get(node.index())?.relay()
     }
 
     /// The UDP port on which a node hears beacons; `None` when it hears none, or its process has ended.
@@ -403,10 +413,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
         self.running(node).is_some()
     }
 
-    /// The port of the node's first mailbox.
+    /// The port of the node's first mailbox, or that of a relay.
     pub fn port(&self, node: NodeId) -> Option<u16> {
-        let running = self.running(node)?;
-        running.interfaces.first().map(|bound| bound.mailbox.port())
+        self.processes.get(node.index())?.port()
     }
 
     /// Lets the application do something now. `None` when its process has ended, or is a program.
@@ -610,14 +619,14 @@ impl World {
         self.trace.say(self.now, None, kind, words);
     }
 
-    /// Binds a mailbox on an interface and tells the node.
+    /// Binds a mailbox on an interface and tells the node, or a socket for a relay.
     fn bind(
         &mut self,
         node: NodeId,
         host: HostId,
         index: usize,
         port: Option<u16>,
-        stack: &mut Stack,
+        engine: &mut Engine,
     ) -> Option<Bound> {
         let now = self.host_now(host);
         let machine = self.topology.host_mut(host);
@@ -643,7 +652,7 @@ impl World {
             address,
             port,
         };
-        let id = stack.handle_interface_up(now, interface);
+        let id = engine.handle_interface_up(now, interface);
         self.say(node, Kind::InterfaceUp, trace::address(mailbox));
         Some(Bound { id, index, mailbox })
     }
@@ -679,11 +688,77 @@ pub(crate) fn launch(
     let beacons = config.beacons;
     let seed = world.chance.seed();
     let now = world.host_now(host);
-    let mut stack = Stack::new(now, seed, config);
+    let stack = Stack::new(now, seed, config);
     let words = [u64::from(host.0), trace::short(stack.id()), 0];
     world.trace.name(stack.name().to_str_lossy().into_owned());
     world.trace.say(world.now, Some(id), Kind::Start, words);
     let beacon_port = world.beacon_port(host, beacons, place.beacon_port);
+    let ear = beacons.hears().then_some(beacon_port);
+    occupy(
+        world,
+        processes,
+        Tenancy {
+            host,
+            program,
+            beacon_port,
+            ear,
+        },
+        place,
+        Engine::Node(stack),
+    )
+}
+
+/// Makes a relay of a program.
+pub(crate) fn launch_relay(
+    world: &mut World,
+    processes: &mut Vec<Process>,
+    host: HostId,
+    place: &Place,
+    limits: relay::Limits,
+    program: ProgramId,
+) -> NodeId {
+    let id = NodeId(count(processes.len()));
+    world.trace.name("relay".to_owned());
+    let words = [u64::from(host.0), 0, 0];
+    world
+        .trace
+        .say(world.now, Some(id), Kind::StartRelay, words);
+    let tenancy = Tenancy {
+        host,
+        program: Some(program),
+        beacon_port: 0,
+        ear: None,
+    };
+    let engine = Engine::Relay(Relay::new(limits));
+    occupy(world, processes, tenancy, place, engine)
+}
+
+/// What a process takes of a host beside its place.
+#[derive(Clone, Copy, Debug)]
+struct Tenancy {
+    host: HostId,
+    program: Option<ProgramId>,
+    /// From where it sends datagrams.
+    beacon_port: u16,
+    /// Where it hears them, if it does.
+    ear: Option<u16>,
+}
+
+/// Gives a process its sockets.
+fn occupy(
+    world: &mut World,
+    processes: &mut Vec<Process>,
+    tenancy: Tenancy,
+    place: &Place,
+    mut engine: Engine,
+) -> NodeId {
+    let Tenancy {
+        host,
+        program,
+        beacon_port,
+        ear,
+    } = tenancy;
+    let id = NodeId(count(processes.len()));
     let mut interfaces = Vec::new();
     for index in 0..world.topology.host(host).interfaces.len() {
         let machine = world.topology.host(host);
@@ -697,12 +772,12 @@ pub(crate) fn launch(
         {
             continue;
         }
-        interfaces.extend(world.bind(id, host, index, place.port, &mut stack));
-        if beacons.hears() {
+        interfaces.extend(world.bind(id, host, index, place.port, &mut engine));
+        if let Some(port) = ear {
             world.topology.host_mut(host).ears.push(Ear {
                 node: id,
                 segment,
-                port: beacon_port,
+                port,
             });
         }
     }
@@ -712,7 +787,7 @@ pub(crate) fn launch(
         host,
         program,
         running: Some(Box::new(Running::new(
-            stack,
+            engine,
             interfaces,
             beacon_port,
             chance,
@@ -721,10 +796,11 @@ pub(crate) fn launch(
     id
 }
 
-/// An interface that a node uses.
+/// An interface that a node or a relay uses.
 #[derive(Clone, Copy, Debug)]
 struct Bound {
-    id: InterfaceId,
+    /// How a node calls it; a relay has no name for it.
+    id: Option<InterfaceId>,
     index: usize,
     mailbox: SocketAddr,
 }

@@ -116,6 +116,12 @@ pub(crate) enum Kind {
     /// Peer, checksum, how it went.
     ShoutTo,
     Retire,
+    /// A relay was started: host.
+    StartRelay,
+    /// Peer; then the address of the relay follows.
+    DialRelayed,
+    /// A relay expects two; 1: it does, 0: there are too many.
+    Expect,
 }
 
 /// The running trace.
@@ -502,6 +508,10 @@ impl fmt::Display for Shown<'_> {
             Kind::Program => {
                 write!(f, "a program on host {a} sends {b} octets, sum {c:016x}")
             }
+            Kind::StartRelay => write!(f, "started as a relay on host {a}"),
+            Kind::DialRelayed => write!(f, "contacts {a:016X} over a relay"),
+            Kind::Expect if a == 1 => f.write_str("expects two"),
+            Kind::Expect => f.write_str("has no room for two more"),
             Kind::Address => write!(f, "  at {}", address_of(words)),
         }
     }

@@ -58,6 +58,7 @@ fn the_same_seed_is_the_same_run() {
 fn nodes_that_stay_see_all_others_and_hear_everything() {
     let report = run(Options {
         toggle: false,
+        nats: 1,
         ..options(1)
     });
     // Each sees the two of its LAN and the six of others, and nobody leaves.
@@ -73,6 +74,34 @@ fn nodes_that_stay_see_all_others_and_hear_everything() {
         across.percentile(100) < Duration::from_millis(40),
         "{report}"
     );
+}
+
+#[test]
+fn lans_behind_routers_meet_over_the_relay() {
+    let stay = |seconds, faults: &str, seed| {
+        run(Options {
+            toggle: false,
+            duration: Duration::from_secs(seconds),
+            faults: faults.parse().unwrap(),
+            ..options(seed)
+        })
+    };
+    let report = stay(30, "none", 1);
+    assert_eq!((report.enters, report.exits), ([9 * 2, 9 * 6], [0, 0]));
+    assert_eq!(report.said, report.heard);
+    assert_eq!((report.relayed.joined, report.relayed.most_pairs), (1, 1));
+    // First they are listed for ten seconds and do not come.
+    let [_, across] = &report.meeting;
+    assert!(across.percentile(100) < Duration::from_secs(20), "{report}");
+    // It is twice the way.
+    let [_, across] = &report.answered;
+    assert!(
+        across.percentile(100) < Duration::from_millis(80),
+        "{report}"
+    );
+    // What the relay joined is cut when its server is killed, and joined anew.
+    let killed = (1..=3).map(|seed| stay(180, "server-kill", seed).relayed.joined);
+    assert!(killed.sum::<u64>() >= 6);
 }
 
 #[test]

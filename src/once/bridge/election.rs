@@ -3,6 +3,7 @@
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use rand_chacha::rand_core::Rng;
 
@@ -20,15 +21,23 @@ pub(super) struct Election {
     joined: BTreeSet<PeerId>,
     /// Which of them was told to be the active one.
     told: Option<PeerId>,
+    /// When this bridge, while it is active, wants to be called at the latest: so it knows when it did not run.
+    awake: Option<Instant>,
 }
+
+/// How often an active bridge is called at the least.
+const TICK: Duration = Duration::from_secs(5);
+
+/// Who is called so much later than it wanted did not run meanwhile.
+const SLEPT: Duration = Duration::from_secs(5);
 
 impl Election {
     pub(super) const fn is_active(&self) -> bool {
         self.active
     }
 
-    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
-        self.at
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.at.into_iter().chain(self.awake).min()
     }
 }
 
@@ -129,6 +138,20 @@ impl Bridge {
         }
     }
 
+    /// It is called. Whoever did not run for long does not know who is active now, and has to hear what is old.
+    pub(super) fn wakes(&mut self, now: Instant) {
+        let Some(at) = self.election.awake else {
+            return;
+        };
+        // ONCE-114
+        if now >= at + SLEPT {
+            self.stand_by();
+            self.look_around(now);
+        } else if now >= at {
+            self.election.awake = Some(now + TICK);
+        }
+    }
+
     /// Becomes the active one when it is time.
     pub(super) fn elect(&mut self, now: Instant) {
         if self.election.at.is_none_or(|at| at > now) {
@@ -144,6 +167,7 @@ impl Bridge {
             return;
         }
         self.election.active = true;
+        self.election.awake = Some(now + TICK);
         self.election.told = None;
         self.act_on_group(|node, group| Action::Join { node, group });
         self.tell(Event::Active);
@@ -155,12 +179,18 @@ impl Bridge {
     /// Another one is active as well, and stays so.
     fn stand_down(&mut self, rival: PeerId) {
         // ONCE-112
-        self.election.active = false;
         self.election.told = Some(rival);
+        self.stand_by();
+        self.tell(Event::Standby { bridge: rival });
+    }
+
+    /// It is not the active one any more.
+    fn stand_by(&mut self) {
+        self.election.active = false;
+        self.election.awake = None;
         self.act_on_group(|node, group| Action::Leave { node, group });
         self.end_stand_ins(false);
         self.unlist_all();
-        self.tell(Event::Standby { bridge: rival });
     }
 
     fn act_on_group(&mut self, act: impl FnOnce(Which, Text) -> Action) {

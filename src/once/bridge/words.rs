@@ -159,7 +159,8 @@ pub enum Event {
         /// Whether it is we who were refused.
         us: bool,
     },
-    /// This bridge makes stand-ins now, and tells others who is on its LAN.
+    /// This bridge makes stand-ins now, and tells others who is on its LAN. Told again when it did not run for some time, and then ended all
+    /// stand-ins and looked around anew.
     Active,
     /// Another bridge of this LAN does that.
     Standby {
@@ -226,7 +227,7 @@ pub enum Event {
 pub enum Timer {
     /// A proof takes too long, or is to be renewed.
     Session,
-    /// It may be time to make stand-ins.
+    /// It may be time to make stand-ins, or to show that it runs.
     Election,
     /// What could not be sent is tried again.
     Retry,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use atonce::curve::KeyPair;
 use atonce::endpoint::Endpoint;
-use atonce::once::{self, Limits, Mechanism, Role, Roles, Which, bridge};
+use atonce::once::{self, Limits, Mechanism, Role, Roles, Which, bridge, relay_address};
 use atonce::wire::Headers;
 use atonce::zre::{self, Beacons};
 use atonce::{Config, Event, Instant, PeerId, Text};
@@ -283,6 +283,26 @@ impl Running {
             }
             bridge::Action::Forget { endpoint } => {
                 nodes.with(self.remote, |context| context.disconnect(&endpoint));
+            }
+            bridge::Action::DialRelay {
+                server,
+                peer,
+                key,
+                role,
+                endpoint,
+                ticket,
+            } => {
+                let server = nodes
+                    .stack(self.remote)
+                    .and_then(|stack| stack.peer(server));
+                let address =
+                    server.and_then(|server| relay_address(&endpoint, server.remote.ip()));
+                if let Some(address) = address {
+                    // It is refused by a node that stops, and then it is too late.
+                    nodes.with(self.remote, |context| {
+                        context.dial_relayed(peer, key, address, ticket, role)
+                    });
+                }
             }
             // An action that this crate does not know of: it is a part of the same workspace.
             _ => debug_assert!(false, "{action:?}"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atonce::curve::KeyPair;
-use atonce::once::{self, Limits, Mechanism, Role, Roles, server};
+use atonce::once::{self, Limits, Mechanism, Role, Roles, relay, server};
 use atonce::wire::Headers;
 use atonce::zre::Beacons;
 use atonce::{Config, Event, Instant, PeerId, Text};
@@ -21,6 +21,8 @@ pub struct ServerSetup {
     pub name: Text,
     /// The port of its mailbox: any.
     pub port: Option<u16>,
+    /// The port of its relay, at the address of the server: there is none.
+    pub relay: Option<u16>,
     /// How bridges may prove that they may take part.
     pub mechanisms: Vec<Mechanism>,
     /// What makes it secure.
@@ -38,6 +40,7 @@ impl ServerSetup {
             id,
             name: "server".try_into().unwrap_or_default(),
             port: None,
+            relay: None,
             mechanisms: Vec::new(),
             keys: None,
             limits: Limits::default(),
@@ -59,6 +62,7 @@ pub struct Server {
 struct Running {
     machine: once::Server,
     node: NodeId,
+    relay: Option<NodeId>,
     stopping: bool,
 }
 
@@ -83,6 +87,11 @@ impl Server {
         self.running.as_ref().map(|running| running.node)
     }
 
+    /// Its relay, when it was started and has one: [`Sim::relay`](crate::Sim::relay) knows it.
+    pub fn relay(&self) -> Option<NodeId> {
+        self.running.as_ref()?.relay
+    }
+
     /// What it told, and when.
     pub fn told(&self) -> &[(Instant, server::Event)] {
         &self.told
@@ -102,6 +111,7 @@ impl Server {
         let Some(Running {
             machine,
             node,
+            relay,
             stopping,
         }) = &mut self.running
         else {
@@ -119,7 +129,13 @@ impl Server {
                         machine.handle_unsent(now, peer, content, error);
                     }
                 }
-                // There is no relay here; and no action that this crate does not know of.
+                server::Action::Pair { dialler, acceptor } => {
+                    // When it takes no more, or has ended, those two come in vain.
+                    if let Some(relay) = *relay {
+                        nodes.expect(relay, dialler, acceptor);
+                    }
+                }
+                // An action that this crate does not know of: it is a part of the same workspace.
                 _ => debug_assert!(false, "{action:?}"),
             }
         }
@@ -143,7 +159,7 @@ impl Program for Server {
         let roles = Roles {
             role: Role::Server,
             beacon: Some(DIRECTED_PORT),
-            relay: false,
+            relay: setup.relay.is_some(),
         };
         roles.put(&mut headers);
         let config = Config {
@@ -162,6 +178,15 @@ impl Program for Server {
             beacon_port: Some(DIRECTED_PORT),
             ..Place::default()
         };
+        let node = nodes.start(&place, config);
+        let relay = setup.relay.map(|port| {
+            let place = Place {
+                port: Some(port),
+                ..Place::default()
+            };
+            nodes.start_relay(&place, relay::Limits::default())
+        });
+        let port = relay.and_then(|relay| nodes.port(relay));
         let seed = nodes.chance().seed();
         let machine = once::Server::new(
             nodes.now(),
@@ -170,14 +195,14 @@ impl Program for Server {
                 id: setup.id,
                 key: setup.keys.as_ref().map(|keys| *keys.public()),
                 mechanisms: setup.mechanisms.clone(),
-                relay: None,
+                relay: port.map(|port| format!("tcp://*:{port}")),
                 limits: setup.limits.clone(),
             },
         );
-        let node = nodes.start(&place, config);
         self.running = Some(Running {
             machine,
             node,
+            relay,
             stopping: false,
         });
         self.pump(nodes);

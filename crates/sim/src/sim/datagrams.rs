@@ -31,7 +31,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let Some(running) = self.running(node) else {
             return;
         };
-        let bound = running.interfaces.iter().find(|it| it.id == interface);
+        let mut interfaces = running.interfaces.iter();
+        let bound = interfaces.find(|it| it.id == Some(interface));
         let Some(iface) = bound.and_then(|it| {
             let host = self.world.topology.host(from);
             host.interfaces.get(it.index)
@@ -72,7 +73,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
         };
         let port = running.beacon_port;
         let mut interfaces = running.interfaces.iter();
-        let Some(own) = interfaces.find(|it| it.id == interface).map(|it| it.index) else {
+        let own = interfaces.find(|it| it.id == Some(interface));
+        let Some(own) = own.map(|it| it.index) else {
             return;
         };
         let all: SmallVec<[usize; 2]> = running.interfaces.iter().map(|it| it.index).collect();
@@ -159,7 +161,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
     fn look_ahead<'a>(&self, hosts: impl Iterator<Item = &'a HostId>, id: PeerId) {
         for host in hosts {
             for ear in &self.world.topology.host(*host).ears {
-                let peer = self.running(ear.node).and_then(|it| it.stack.peer(id));
+                let peer = self.stack(ear.node).and_then(|stack| stack.peer(id));
                 std::hint::black_box(peer.map(|peer| peer.presence));
             }
         }
@@ -196,8 +198,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
 
     /// A process reads a datagram.
     pub(super) fn hear(&mut self, node: NodeId, source: SocketAddr, octets: &[u8]) {
-        self.input(node, |stack, now| {
-            stack.handle_datagram(now, source, octets);
+        self.input(node, |engine, now| {
+            engine.handle_datagram(now, source, octets);
         });
         self.drain(node);
     }

@@ -197,8 +197,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
             .say(node, Kind::InterfaceDown, trace::address(bound.mailbox));
         let machine = self.world.topology.host_mut(host);
         machine.listeners.remove(&SocketAddr::new(old, port));
-        self.input(node, |stack, now| {
-            stack.handle_interface_down(now, bound.id, "its address changed");
+        self.input(node, |engine, now| {
+            engine.handle_interface_down(now, bound.id, "its address changed");
         });
         if let Some(running) = self
             .processes
@@ -206,8 +206,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
             .and_then(|process| process.running.as_deref_mut())
         {
             running.interfaces.retain(|it| it.index != interface);
-            let stack = &mut running.stack;
-            let anew = self.world.bind(node, host, interface, Some(port), stack);
+            let engine = &mut running.engine;
+            let anew = self.world.bind(node, host, interface, Some(port), engine);
             running.interfaces.extend(anew);
         }
         self.drain(node);

@@ -4,10 +4,13 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use atonce::once::Relay;
+use atonce::wire::once::Ticket;
 use atonce::zmtp::Verdict;
 use atonce::{Action, Event, Instant, LinkId, Stack};
 use bytes::Bytes;
 
+use super::engine::Engine;
 use super::{Bound, Coming, Process, Resolved, Sim, World};
 use crate::application::{Application, Context, NodeId, Observer};
 use crate::chance::Chance;
@@ -20,7 +23,7 @@ const RESOLVER: Duration = Duration::from_millis(20);
 /// A process that lives.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) stack: Stack,
+    pub(super) engine: Engine,
     pub(super) interfaces: Vec<Bound>,
     /// From where it sends datagrams, and where it hears them if it does.
     pub(super) beacon_port: u16,
@@ -50,13 +53,13 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn new(
-        stack: Stack,
+        engine: Engine,
         interfaces: Vec<Bound>,
         beacon_port: u16,
         chance: Chance,
     ) -> Self {
         Self {
-            stack,
+            engine,
             interfaces,
             beacon_port,
             chance,
@@ -82,10 +85,31 @@ impl Running {
 
 impl Process {
     pub(crate) fn stack(&self) -> Option<&Stack> {
-        self.running.as_deref().map(|running| &running.stack)
+        self.running.as_deref()?.engine.stack()
     }
 
-    /// The node, as an application has it; `None` when it has ended.
+    pub(crate) fn relay(&self) -> Option<&Relay> {
+        self.running.as_deref()?.engine.relay()
+    }
+
+    /// See [`Relay::expect`]; `None` when it is no relay, or has ended.
+    pub(crate) fn expect(
+        &mut self,
+        now: Instant,
+        dialler: Ticket,
+        acceptor: Ticket,
+    ) -> Option<bool> {
+        let relay = self.running.as_deref_mut()?.engine.relay_mut()?;
+        Some(relay.expect(now, dialler, acceptor))
+    }
+
+    /// The port of its first mailbox.
+    pub(crate) fn port(&self) -> Option<u16> {
+        let bound = self.running.as_deref()?.interfaces.first()?;
+        Some(bound.mailbox.port())
+    }
+
+    /// The node, as an application has it; `None` when it has ended, or is a relay.
     pub(crate) fn context<'a>(
         &'a mut self,
         node: NodeId,
@@ -104,7 +128,7 @@ impl Process {
             host: self.host,
             now: *now,
             ahead: topology.host(self.host).ahead,
-            stack: &mut running.stack,
+            stack: running.engine.stack_mut()?,
             chance: &mut running.chance,
             schedule,
             trace,
@@ -125,17 +149,17 @@ impl<A: Application, O: Observer> Sim<A, O> {
         Some(act(application, &mut context))
     }
 
-    /// Gives something to a node, with the time of its host.
+    /// Gives something to a node or a relay, with the time of its host.
     pub(super) fn input<T>(
         &mut self,
         node: NodeId,
-        give: impl FnOnce(&mut Stack, Instant) -> T,
+        give: impl FnOnce(&mut Engine, Instant) -> T,
     ) -> Option<T> {
         let process = self.processes.get_mut(node.index())?;
         let running = process.running.as_deref_mut()?;
         self.world.counters.inputs += 1;
         let now = self.world.host_now(process.host);
-        Some(give(&mut running.stack, now))
+        Some(give(&mut running.engine, now))
     }
 
     /// Does what a node wants, tells its application what happened, and does what follows, until nothing does.
@@ -153,17 +177,17 @@ impl<A: Application, O: Observer> Sim<A, O> {
             let Some(running) = process.running.as_deref_mut() else {
                 return;
             };
-            if let Some(action) = running.stack.poll_action() {
+            if let Some(action) = running.engine.poll_action() {
                 self.act(node, action);
                 continue;
             }
             let now = self.world.host_now(process.host);
             if !running.deaf
                 && !running.suspended
-                && running.stack.has_event()
+                && running.engine.has_event()
                 && self.wants(node)
                 && let Some(running) = self.running_mut(node)
-                && let Some(event) = running.stack.poll_event(now)
+                && let Some(event) = running.engine.poll_event(now)
             {
                 self.tell(node, event);
                 continue;
@@ -181,8 +205,11 @@ impl<A: Application, O: Observer> Sim<A, O> {
         else {
             return;
         };
-        let ended = running.stack.is_stopped() && (running.deaf || !running.stack.has_event());
-        self.observer.on_settled(now, node, &running.stack);
+        let engine = &running.engine;
+        let ended = engine.is_stopped() && (running.deaf || !engine.has_event());
+        if let Some(stack) = engine.stack() {
+            self.observer.on_settled(now, node, stack);
+        }
         if ended {
             self.world.say(node, Kind::Ended, [0; 3]);
             self.end(node);
@@ -195,12 +222,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
         self.world.counters.events += 1;
         self.world.say(node, Kind::Event, trace::event(&event));
         let now = self.world.now;
-        if let Some(running) = self
-            .processes
-            .get(node.index())
-            .and_then(|process| process.running.as_deref())
-        {
-            self.observer.on_event(now, node, &running.stack, &event);
+        if let Some(stack) = self.processes.get(node.index()).and_then(Process::stack) {
+            self.observer.on_event(now, node, stack, &event);
         }
         if let Some(program) = self.program_of(node) {
             self.call_program(program, |program, nodes| {
@@ -221,7 +244,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let Some(running) = process.running.as_deref_mut() else {
             return;
         };
-        let Some((at, _)) = running.stack.poll_timeout() else {
+        let Some(at) = running.engine.poll_timeout() else {
             return;
         };
         // A deadline of the host's clock, in the simulation's time.
@@ -257,11 +280,11 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let due = process
             .running
             .as_deref()
-            .and_then(|running| running.stack.poll_timeout())
-            .is_some_and(|(at, _)| at <= now);
+            .and_then(|running| running.engine.poll_timeout())
+            .is_some_and(|at| at <= now);
         if due {
             self.world.say(node, Kind::Timeout, [0; 3]);
-            self.input(node, Stack::handle_timeout);
+            self.input(node, Engine::handle_timeout);
         }
         self.drain(node);
     }
@@ -335,7 +358,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
                     let allowed = u64::from(verdict == Verdict::Allow);
                     self.world
                         .say(node, Kind::Asked, [link.as_u64(), allowed, 0]);
-                    self.input(node, |stack, now| stack.handle_verdict(now, link, verdict));
+                    self.input(node, |engine, now| {
+                        engine.handle_verdict(now, link, verdict);
+                    });
                 }
             }
             Action::Resolve { query, host, port } => {
@@ -362,8 +387,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
             query,
             address,
         } = resolved;
-        self.input(node, |stack, now| {
-            stack.handle_resolved(now, query, address.as_slice());
+        self.input(node, |engine, now| {
+            engine.handle_resolved(now, query, address.as_slice());
         });
         self.drain(node);
     }

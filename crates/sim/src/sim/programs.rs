@@ -202,12 +202,22 @@ impl<A: Application, O: Observer> Sim<A, O> {
         }
     }
 
-    /// A node of a program has ended; with the last one the process ends.
+    /// A node of a program has ended; with the last one the process ends, and with it its relays.
     pub(super) fn member_ended(&mut self, id: ProgramId, node: NodeId) {
+        let Some(running) = self.programs.get_mut(id.0 as usize) else {
+            return;
+        };
+        running.members.retain(|member| *member != node);
+        running.held.retain(|member| *member != node);
+        let left = running.members.clone();
+        if left.iter().any(|member| self.stack(*member).is_some()) {
+            return;
+        }
         if let Some(running) = self.programs.get_mut(id.0 as usize) {
-            running.members.retain(|member| *member != node);
-            running.held.retain(|member| *member != node);
-            running.ended |= running.members.is_empty();
+            running.ended = true;
+        }
+        for relay in left {
+            self.end(relay);
         }
     }
 

@@ -132,8 +132,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
             bound.map(|bound| bound.id)
         });
         let link = interface.and_then(|interface| {
-            self.input(node, |stack, now| {
-                stack.handle_accepted(now, interface, seen)
+            self.input(node, |engine, now| {
+                engine.handle_accepted(now, interface, seen)
             })?
         });
         let Some(link) = link else {
@@ -193,7 +193,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
             stream.open = true;
         }
         self.world.say(node, Kind::Connected, [link.as_u64(), 0, 0]);
-        self.input(node, |stack, now| stack.handle_connected(now, link, local));
+        self.input(node, |engine, now| {
+            engine.handle_connected(now, link, local);
+        });
         self.drain(node);
         self.read(key, Side::Dialler);
     }
@@ -224,8 +226,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
         if let Some(running) = self.running_mut(socket.node) {
             running.links.remove(link);
         }
-        self.input(socket.node, |stack, now| {
-            stack.handle_disconnected(now, link, cut);
+        self.input(socket.node, |engine, now| {
+            engine.handle_disconnected(now, link, cut);
         });
         self.drain(socket.node);
     }
@@ -277,7 +279,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
             let Some(running) = self.running(node) else {
                 return;
             };
-            for slice in running.stack.poll_transmit(link) {
+            for slice in running.engine.poll_transmit(link) {
                 let taken = slice.len().min(room - octets.len());
                 octets.extend_from_slice(slice.get(..taken).unwrap_or_default());
                 if octets.len() == room {
@@ -297,7 +299,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
             let more = full
                 || self
                     .running(node)
-                    .is_some_and(|running| running.stack.poll_transmit(link).next().is_some());
+                    .is_some_and(|running| running.engine.poll_transmit(link).next().is_some());
             if !more {
                 return;
             }
@@ -327,8 +329,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
         } else {
             self.world.push(key, side, What::Octets(octets), length);
         }
-        self.input(node, |stack, now| {
-            stack.handle_transmitted(now, link, length);
+        self.input(node, |engine, now| {
+            engine.handle_transmitted(now, link, length);
         });
     }
 
@@ -464,7 +466,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let (first, rest) = octets.split_at(middle);
         for part in [first, rest] {
             if !part.is_empty() {
-                self.input(node, |stack, now| stack.handle_received(now, link, part));
+                self.input(node, |engine, now| engine.handle_received(now, link, part));
             }
         }
     }

@@ -26,9 +26,10 @@ pub(super) struct Once {
     /// On how many of the LANs there are two bridges; on none when they are admitted by keys.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "lans")]
     doubled: u8,
-    /// The last LAN is not behind a router that translates addresses.
-    #[arg(long, requires = "lans")]
-    no_nat: bool,
+    /// How many of the LANs are behind routers that translate addresses; two of them meet over the relay of the server. 2 of four LANs
+    /// or more, else 1; never more than 1 when bridges are admitted openly, since the relay is for those who have keys.
+    #[arg(long, value_name = "N", requires = "lans")]
+    nats: Option<u8>,
     /// How bridges are admitted: open, secret or keys.
     #[arg(long, value_name = "HOW", default_value = "secret", requires = "lans")]
     admission: Admission,
@@ -52,11 +53,16 @@ impl Once {
             ..quality
         };
         let usual = Options::default();
+        let nats = if self.lans.is_some_and(|lans| lans >= 4) {
+            2
+        } else {
+            1
+        };
         Ok(Options {
             lans: self.lans.unwrap_or(1).into(),
             peers: self.peers.into(),
             doubled: self.doubled.into(),
-            nat: !self.no_nat,
+            nats: self.nats.unwrap_or(nats).into(),
             admission: self.admission,
             duration: sim.duration,
             seed,
@@ -267,6 +273,11 @@ struct Summary {
     most_links: usize,
     most_stand_ins: usize,
     wan_octets: u64,
+    /// Links between bridges that the relay joined, the most at once, and those that did not come about.
+    relayed: u64,
+    most_relayed: usize,
+    relay_missed: u64,
+    relay_octets: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_octets: Option<u64>,
     near: Way,
@@ -345,6 +356,10 @@ impl Summary {
             most_links: most(|it| it.most_connections),
             most_stand_ins: most(|it| it.most_stand_ins),
             wan_octets: sum(|it| it.wan_octets),
+            relayed: sum(|it| it.relayed.joined),
+            most_relayed: most(|it| it.relayed.most_pairs),
+            relay_missed: sum(|it| it.relayed.missed),
+            relay_octets: sum(|it| it.relayed.octets),
             memory_octets: memory(),
             near: Way::new(reports, 0),
             across: Way::new(reports, 1),
@@ -402,6 +417,13 @@ impl fmt::Display for Summary {
             "\nbridges      at most {} stand-ins at one, {} octets between the LANs",
             self.most_stand_ins, self.wan_octets
         )?;
+        if self.relayed > 0 {
+            writeln!(
+                f,
+                "relay        {} links, at most {} at once, {} octets; {} that did not come about",
+                self.relayed, self.most_relayed, self.relay_octets, self.relay_missed
+            )?;
+        }
         for (name, way) in [("on a LAN", &self.near), ("across", &self.across)] {
             writeln!(
                 f,

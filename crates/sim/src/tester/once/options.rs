@@ -20,9 +20,10 @@ pub struct Options {
     /// On how many of the LANs there are two bridges, from the first on: 1. With [`Admission::Keys`] on none: nothing is sealed on the
     /// LANs, and so two of one LAN could not prove there whose keys they have.
     pub doubled: usize,
-    /// Whether the last LAN is behind a router that translates addresses, with its bridges: they can dial and not be dialled.
-    /// (Two such LANs would need a relay.)
-    pub nat: bool,
+    /// How many of the LANs, from the last on, are behind routers that translate addresses, with their bridges: 2. Those can dial and
+    /// not be dialled: with the other LANs they have links that are used in both directions, and among each other over the relay of
+    /// the server. With [`Admission::Open`] at most one is: a relay is for those who have keys.
+    pub nats: usize,
     /// How bridges and the server prove that they may take part: by a secret.
     pub admission: Admission,
     /// For how long things happen: a minute. After it comes the time to settle.
@@ -51,7 +52,7 @@ impl Default for Options {
             lans: 4,
             peers: 5,
             doubled: 1,
-            nat: true,
+            nats: 2,
             admission: Admission::Secret,
             duration: Duration::from_secs(60),
             seed: 1,
@@ -71,12 +72,27 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Whether a LAN is behind a router that translates addresses.
+    pub(super) fn is_hidden(&self, lan: usize) -> bool {
+        lan < self.lans && lan + self.hidden() >= self.lans
+    }
+
+    /// How many LANs are behind such routers.
+    pub(super) fn hidden(&self) -> usize {
+        let most = match self.admission {
+            Admission::Open => 1,
+            Admission::Secret | Admission::Keys => self.lans,
+        };
+        self.nats.min(self.lans).min(most)
+    }
+
     /// How long it may take after the last fault until every node sees what is true.
     ///
     /// The worst, one behind the other: a server is sought again (30 s and some); the bridges shun each other's mailbox, wait for a link
     /// that hangs, and greet, which may take as long as in [the crowd](super::super::Options::settling_time); they refuse each other for a
     /// minute, since proofs failed while the network was bad; a bridge looks around before it is active; and the same again on the LAN, where
-    /// nodes and stand-ins meet.
+    /// nodes and stand-ins meet. Bridges that meet over the relay ask for it again after five minutes at the most, since they asked in
+    /// vain before, and whoever is to accept may know the other by a link that hangs: then once more.
     pub fn settling_time(&self) -> Duration {
         let crowd = super::super::Options {
             tcp: self.tcp,
@@ -84,9 +100,16 @@ impl Options {
         };
         let sought = Duration::from_secs(45);
         let refused = self.limits.proof_deadline + Duration::from_secs(60);
-        sought + crowd.settling_time() * 2 + refused + self.limits.settle * 2
+        let relayed = match self.hidden() {
+            0 | 1 => Duration::ZERO,
+            _ => ASKED_AGAIN * 2,
+        };
+        sought + crowd.settling_time() * 2 + refused + self.limits.settle * 2 + relayed
     }
 }
+
+/// The longest pause between two questions for the relay, with what one of them may take. Source: ONCE-127.
+const ASKED_AGAIN: Duration = Duration::from_secs(300 + 30);
 
 /// How bridges and servers prove that they may take part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,9 +153,9 @@ pub enum Fault {
     BridgePowerOff,
     /// A bridge does not run for up to 40 s.
     BridgeSuspend,
-    /// The server is killed, and comes back within 20 s.
+    /// The server is killed, with its relay, and comes back within 20 s: what was joined there is cut.
     ServerKill,
-    /// The router that translates addresses forgets for whom it did.
+    /// A router that translates addresses forgets for whom it did.
     NatRestart,
     /// A third of the connections of a node of a bridge is reset.
     Reset,
@@ -232,6 +255,25 @@ pub(super) const A_THIRD: Odds = super::super::options::A_THIRD;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_lans_are_hidden_and_only_one_of_those_without_keys() {
+        let hidden = |lans, nats, admission| -> Vec<usize> {
+            let options = Options {
+                lans,
+                nats,
+                admission,
+                ..Options::default()
+            };
+            (0..lans + 1)
+                .filter(|lan| options.is_hidden(*lan))
+                .collect()
+        };
+        assert_eq!(hidden(4, 2, Admission::Secret), [2, 3]);
+        assert_eq!(hidden(4, 2, Admission::Open), [3]);
+        assert_eq!(hidden(3, 0, Admission::Keys), [0; 0]);
+        assert_eq!(hidden(2, 9, Admission::Keys), [0, 1]);
+    }
 
     #[test]
     fn every_fault_has_a_name_that_is_read() {

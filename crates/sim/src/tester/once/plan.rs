@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atonce::curve::KeyPair;
-use atonce::once::{Mechanism, Secret};
+use atonce::once::{Mechanism, Relay, Secret, relay};
 use atonce::{Config, Instant, PeerId, Text};
 
 use super::super::plan::Progress;
@@ -19,7 +19,7 @@ use super::super::report::{Broken, Times};
 use super::findings::{Findings, Serial, Shared};
 use super::guest::{self, Guest};
 use super::options::{Admission, Fault, GROUPS, Options, node_limits};
-use super::report::Report;
+use super::report::{Relayed, Report};
 use crate::once::{Bridge, BridgeSetup, Contact, DIRECTED_PORT, Server, ServerSetup};
 use crate::schedule::Schedule;
 use crate::{Chance, HostId, NodeId, Odds, Place, ProgramId, RouterId, SegmentId, Sim};
@@ -43,6 +43,8 @@ pub struct Tester {
     incarnations: u32,
     most_connections: usize,
     most_stand_ins: usize,
+    /// What relays counted that are gone.
+    relayed: Relayed,
 }
 
 #[derive(Debug)]
@@ -115,6 +117,9 @@ const QUIET: Duration = Duration::from_secs(15);
 /// Lines of the trace that are shown when something is wrong.
 const LINES: usize = 80;
 
+/// What a process reads at once at the most.
+const READING: usize = 16 << 10;
+
 /// What all know.
 const SECRET: &str = "what all bridges know";
 
@@ -144,7 +149,7 @@ impl Tester {
         };
         for lan in 0..options.lans {
             let segment = sim.segment_with(options.lan);
-            let hidden = options.nat && lan + 1 == options.lans;
+            let hidden = options.is_hidden(lan);
             let nat = hidden.then(|| sim.nat(segment, wan, outside(lan, 254)));
             for n in 0..options.peers {
                 places.push(Seat {
@@ -187,6 +192,7 @@ impl Tester {
             incarnations: 0,
             most_connections: 0,
             most_stand_ins: 0,
+            relayed: Relayed::default(),
         };
         tester.prepare();
         tester
@@ -319,6 +325,7 @@ impl Tester {
         self.reap();
         self.check_views();
         self.check_broadcasts();
+        self.check_relay();
     }
 
     /// Notes those who ended by themselves.
@@ -376,6 +383,21 @@ impl Tester {
                 self.most_stand_ins = self.most_stand_ins.max(bridge.most_stand_ins());
             }
         }
+    }
+
+    /// A relay keeps no more than it may.
+    fn check_relay(&mut self) {
+        let Some(relay) = self.relay() else {
+            return;
+        };
+        let (pairs, queued) = (relay.pairs().count(), relay.queued_octets());
+        // Those of which only one end is here wait as well.
+        let most = relay.links() * (relay::Limits::default().buffer_octets + READING);
+        if queued > most {
+            let what = format!("{queued} octets wait at the relay for {pairs} pairs");
+            self.findings.borrow_mut().fail(what, &[]);
+        }
+        self.relayed.most_pairs = self.relayed.most_pairs.max(pairs);
     }
 
     // ---- nodes of LANs
@@ -525,6 +547,7 @@ impl Tester {
         let secure = self.options.admission != Admission::Open;
         let setup = ServerSetup {
             port: Some(5_672),
+            relay: Some(5_673),
             mechanisms: self.mechanisms(),
             keys: secure.then(|| Arc::clone(&self.server.keys)),
             limits: self.options.limits.clone(),
@@ -532,6 +555,21 @@ impl Tester {
         };
         let program = self.sim.start_program(self.server.host, Server::new(setup));
         self.server.program = Some(program);
+    }
+
+    /// The relay of the server that runs.
+    fn relay(&self) -> Option<&Relay> {
+        let server: &Server = self.sim.program(self.server.program?)?;
+        self.sim.relay(server.relay()?)
+    }
+
+    /// Keeps what the relay counted, before it is gone.
+    fn count_relayed(&mut self) {
+        if let Some(counters) = self.relay().map(|relay| *relay.counters()) {
+            self.relayed.joined += counters.joined;
+            self.relayed.missed += counters.missed;
+            self.relayed.octets += counters.octets;
+        }
     }
 
     fn bridge_gone(&mut self, n: usize) {
@@ -734,7 +772,7 @@ impl Tester {
                 return Some((what, vec![own.node]));
             }
         }
-        None
+        self.unjoined().map(|what| (what, Vec::new()))
     }
 
     /// Everybody whispers to everybody and shouts to its groups, until all of it arrives and it stays quiet: a connection that hangs
@@ -798,10 +836,23 @@ impl Tester {
         None
     }
 
+    /// LANs that see each other without a way from one to the other, if there are any.
+    fn unjoined(&self) -> Option<String> {
+        let hidden = self.options.hidden();
+        let least = hidden * hidden.saturating_sub(1) / 2;
+        let joined = self.relay().map_or(0, |relay| relay.pairs().count());
+        (joined < least).then(|| {
+            format!(
+                "{hidden} LANs behind routers see each other, and the relay joins {joined} pairs"
+            )
+        })
+    }
+
     fn report(mut self, settled: Option<Duration>, answered: [Times; 2]) -> Report {
         // What cannot be written is told by the one who writes.
         let _ = self.sim.finish_trace();
         let wan_octets = self.sim.octets_over(self.wan);
+        self.count_relayed();
         let alive = self.alive();
         let mut findings = self.findings.borrow_mut();
         let broken = findings.broken.take().map(|(what, nodes)| Broken {
@@ -830,6 +881,7 @@ impl Tester {
             most_connections: self.most_connections,
             most_stand_ins: self.most_stand_ins,
             wan_octets,
+            relayed: self.relayed,
             broken,
         }
     }

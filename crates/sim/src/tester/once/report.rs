@@ -5,6 +5,20 @@ use std::time::Duration;
 
 use super::super::report::{Broken, Times};
 
+/// What went over the relay of the server, over all times that it was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Relayed {
+    /// Links between bridges, each of two connections that were joined.
+    pub joined: u64,
+    /// Pairs that were expected and of which not both came.
+    pub missed: u64,
+    /// Octets that came to be passed on.
+    pub octets: u64,
+    /// The most links that there were at once, at the end of a second.
+    pub most_pairs: usize,
+}
+
 /// What came of a run. The same options give the same one.
 ///
 /// Of what is told apart the first is of nodes on one LAN, the second of nodes on two.
@@ -49,8 +63,20 @@ pub struct Report {
     pub most_stand_ins: usize,
     /// Octets that went over the network between the LANs, without the heads of IP, TCP and UDP.
     pub wan_octets: u64,
+    /// What went over the relay.
+    pub relayed: Relayed,
     /// What was wrong, if anything was.
     pub broken: Option<Broken>,
+}
+
+impl fmt::Display for Relayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} links, at most {} at once, {} octets; {} that did not come about",
+            self.joined, self.most_pairs, self.octets, self.missed
+        )
+    }
 }
 
 impl fmt::Display for Report {
@@ -70,6 +96,9 @@ impl fmt::Display for Report {
             "  at most {} connections, and {} stand-ins at a bridge; {} octets between the LANs",
             self.most_connections, self.most_stand_ins, self.wan_octets
         )?;
+        if self.relayed.joined > 0 {
+            writeln!(f, "  over the relay: {}", self.relayed)?;
+        }
         for (way, name) in ["on a LAN", "across"].into_iter().enumerate() {
             let of = |pair: &[u64; 2]| pair.get(way).copied().unwrap_or_default();
             writeln!(

@@ -35,6 +35,7 @@ impl Tester {
                 self.part(&side);
             }
             Fault::ServerKill => {
+                self.count_relayed();
                 if let Some(program) = self.server.program.take() {
                     self.sim.kill_program(program);
                     self.after(100, 20_000, Coming::Server);

@@ -1,380 +1,26 @@
-//! What @Once promises, one promise at a time: servers, bridges and nodes that know nothing of either, on LANs that all have the same addresses.
+//! What @Once promises, one promise at a time.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test that is wrong may stop
 
-use std::collections::{BTreeMap, BTreeSet};
+mod net;
+mod relay;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atonce::once::{self, Limits, Mechanism, Role, Roles, Secret, VIA, Which, bridge};
+use atonce::once::{self, Limits, Mechanism, Role, Roles, Which, bridge};
 use atonce::wire::Headers;
 use atonce::wire::once::{self as wire, Message, RemoteShout, RemoteWhisper, V2};
 use atonce::zre::Beacons;
-use atonce::{Bytes, Config, Event, Frames, Peer, PeerId, Text};
-use atonce_sim::once::{Bridge, BridgeSetup, Contact, DIRECTED_PORT, Server, ServerSetup};
-use atonce_sim::{HostId, NodeId, Nodes, Place, Program, ProgramId, Quality, SegmentId, Sim};
-
-const SERVER: [u8; 4] = [203, 0, 113, 1];
-
-fn s(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-fn text(text: &str) -> Text {
-    text.try_into().unwrap()
-}
-
-fn secret(secret: &str) -> Vec<Mechanism> {
-    vec![Mechanism::Secret(Secret::new(secret).unwrap())]
-}
-
-struct Net {
-    sim: Sim<Vec<Event>>,
-    wan: SegmentId,
-    server: ProgramId,
-    lans: Vec<Lan>,
-    mechanisms: Vec<Mechanism>,
-    limits: Limits,
-}
-
-#[derive(Clone)]
-struct Lan {
-    segment: SegmentId,
-    /// Where its bridges have their remote nodes: on the LAN when a router hides it.
-    outside: SegmentId,
-    bridges: Vec<(HostId, ProgramId)>,
-    peers: Vec<NodeId>,
-}
-
-/// What a node is called that is on this LAN.
-fn name(lan: usize, n: usize) -> String {
-    format!("lan{lan}-peer{n}")
-}
-
-fn id(lan: usize, n: usize) -> PeerId {
-    let [lan, n] = [lan, n].map(|it| u8::try_from(it).unwrap());
-    PeerId::from_bytes([1, lan, n, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7])
-}
-
-fn bridge_id(lan: usize, n: usize) -> PeerId {
-    let [lan, n] = [lan, n].map(|it| u8::try_from(it).unwrap());
-    PeerId::from_bytes([0xb0, lan, n, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7])
-}
-
-impl Net {
-    /// A server, and LANs with so many bridges each; `hidden` is behind a router that translates addresses.
-    fn new(bridges: &[usize], hidden: Option<usize>) -> Self {
-        let mut sim = Sim::new(1);
-        let wan = sim.segment_with(Quality {
-            delay: Duration::from_millis(20),
-            ..Quality::default()
-        });
-        let host = sim.host(wan, SERVER);
-        let mechanisms = secret("open sesame");
-        let setup = ServerSetup {
-            mechanisms: mechanisms.clone(),
-            ..ServerSetup::new(PeerId::from_bytes([0x5e; 16]))
-        };
-        let server = sim.start_program(host, Server::new(setup));
-        let mut net = Self {
-            sim,
-            wan,
-            server,
-            lans: Vec::new(),
-            mechanisms,
-            limits: Limits::default(),
-        };
-        for (lan, count) in bridges.iter().enumerate() {
-            net.lan(*count, hidden == Some(lan));
-        }
-        net
-    }
-
-    /// One more LAN.
-    fn lan(&mut self, bridges: usize, hidden: bool) {
-        let lan = self.lans.len();
-        let segment = self.sim.segment();
-        let router = u8::try_from(lan).unwrap();
-        let outside = if hidden {
-            self.sim.nat(segment, self.wan, [203, 1, router, 254]);
-            segment
-        } else {
-            self.wan
-        };
-        self.lans.push(Lan {
-            segment,
-            outside,
-            bridges: Vec::new(),
-            peers: Vec::new(),
-        });
-        for n in 0..bridges {
-            let last = u8::try_from(n).unwrap();
-            let host = self.sim.host(segment, [192, 168, 0, 200 + last]);
-            if outside == self.wan {
-                self.sim.attach(host, self.wan, [203, 1, router, 1 + last]);
-            }
-            let setup = self.setup(lan, n);
-            let program = self.sim.start_program(host, Bridge::new(setup));
-            self.lans[lan].bridges.push((host, program));
-        }
-    }
-
-    fn setup(&self, lan: usize, n: usize) -> BridgeSetup {
-        let segments = &self.lans[lan];
-        BridgeSetup {
-            servers: vec![Contact::Beacon((SERVER, DIRECTED_PORT).into())],
-            mechanisms: self.mechanisms.clone(),
-            limits: self.limits.clone(),
-            ..BridgeSetup::new(bridge_id(lan, n), segments.segment, segments.outside)
-        }
-    }
-
-    /// Starts a bridge again, as itself.
-    fn restart(&mut self, lan: usize, n: usize) {
-        let setup = self.setup(lan, n);
-        let host = self.lans[lan].bridges[n].0;
-        let program = self.sim.start_program(host, Bridge::new(setup));
-        self.lans[lan].bridges[n].1 = program;
-    }
-
-    /// Starts a node that is in a group of its own LAN and in one of all.
-    fn peer(&mut self, lan: usize) -> NodeId {
-        let n = self.lans[lan].peers.len();
-        self.peer_as(lan, id(lan, n), &name(lan, n))
-    }
-
-    fn peer_as(&mut self, lan: usize, id: PeerId, name: &str) -> NodeId {
-        let last = u8::try_from(self.lans[lan].peers.len() + 1).unwrap();
-        let host = self.sim.host(self.lans[lan].segment, [192, 168, 0, last]);
-        let mut headers = Headers::default();
-        headers.insert(
-            text("X-WHAT"),
-            b"\xff\0 any octets".as_slice().try_into().unwrap(),
-        );
-        let config = Config {
-            uuid: Some(id),
-            name: Some(text(name)),
-            headers,
-            ..Config::default()
-        };
-        let node = self
-            .sim
-            .start_at(host, &Place::default(), config, Vec::new());
-        self.sim.with(node, |_, context| {
-            context.join(&text("ALL"));
-            context.join(&text(&format!("LAN{lan}")));
-        });
-        self.lans[lan].peers.push(node);
-        node
-    }
-
-    /// So many nodes on each LAN, and the time until all see each other.
-    fn meet(&mut self, count: usize) -> Duration {
-        for lan in 0..self.lans.len() {
-            for _ in 0..count {
-                self.peer(lan);
-            }
-        }
-        self.met(s(60))
-    }
-
-    /// The time until all nodes that run see all others, at the bridge that is active.
-    fn met(&mut self, limit: Duration) -> Duration {
-        let lans = self.lans.clone();
-        let took = self.sim.run_until_true(limit, |sim| all_met(sim, &lans));
-        took.unwrap_or_else(|| {
-            for node in self.lans.iter().flat_map(|lan| &lan.peers) {
-                let view = view(&self.sim, *node);
-                let name = self.sim.stack(*node).map(|it| it.name().to_string());
-                eprintln!("{name:?} sees {view:?}");
-            }
-            for (lan, n, bridge) in self.bridges() {
-                let active = bridge.machine().map(once::Bridge::is_active);
-                eprintln!(
-                    "LAN {lan} bridge {n}: active {active:?}, {:?}",
-                    bridge.told()
-                );
-            }
-            let server = self.sim.program::<Server>(self.server).map(Server::told);
-            eprintln!("server: {server:?}");
-            panic!("not met after {limit:?}");
-        })
-    }
-
-    fn bridges(&self) -> impl Iterator<Item = (usize, usize, &Bridge)> {
-        self.lans.iter().enumerate().flat_map(move |(lan, it)| {
-            let all = it.bridges.iter().enumerate();
-            all.filter_map(move |(n, (_, program))| {
-                let running = self.sim.is_program_running(*program);
-                let bridge = self.sim.program::<Bridge>(*program);
-                bridge.filter(|_| running).map(|bridge| (lan, n, bridge))
-            })
-        })
-    }
-
-    fn bridge(&self, lan: usize, n: usize) -> &Bridge {
-        self.sim.program(self.lans[lan].bridges[n].1).unwrap()
-    }
-
-    /// Which bridges of a LAN are active.
-    fn active(&self, lan: usize) -> Vec<usize> {
-        let own = self.bridges().filter(|(of, ..)| *of == lan);
-        own.filter(|(.., bridge)| bridge.machine().unwrap().is_active())
-            .map(|(_, n, _)| n)
-            .collect()
-    }
-
-    fn clear(&mut self) {
-        for node in self.lans.iter().flat_map(|lan| &lan.peers) {
-            self.sim.application_mut(*node).clear();
-        }
-    }
-
-    fn told(&self, lan: usize, n: usize) -> Vec<String> {
-        told(self.sim.application(self.lans[lan].peers[n]))
-    }
-
-    fn whisper(&mut self, from: (usize, usize), to: PeerId, content: impl Into<Frames>) {
-        let node = self.lans[from.0].peers[from.1];
-        let said = self
-            .sim
-            .with(node, |_, context| context.whisper(to, content));
-        said.unwrap().unwrap();
-    }
-
-    fn shout(&mut self, from: (usize, usize), group: &str, content: impl Into<Frames>) -> usize {
-        let node = self.lans[from.0].peers[from.1];
-        let said = self
-            .sim
-            .with(node, |_, context| context.shout(&text(group), content));
-        said.unwrap().unwrap().reached
-    }
-
-    /// Everybody whispers to everybody and shouts to all; each gets each exactly once, and in this order.
-    fn talk(&mut self, round: &str) {
-        self.clear();
-        let nodes: Vec<(NodeId, PeerId)> = self
-            .lans
-            .iter()
-            .flat_map(|lan| lan.peers.clone())
-            .filter_map(|node| Some((node, self.sim.stack(node)?.id())))
-            .collect();
-        for (node, own) in &nodes {
-            for (_, other) in nodes.iter().filter(|(_, other)| other != own) {
-                let said = format!("{round} from {own} to {other}");
-                let said = self
-                    .sim
-                    .with(*node, |_, context| context.whisper(*other, said));
-                said.unwrap().unwrap();
-            }
-            let said = format!("{round} from {own} to all");
-            let said = self
-                .sim
-                .with(*node, |_, context| context.shout(&text("ALL"), said));
-            assert_eq!(said.unwrap().unwrap().reached, nodes.len() - 1);
-        }
-        self.sim.run_for(s(5));
-        for (node, own) in &nodes {
-            let mut heard: BTreeMap<PeerId, Vec<String>> = BTreeMap::new();
-            for event in self.sim.application(*node) {
-                let (peer, content) = match event {
-                    Event::Whisper { peer, content } | Event::Shout { peer, content, .. } => {
-                        (peer.id, content)
-                    }
-                    other => panic!("{own} is told of {other:?}"),
-                };
-                let said = String::from_utf8(content[0].to_vec()).unwrap();
-                heard.entry(peer).or_default().push(said);
-            }
-            for (_, other) in nodes.iter().filter(|(_, other)| other != own) {
-                let expected = [
-                    format!("{round} from {other} to {own}"),
-                    format!("{round} from {other} to all"),
-                ];
-                assert_eq!(heard.remove(other).unwrap_or_default(), expected);
-            }
-            assert!(heard.is_empty());
-        }
-        self.clear();
-    }
-}
-
-/// Whom a node sees of other nodes, where, and in which groups.
-fn view(sim: &Sim<Vec<Event>>, node: NodeId) -> BTreeMap<PeerId, (Option<String>, Vec<String>)> {
-    let Some(stack) = sim.stack(node) else {
-        return BTreeMap::new();
-    };
-    let others = stack
-        .peers()
-        .filter(|view| view.peer.headers.get("X-ONCE").is_none());
-    others
-        .map(|view| {
-            let via = view.peer.headers.get(VIA).map(ToString::to_string);
-            let groups = view.groups.iter().map(ToString::to_string).collect();
-            (view.peer.id, (via, groups))
-        })
-        .collect()
-}
-
-fn all_met(sim: &Sim<Vec<Event>>, lans: &[Lan]) -> bool {
-    let homes: BTreeMap<PeerId, usize> = lans
-        .iter()
-        .enumerate()
-        .flat_map(|(lan, it)| it.peers.iter().map(move |node| (lan, *node)))
-        .filter_map(|(lan, node)| Some((sim.stack(node)?.id(), lan)))
-        .collect();
-    let at = |lan: usize| {
-        let active: Vec<String> = lans[lan]
-            .bridges
-            .iter()
-            .filter(|(_, program)| sim.is_program_running(*program))
-            .filter_map(|(_, program)| sim.program::<Bridge>(*program))
-            .filter(|bridge| bridge.machine().is_some_and(once::Bridge::is_active))
-            .map(|bridge| bridge.setup().id.to_string())
-            .collect();
-        (active.len() == 1).then(|| active[0].clone())
-    };
-    lans.iter().enumerate().all(|(lan, it)| {
-        it.peers
-            .iter()
-            .filter(|node| sim.is_running(**node))
-            .all(|node| {
-                let own = sim.stack(*node).unwrap().id();
-                let others = homes.iter().filter(|(id, _)| **id != own);
-                let expected: BTreeMap<_, _> = others
-                    .map(|(id, home)| {
-                        let via = (*home != lan).then(|| at(*home).unwrap_or_default());
-                        (*id, (via, vec!["ALL".to_owned(), format!("LAN{home}")]))
-                    })
-                    .collect();
-                view(sim, *node) == expected
-            })
-    })
-}
-
-/// What a node was told, in short.
-fn told(events: &[Event]) -> Vec<String> {
-    events
-        .iter()
-        .map(|event| match event {
-            Event::Enter { peer } => format!("enter {}", peer.name),
-            Event::Exit { peer, reason } => format!("exit {} {}", peer.name, reason.as_str()),
-            Event::Join { peer, group } => format!("join {} {group}", peer.name),
-            Event::Leave { peer, group } => format!("leave {} {group}", peer.name),
-            Event::Whisper { peer, content } => format!("whisper {} {content:?}", peer.name),
-            Event::Shout {
-                peer,
-                group,
-                content,
-            } => format!("shout {} {group} {content:?}", peer.name),
-            other => format!("{other:?}"),
-        })
-        .collect()
-}
+use atonce::{Bytes, Config, Event, Frames, Peer, PeerId};
+use atonce_sim::once::{Bridge, DIRECTED_PORT, Server};
+use atonce_sim::{NodeId, Nodes, Place, Program, ProgramId};
+use net::{Net, SERVER, World, bridge_id, id, s, secret, text, view};
 
 #[test]
 fn nodes_of_two_lans_see_each_other_and_talk() {
-    let mut net = Net::new(&[1, 1], None);
+    let mut net = Net::new(&[1, 1], &[]);
     let took = net.meet(2);
     assert!(took < s(15), "{took:?}");
     net.talk("first");
@@ -430,7 +76,7 @@ fn nodes_of_two_lans_see_each_other_and_talk() {
 
 #[test]
 fn one_who_stops_leaves_all_lans_and_one_who_comes_enters_all() {
-    let mut net = Net::new(&[1, 1, 1], None);
+    let mut net = Net::new(&[1, 1, 1], &[]);
     net.meet(1);
     net.clear();
     let node = net.lans[2].peers[0];
@@ -455,7 +101,7 @@ fn one_who_stops_leaves_all_lans_and_one_who_comes_enters_all() {
 
 #[test]
 fn the_server_may_die_and_nothing_changes() {
-    let mut net = Net::new(&[1, 1], None);
+    let mut net = Net::new(&[1, 1], &[]);
     net.meet(2);
     net.clear();
     net.sim.kill_program(net.server);
@@ -472,7 +118,7 @@ fn the_server_may_die_and_nothing_changes() {
 #[test]
 fn a_lost_bridges_roster_leaves_and_comes_back() {
     for power in [false, true] {
-        let mut net = Net::new(&[1, 1], None);
+        let mut net = Net::new(&[1, 1], &[]);
         net.meet(2);
         net.clear();
         let (host, program) = net.lans[1].bridges[0];
@@ -481,7 +127,7 @@ fn a_lost_bridges_roster_leaves_and_comes_back() {
         } else {
             net.sim.kill_program(program);
         }
-        let gone = |sim: &Sim<Vec<Event>>, node| view(sim, node).len() == 1;
+        let gone = |sim: &World, node| view(sim, node).len() == 1;
         let (near, far) = (net.lans[0].peers[0], net.lans[1].peers[0]);
         let took = net
             .sim
@@ -504,7 +150,7 @@ fn a_lost_bridges_roster_leaves_and_comes_back() {
 
 #[test]
 fn of_two_bridges_on_a_lan_one_makes_stand_ins_and_the_other_takes_over() {
-    let mut net = Net::new(&[2, 1], None);
+    let mut net = Net::new(&[2, 1], &[]);
     net.meet(2);
     net.sim.run_for(s(30));
     let active = net.active(0);
@@ -531,7 +177,7 @@ fn of_two_bridges_on_a_lan_one_makes_stand_ins_and_the_other_takes_over() {
 
 #[test]
 fn a_bridge_behind_a_router_that_translates_addresses() {
-    let mut net = Net::new(&[1, 1, 1], Some(1));
+    let mut net = Net::new(&[1, 1, 1], &[1]);
     let took = net.meet(2);
     assert!(took < s(30), "{took:?}");
     net.talk("first");
@@ -546,7 +192,7 @@ fn a_bridge_behind_a_router_that_translates_addresses() {
 
 #[test]
 fn one_who_moves_is_local_where_it_is_and_far_elsewhere() {
-    let mut net = Net::new(&[1, 1, 1], None);
+    let mut net = Net::new(&[1, 1, 1], &[]);
     net.meet(2);
     net.clear();
     // Killed here, it is there at once, as itself.
@@ -577,7 +223,7 @@ fn one_who_moves_is_local_where_it_is_and_far_elsewhere() {
 
 #[test]
 fn whoever_does_not_know_the_secret_sees_nobody_and_changes_nothing() {
-    let mut net = Net::new(&[1, 1], None);
+    let mut net = Net::new(&[1, 1], &[]);
     net.mechanisms = secret("guessed");
     let program = net.lans[1].bridges[0].1;
     net.sim.kill_program(program);
@@ -603,7 +249,7 @@ fn whoever_does_not_know_the_secret_sees_nobody_and_changes_nothing() {
 
 #[test]
 fn who_has_its_beacons_off_broadcasts_nothing() {
-    let mut net = Net::new(&[1, 1], None);
+    let mut net = Net::new(&[1, 1], &[]);
     net.meet(1);
     net.sim.run_for(s(60));
     let server: &Server = net.sim.program(net.server).unwrap();
@@ -620,7 +266,7 @@ fn who_has_its_beacons_off_broadcasts_nothing() {
 #[test]
 fn one_who_comes_back_at_once_is_met_anew_before_it_is_heard() {
     for seed in 0..20 {
-        let mut net = Net::new(&[1, 1], None);
+        let mut net = Net::new(&[1, 1], &[]);
         net.meet(1);
         net.sim.run_for(Duration::from_millis(37 * seed));
         net.clear();
@@ -646,6 +292,59 @@ fn one_who_comes_back_at_once_is_met_anew_before_it_is_heard() {
         assert_eq!(enter, "enter again", "{told:?}");
         assert!(heard.starts_with("whisper again"), "{told:?}");
     }
+}
+
+#[test]
+fn a_bridge_that_did_not_run_while_another_took_over_says_nothing_that_is_old() {
+    let mut net = Net::new(&[2, 1], &[]);
+    net.meet(1);
+    net.sim.run_for(s(10));
+    let [first] = net.active(0)[..] else {
+        panic!("not one is active");
+    };
+    let local = net.bridge(0, first).local().unwrap();
+    net.sim.suspend(local);
+    net.sim.run_for(s(1));
+    // One who comes on the other LAN is announced to it, and speaks: the machine takes that for it.
+    let late = net.peer(1);
+    let spoken_to = id(0, 0);
+    let met = net.sim.run_until_true(s(5), |sim| {
+        let stack = sim.stack(late).unwrap();
+        stack.peer(spoken_to).is_some()
+    });
+    assert!(met.is_some());
+    net.whisper((1, 1), spoken_to, "old");
+    net.sim.run_for(s(1));
+    // Neither does it hear that the other end gives it up.
+    let asleep = net.lans[0].bridges[first].0;
+    let others = [net.lans[1].bridges[0].0, net.lans[0].bridges[1 - first].0];
+    net.sim.cut_one_way(others[0], asleep);
+    net.sim.cut_one_way(asleep, others[0]);
+    let program = net.lans[0].bridges[1 - first].1;
+    let took_over = net.sim.run_until_true(s(60), |sim| {
+        let second: &Bridge = sim.program(program).unwrap();
+        second.machine().unwrap().is_active() && second.stand_ins().count() == 2
+    });
+    assert!(took_over.is_some());
+    net.sim.run_for(s(5));
+    net.clear();
+    net.whisper((1, 1), spoken_to, "new");
+    net.sim.run_for(s(1));
+    assert_eq!(net.told(0, 0), ["whisper lan1-peer1 [b\"new\"]"]);
+    // It goes on, and does not meet the other one at once.
+    net.sim.cut_one_way(others[1], asleep);
+    net.sim.cut_one_way(asleep, others[1]);
+    net.sim.resume(local);
+    net.sim.run_for(s(2));
+    for other in others {
+        net.sim.mend(other, asleep);
+        net.sim.mend(asleep, other);
+    }
+    net.sim.run_for(s(10));
+    let told = net.told(0, 0);
+    assert!(!told.iter().any(|it| it.contains("old")), "{told:#?}");
+    net.met(s(60));
+    net.talk("afterwards");
 }
 
 /// A bridge that was let in, with a LAN of its own that it makes up, and that says what it likes.
@@ -766,7 +465,7 @@ fn made_up(id: PeerId) -> Arc<Peer> {
 
 /// Two LANs whose bridges allow little, and an insider who has these peers, all of whom have met.
 fn with_insider(peers: Vec<Arc<Peer>>) -> (Net, ProgramId) {
-    let mut net = Net::new(&[], None);
+    let mut net = Net::new(&[], &[]);
     net.limits = Limits {
         roster_peers: 50,
         stand_ins: 20,
