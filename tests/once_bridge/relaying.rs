@@ -90,30 +90,49 @@ impl Scene {
             told: Vec::new(),
         };
         for (octet, relay) in servers {
-            let config = session::Config {
-                id: id(*octet),
-                key: secure.then(|| public(*octet)),
-                role: Role::Server,
-                mechanisms: vec![Mechanism::Open],
-                limits: Limits::default(),
-            };
             let peer = declared(*octet, Role::Server, *relay);
-            let mut sessions = Sessions::new([*octet; 32], config);
-            let own = declared(BRIDGE, Role::Bridge, false);
-            sessions.handle_entered(scene.now, &own, scene.key(BRIDGE));
-            scene.servers.push(Server {
-                peer: peer.clone(),
-                sessions,
-            });
-            let key = scene.key(*octet);
-            let entered = Event::Enter { peer };
-            scene
-                .bridge
-                .handle_event(scene.now, Which::Remote, entered, key);
-            scene.settle();
+            let sessions = scene.sessions(*octet);
+            scene.servers.push(Server { peer, sessions });
+            scene.meets(scene.servers.len() - 1);
         }
         scene.told.clear();
         scene
+    }
+
+    /// Those of a server that was started just now.
+    fn sessions(&self, octet: u8) -> Sessions {
+        let config = session::Config {
+            id: id(octet),
+            key: self.key(octet),
+            role: Role::Server,
+            mechanisms: vec![Mechanism::Open],
+            limits: Limits::default(),
+        };
+        Sessions::new([octet; 32], config)
+    }
+
+    fn meets(&mut self, server: usize) {
+        let own = declared(BRIDGE, Role::Bridge, false);
+        let key = self.key(BRIDGE);
+        self.servers[server]
+            .sessions
+            .handle_entered(self.now, &own, key);
+        let peer = self.servers[server].peer.clone();
+        let key = self.key(peer.id.as_bytes()[0]);
+        let entered = Event::Enter { peer };
+        self.bridge
+            .handle_event(self.now, Which::Remote, entered, key);
+        self.settle();
+    }
+
+    fn loses(&mut self, server: usize) {
+        let peer = self.servers[server].peer.clone();
+        self.servers[server].sessions = self.sessions(peer.id.as_bytes()[0]);
+        let reason = ExitReason::Left;
+        let exit = Event::Exit { peer, reason };
+        self.bridge
+            .handle_event(self.now, Which::Remote, exit, None);
+        self.settle();
     }
 
     fn key(&self, octet: u8) -> Option<PublicKey> {
@@ -348,6 +367,26 @@ fn of_several_servers_each_is_asked_in_turn() {
             "ask 53 for c1"
         ]
     );
+}
+
+#[test]
+fn a_server_that_comes_back_is_asked_soon() {
+    // ONCE-127
+    let mut scene = Scene::new(true, &[(0x51, true), (0x52, false)]);
+    scene.lists(1, &[0xC1]);
+    assert_eq!(scene.run(461).last(), Some(&at(460, "ask 51 for c1")));
+    scene.loses(0);
+    assert_eq!(scene.run(20), []);
+    // Without it, it would be asked in 279 s.
+    scene.meets(0);
+    assert_eq!(
+        scene.run(50),
+        [at(10, "ask 51 for c1"), at(40, "ask 51 for c1")]
+    );
+    // One without a relay changes nothing.
+    scene.loses(1);
+    scene.meets(1);
+    assert_eq!(scene.run(49), []);
 }
 
 #[test]

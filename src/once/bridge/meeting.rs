@@ -197,11 +197,16 @@ impl Bridge {
                 // ONCE-86: a bridge is no peer of another one.
                 self.look_again([id]);
             }
-            (Which::Remote, Role::Server) => self.tell(Event::Met {
-                peer,
-                role,
-                mechanism,
-            }),
+            (Which::Remote, Role::Server) => {
+                if Roles::of(&peer.headers).is_some_and(|roles| roles.relay) {
+                    self.relaying.begin_anew(now);
+                }
+                self.tell(Event::Met {
+                    peer,
+                    role,
+                    mechanism,
+                });
+            }
             (_, Role::Bridge) => self.rival_proved(now, id),
             (_, Role::Server) => {}
         }

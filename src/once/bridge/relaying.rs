@@ -48,6 +48,16 @@ impl Relaying {
         self.stale = true;
     }
 
+    /// A server with a relay is met: pauses begin anew, since that it was not there may be why asking was of no use.
+    // ONCE-127
+    pub(super) fn begin_anew(&mut self, now: Instant) {
+        for missing in self.missing.values_mut() {
+            // The others are still to come back to it, too.
+            missing.next = missing.next.map(|at| at.min(now + PATIENCE));
+            missing.asked = 0;
+        }
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let missing = self.missing.values();
         missing.filter_map(|missing| missing.next).min()
