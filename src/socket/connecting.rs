@@ -20,6 +20,10 @@ use crate::zmtp::{self, Connection, Verdict};
 /// How long the last words to somebody who is not let in, or whose connection failed, may take: 1 s. They are one frame.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// A link over which a peer took part for so long, or for longer than the pause that is next, was of use, and pauses begin anew: 1 s.
+/// One that is let in and cut at once, again and again, is dialled as seldom as one that does not answer.
+const SETTLED: Duration = Duration::from_secs(1);
+
 impl Peers {
     // ---- listeners
 
@@ -322,8 +326,8 @@ impl Peers {
             FAREWELL.min(self.config.linger)
         };
         if !flushes && !entry.patient {
-            let lost = entry.discard();
-            self.counters.messages_lost += count(lost);
+            // Told with the end of the link, which is near.
+            entry.given_up += entry.discard();
         }
         let has_words = entry.connected
             && entry
@@ -393,8 +397,20 @@ impl Peers {
         entry.deadline = None;
         let why = entry.ending.take();
         // SOCK-11
+        lost += core::mem::take(&mut entry.given_up);
         if gave_up_queue {
             lost += entry.discard();
+        }
+        // SOCK-5
+        let backoff = self.config.reconnect;
+        if let Some(since) = entry.ready_at.take()
+            && now - since
+                >= backoff
+                    .delay(entry.attempts.saturating_sub(1), u32::MAX)
+                    .min(SETTLED)
+        {
+            // The next dial is the second one.
+            entry.attempts = 1;
         }
         let dialled = entry.is_dialled();
         let in_fair = entry.pending_messages() > 0 && !entry.in_fair;

@@ -193,8 +193,7 @@ impl Peers {
         };
         entry.ready = true;
         entry.greeted = true;
-        // The next dial is the second one.
-        entry.attempts = 1;
+        entry.ready_at = Some(now);
         let user_id = entry
             .connection
             .as_ref()

@@ -72,7 +72,11 @@ pub(super) struct Pipe {
     pub(super) origin: Origin,
     /// Messages that the connection had before what came last: how many are lost if that made it fail.
     pub(super) at_stake: usize,
-    /// How often it was dialled since there was a peer last.
+    /// Messages of the queue that were given up when the link began to end.
+    pub(super) given_up: usize,
+    /// Since when the peer takes part over this link.
+    pub(super) ready_at: Option<Instant>,
+    /// How often it was dialled since there was a peer for some time.
     pub(super) attempts: u32,
     pub(super) remote: Endpoint,
     pub(super) identity: Identity,
@@ -113,6 +117,8 @@ impl Pipe {
             ending: None,
             origin,
             at_stake: 0,
+            given_up: 0,
+            ready_at: None,
             attempts: 0,
             remote,
             identity: Identity::default(),

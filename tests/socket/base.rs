@@ -204,11 +204,23 @@ fn pauses_between_dials_double_up_to_the_longest() {
     // After a peer the first pause is due again.
     let pull = net.socket(Kind::Pull);
     net.bind(pull, HERE);
-    net.run_for(ms(100));
+    net.run_for(ms(200));
     assert_eq!(net.the(push).peers().count(), 1);
     net.events(push);
     net.kill(pull);
     assert_eq!(dials(&mut net, push, 60)[..2], [11, 31]);
+    // Not after one that lets us in and is gone again.
+    net.run_for(ms(200));
+    let pull = net.socket(Kind::Pull);
+    net.bind(pull, HERE);
+    net.run_for(ms(80));
+    assert_eq!(net.the(push).peers().count(), 1);
+    net.events(push);
+    net.kill(pull);
+    let [next, ..] = dials(&mut net, push, 200)[..] else {
+        panic!("it is dialled again");
+    };
+    assert!((80..=81).contains(&next), "{next}");
 }
 
 #[test]
