@@ -1,6 +1,6 @@
-//! What the handles of a node and its thread share, and who takes the node's turns.
+//! What the handles of a node or a socket and its thread share, and who takes the turns.
 //!
-//! Somebody has to wait for the sockets and take a turn whenever one is ready. That is the node's thread, or a thread of the
+//! Somebody has to wait for the sockets and take a turn whenever one is ready. That is its own thread, or a thread of the
 //! application that waits for an event, or for room in a queue: then the octets are read, and the event told, on the very thread
 //! that wants it. To hand it over would cost two switches of threads for each message, several times of what the message itself
 //! costs.
@@ -21,42 +21,41 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use atonce::Instant as Moment;
-use atonce::zre::Event;
 
-use crate::driver::{Driver, Inbox, Poller};
+use crate::driver::{Drive, Empty, Inbox, Poller};
 
-/// What is said when the node's own code panicked: everything it held is suspect.
-const PANICKED: &str = "atonce: the node panicked earlier; this is a bug, please report it";
+/// What is said when the code of a node or a socket panicked: everything it held is suspect.
+const PANICKED: &str = "atonce: its code panicked earlier; this is a bug, please report it";
 
 /// How long the sockets may be left alone while the application has an event in hand and may come back for the next one.
 /// Short beside every time limit of the protocol, long beside what most applications do with a message; and so long that to
 /// look whether it is over costs nothing to speak of, also where there are hundreds of nodes.
 const GRACE: Duration = Duration::from_millis(10);
 
-/// How long the last messages of a stream may wait for more to come. A turn needs the node's thread to be woken.
+/// How long the last messages of a stream may wait for more to come. A turn needs its thread to be woken.
 const HOLD: Duration = Duration::from_millis(1);
 
-/// The node's clock counts whole microseconds, and so does what is added to it: what is waited for is not over before.
+/// The driver's clock counts whole microseconds, and so does what is added to it: what is waited for is not over before.
 const ROUNDING: Duration = Duration::from_micros(2);
 
 /// Locks are taken in the order of the fields.
-pub(crate) struct Shared {
-    inbox: Mutex<Inbox>,
+pub(crate) struct Shared<D: Drive> {
+    inbox: Mutex<Inbox<D>>,
     /// Held by whoever takes the turns, also while waiting.
     poller: Mutex<Poller>,
-    core: Mutex<Core>,
-    /// There is an event, or somebody who waits for one shall take the turns, or the node ended.
+    core: Mutex<Core<D>>,
+    /// There is an event, or somebody who waits for one shall take the turns, or all ended.
     events: Condvar,
-    /// Something was sent, so that a full queue may have room; or the node ended.
+    /// Something was sent, so that a full queue may have room; or all ended.
     room: Condvar,
-    /// The node ended.
+    /// All ended.
     end: Condvar,
     /// For the thread, while it does not take the turns.
     bell: Bell,
 }
 
-pub(crate) struct Core {
-    pub(crate) driver: Driver,
+pub(crate) struct Core<D> {
+    pub(crate) driver: D,
     turns: Turns,
     /// When the last one was taken.
     turned: Moment,
@@ -72,7 +71,7 @@ pub(crate) struct Core {
     senders: usize,
     /// Nobody takes turns any more.
     ended: bool,
-    /// The node's code panicked without this lock (with it, the lock is poisoned).
+    /// Its code panicked without this lock (with it, the lock is poisoned).
     panicked: bool,
 }
 
@@ -113,11 +112,8 @@ enum Turns {
     Nobody,
 }
 
-/// Nothing happened in time, or nothing will.
-pub(crate) struct NoEvent;
-
-impl Shared {
-    pub(crate) fn new(mut driver: Driver, poller: Poller) -> Self {
+impl<D: Drive> Shared<D> {
+    pub(crate) fn new(mut driver: D, poller: Poller) -> Self {
         driver.hold_back(HOLD);
         Self {
             inbox: Mutex::default(),
@@ -143,17 +139,17 @@ impl Shared {
 
     /// # Panics
     ///
-    /// When the node's code panicked: nobody is to wait for what will not come.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+    /// When its code panicked: nobody is to wait for what will not come.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core<D>> {
         sound(self.core.lock().ok()).expect(PANICKED)
     }
 
-    /// Unless the node's code panicked.
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Core>> {
+    /// Unless its code panicked.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Core<D>>> {
         sound(self.core.lock().ok())
     }
 
-    /// The node's thread.
+    /// The thread.
     pub(crate) fn run(&self) {
         let _end = End {
             shared: self,
@@ -161,8 +157,9 @@ impl Shared {
         };
         let mut timeout = Some(Duration::ZERO);
         loop {
-            let until =
-                |core: &Core| core.senders > 0 || (core.receivers > 0 && core.driver.has_event());
+            let until = |core: &Core<D>| {
+                core.senders > 0 || (core.receivers > 0 && core.driver.has_event())
+            };
             match self.take_turns(timeout, None, until) {
                 Ok(core) if core.driver.is_ended() => return,
                 Ok(mut core) => {
@@ -230,24 +227,24 @@ impl Shared {
     /// # Panics
     ///
     /// As [`lock`](Self::lock).
-    fn lock_if_free(&self) -> Option<MutexGuard<'_, Core>> {
+    fn lock_if_free(&self) -> Option<MutexGuard<'_, Core<D>>> {
         match self.core.try_lock() {
             Err(TryLockError::WouldBlock) => None,
             core => Some(sound(core.ok()).expect(PANICKED)),
         }
     }
 
-    /// Takes turns `until` somebody has what they wait for, or the node or the time ended.
+    /// Takes turns `until` somebody has what they wait for, or all or the time ended.
     fn take_turns(
         &self,
         mut timeout: Option<Duration>,
         deadline: Option<Moment>,
-        until: impl Fn(&Core) -> bool,
-    ) -> io::Result<MutexGuard<'_, Core>> {
+        until: impl Fn(&Core<D>) -> bool,
+    ) -> io::Result<MutexGuard<'_, Core<D>>> {
         let mut poller = self.poller.lock().expect(PANICKED);
         loop {
             poller.wait(timeout).inspect_err(|error| {
-                tracing::error!(%error, "the node cannot wait for its sockets");
+                tracing::error!(%error, "nothing can wait for the sockets");
             })?;
             let mut core = self.lock();
             self.turn(&mut core, &mut poller);
@@ -263,7 +260,7 @@ impl Shared {
         }
     }
 
-    fn turn(&self, core: &mut Core, poller: &mut Poller) {
+    fn turn(&self, core: &mut Core<D>, poller: &mut Poller) {
         core.driver.turn(poller);
         core.turned = core.driver.recent();
         if core.senders > 0 {
@@ -275,7 +272,7 @@ impl Shared {
     }
 
     /// The next event; waits for it as long as `timeout`.
-    pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<Event, NoEvent> {
+    pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<D::Item, Empty<D::Refusal>> {
         let mut deadline = None;
         let mut turned = false;
         loop {
@@ -284,17 +281,21 @@ impl Shared {
                 return Ok(event);
             }
             if inbox.is_over() {
-                return Err(NoEvent);
+                return Err(Empty::Over);
             }
             let mut core = self.lock();
-            if core.driver.has_event() {
+            if core.driver.has_event() || D::REFUSES {
                 // To look at the clock costs as much as a small part of the message does: a turn of our own just did.
                 let now = if turned {
                     core.driver.recent()
                 } else {
                     core.driver.now()
                 };
-                inbox.fill(&mut core.driver, now);
+                let filled = inbox.fill(&mut core.driver, now);
+                if let Err(refusal) = filled {
+                    self.settle(&mut core);
+                    return Err(Empty::Refused(refusal));
+                }
             }
             self.settle(&mut core);
             if let Some(event) = inbox.pop() {
@@ -308,7 +309,7 @@ impl Shared {
             }
             if core.ended {
                 inbox.close();
-                return Err(NoEvent);
+                return Err(Empty::Over);
             }
             core.driver.flush();
             if core.driver.has_event() {
@@ -325,7 +326,7 @@ impl Shared {
                 }
             };
             if left == Some(Duration::ZERO) {
-                return Err(NoEvent);
+                return Err(Empty::Late);
             }
             turned = core.turns == Turns::Nobody;
             if turned {
@@ -344,10 +345,10 @@ impl Shared {
     /// there is so much `left`.
     fn drive(
         &self,
-        mut core: MutexGuard<'_, Core>,
+        mut core: MutexGuard<'_, Core<D>>,
         left: Option<Duration>,
         deadline: Option<Moment>,
-        until: impl Fn(&Core) -> bool,
+        until: impl Fn(&Core<D>) -> bool,
     ) {
         let mut end = End {
             shared: self,
@@ -378,8 +379,8 @@ impl Shared {
         }
     }
 
-    /// After whatever may have given the node something to do.
-    pub(crate) fn settle(&self, core: &mut Core) {
+    /// After whatever may have given the driver something to do.
+    pub(crate) fn settle(&self, core: &mut Core<D>) {
         if core.turns != Turns::Nobody {
             if core.driver.wants_turn() {
                 core.driver.wake();
@@ -401,9 +402,9 @@ impl Shared {
     /// Waits for room in a queue, at the latest until `deadline`: there may be some now.
     pub(crate) fn wait_for_room<'a>(
         &'a self,
-        mut core: MutexGuard<'a, Core>,
+        mut core: MutexGuard<'a, Core<D>>,
         deadline: Option<Moment>,
-    ) -> MutexGuard<'a, Core> {
+    ) -> MutexGuard<'a, Core<D>> {
         if core.driver.holds_back() {
             core.driver.flush();
             return core;
@@ -422,10 +423,10 @@ impl Shared {
         core
     }
 
-    /// Says goodbye, and waits until the node ended, at most until `deadline`. Whether it did.
+    /// Begins the end, and waits until all ended, at most until `deadline`. Whether it did.
     pub(crate) fn stop<'a>(
         &'a self,
-        mut core: MutexGuard<'a, Core>,
+        mut core: MutexGuard<'a, Core<D>>,
         deadline: Option<Instant>,
     ) -> bool {
         if !core.ended {
@@ -450,7 +451,7 @@ impl Shared {
     }
 }
 
-impl Core {
+impl<D: Drive> Core<D> {
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }
@@ -474,12 +475,12 @@ impl Core {
 }
 
 /// Tells everybody that nobody takes turns any more: `always`, or when the code panics.
-struct End<'a> {
-    shared: &'a Shared,
+struct End<'a, D: Drive> {
+    shared: &'a Shared<D>,
     always: bool,
 }
 
-impl Drop for End<'_> {
+impl<D: Drive> Drop for End<'_, D> {
     fn drop(&mut self) {
         if !self.always && !thread::panicking() {
             return;
@@ -502,11 +503,11 @@ fn sooner(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     [one, other].into_iter().flatten().min()
 }
 
-fn wait<'a>(
+fn wait<'a, D>(
     condition: &Condvar,
-    core: MutexGuard<'a, Core>,
+    core: MutexGuard<'a, Core<D>>,
     left: Option<Duration>,
-) -> MutexGuard<'a, Core> {
+) -> MutexGuard<'a, Core<D>> {
     let core = match left {
         Some(left) => condition.wait_timeout(core, left).ok().map(|woken| woken.0),
         None => condition.wait(core).ok(),
@@ -514,6 +515,6 @@ fn wait<'a>(
     sound(core).expect(PANICKED)
 }
 
-fn sound(core: Option<MutexGuard<'_, Core>>) -> Option<MutexGuard<'_, Core>> {
+fn sound<D>(core: Option<MutexGuard<'_, Core<D>>>) -> Option<MutexGuard<'_, Core<D>>> {
     core.filter(|core| !core.panicked)
 }
