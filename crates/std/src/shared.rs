@@ -16,6 +16,7 @@
 //! Nothing waits for the application: when it does not come back within [`GRACE`], the thread goes on without it.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -50,6 +51,8 @@ pub(crate) struct Shared<D: Drive> {
     room: Condvar,
     /// All ended.
     end: Condvar,
+    /// How many wait in `events`, for who has no lock. Changed under that of the core.
+    waiting: AtomicUsize,
     /// For the thread, while it does not take the turns.
     bell: Bell,
 }
@@ -133,6 +136,7 @@ impl<D: Drive> Shared<D> {
             events: Condvar::new(),
             room: Condvar::new(),
             end: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             bell: Bell::default(),
         }
     }
@@ -278,6 +282,10 @@ impl<D: Drive> Shared<D> {
         loop {
             let mut inbox = self.inbox.lock().expect(PANICKED);
             if let Some(event) = inbox.pop() {
+                // Whoever filled the inbox woke one of those who wait; that one wakes the next.
+                if self.waiting.load(Ordering::Relaxed) > 0 && !inbox.is_empty() {
+                    self.events.notify_one();
+                }
                 return Ok(event);
             }
             if inbox.is_over() {
@@ -335,7 +343,9 @@ impl<D: Drive> Shared<D> {
                 });
             } else {
                 core.receivers += 1;
+                self.waiting.fetch_add(1, Ordering::Relaxed);
                 let mut core = wait(&self.events, core, left);
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
                 core.receivers -= 1;
             }
         }
