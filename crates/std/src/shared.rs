@@ -17,11 +17,12 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use atonce::Instant as Moment;
+use slab::Slab;
 
 use crate::driver::{Drive, Empty, Inbox, Poller};
 
@@ -49,6 +50,8 @@ pub(crate) struct Shared<D: Drive> {
     events: Condvar,
     /// Something was sent, so that a full queue may have room; or all ended.
     room: Condvar,
+    /// There is something to tell those who watch; or all ended.
+    news: Condvar,
     /// All ended.
     end: Condvar,
     /// How many wait in `events`, for who has no lock. Changed under that of the core.
@@ -72,6 +75,10 @@ pub(crate) struct Core<D> {
     receivers: usize,
     /// How many wait in `room`.
     senders: usize,
+    /// How many wait in `news`.
+    monitors: usize,
+    /// Who waits for this and others at once.
+    watchers: Slab<Arc<Bell>>,
     /// Nobody takes turns any more.
     ended: bool,
     /// Its code panicked without this lock (with it, the lock is poisoned).
@@ -80,7 +87,7 @@ pub(crate) struct Core<D> {
 
 /// Wakes a thread that need not have the lock for it.
 #[derive(Default)]
-struct Bell {
+pub(crate) struct Bell {
     rung: Mutex<bool>,
     condition: Condvar,
 }
@@ -92,7 +99,7 @@ impl Bell {
     }
 
     /// Until it rings, or rang since the last time, or the time is over.
-    fn wait(&self, timeout: Option<Duration>) {
+    pub(crate) fn wait(&self, timeout: Option<Duration>) {
         let mut rung = self.rung.lock().expect(PANICKED);
         if !*rung {
             rung = match timeout {
@@ -130,11 +137,14 @@ impl<D: Drive> Shared<D> {
                 hurry: false,
                 receivers: 0,
                 senders: 0,
+                monitors: 0,
+                watchers: Slab::new(),
                 ended: false,
                 panicked: false,
             }),
             events: Condvar::new(),
             room: Condvar::new(),
+            news: Condvar::new(),
             end: Condvar::new(),
             waiting: AtomicUsize::new(0),
             bell: Bell::default(),
@@ -205,7 +215,11 @@ impl<D: Drive> Shared<D> {
                 since = now;
             }
             let quiet = now - since;
-            let grace = if core.hurry { HOLD } else { GRACE };
+            let grace = match core.hurry {
+                _ if core.is_watched() => Duration::ZERO,
+                true => HOLD,
+                false => GRACE,
+            };
             core.hurry = false;
             match core.turns {
                 Turns::Nobody if quiet >= grace => {
@@ -273,10 +287,31 @@ impl<D: Drive> Shared<D> {
         if core.receivers > 0 && core.driver.has_event() {
             self.events.notify_one();
         }
+        self.tell_watchers(core);
+    }
+
+    /// Something happened, perhaps what somebody watches for.
+    #[inline]
+    fn tell_watchers(&self, core: &Core<D>) {
+        if core.monitors > 0 && core.driver.has_news() {
+            self.news.notify_all();
+        }
+        for (_, bell) in &core.watchers {
+            bell.ring();
+        }
     }
 
     /// The next event; waits for it as long as `timeout`.
     pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<D::Item, Empty<D::Refusal>> {
+        self.receive_unless(timeout, || false)
+    }
+
+    /// The same; it is [`Late`](Empty::Late) as well when it is `stopped`, which [`interrupt`](Self::interrupt) has it look at.
+    pub(crate) fn receive_unless(
+        &self,
+        timeout: Option<Duration>,
+        stopped: impl Fn() -> bool,
+    ) -> Result<D::Item, Empty<D::Refusal>> {
         let mut deadline = None;
         let mut turned = false;
         loop {
@@ -333,13 +368,13 @@ impl<D: Drive> Shared<D> {
                     end.map(|end| end - core.driver.recent())
                 }
             };
-            if left == Some(Duration::ZERO) {
+            if left == Some(Duration::ZERO) || stopped() {
                 return Err(Empty::Late);
             }
             turned = core.turns == Turns::Nobody;
             if turned {
                 self.drive(core, left, deadline.flatten(), |core| {
-                    core.driver.has_event()
+                    core.driver.has_event() || stopped()
                 });
             } else {
                 core.receivers += 1;
@@ -373,9 +408,10 @@ impl<D: Drive> Shared<D> {
                 core.turns = Turns::Nobody;
                 core.shift += 1;
                 end.always = core.driver.is_ended();
-                let (sleeps, receivers, senders) = (core.sleeps, core.receivers, core.senders);
+                let (receivers, senders) = (core.receivers, core.senders);
+                let thread_is_wanted = core.sleeps || core.is_watched();
                 drop(core);
-                if sleeps {
+                if thread_is_wanted {
                     self.bell.ring();
                 }
                 // Another one that waits takes the next turn.
@@ -407,6 +443,54 @@ impl<D: Drive> Shared<D> {
             core.hurry = true;
             self.bell.ring();
         }
+        self.tell_watchers(core);
+    }
+
+    /// Has the thread take the turns, if nobody does.
+    fn call_thread(&self, core: &Core<D>) {
+        if core.turns == Turns::Nobody {
+            self.bell.ring();
+        }
+    }
+
+    /// Waits until there may be something to tell somebody who watches, at the latest until `deadline`. Whoever takes the turns goes on:
+    /// to be watched makes nothing slower.
+    pub(crate) fn wait_for_news<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core<D>>,
+        deadline: Option<Moment>,
+    ) -> MutexGuard<'a, Core<D>> {
+        core.monitors += 1;
+        let left = core.left_until(deadline);
+        core = wait(&self.news, core, left);
+        core.monitors -= 1;
+        core
+    }
+
+    /// From now on the bell is rung when anything happens, and the thread takes the turns, until this is dropped.
+    pub(crate) fn watch(&self, bell: &Arc<Bell>) -> Watch<'_, D> {
+        let mut core = self.lock();
+        let key = core.watchers.insert(Arc::clone(bell));
+        self.call_thread(&core);
+        Watch { shared: self, key }
+    }
+
+    /// Has everybody who waits look again whether it is worth it.
+    pub(crate) fn interrupt(&self) {
+        if let Some(core) = self.try_lock() {
+            core.driver.wake();
+            self.events.notify_all();
+            self.room.notify_all();
+        }
+    }
+
+    /// Looks at what there is now. Whoever looks has nothing more to say for the moment.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Inbox<D>, &Core<D>) -> R) -> R {
+        let inbox = self.inbox.lock().expect(PANICKED);
+        let mut core = self.lock();
+        core.driver.flush();
+        self.settle(&mut core);
+        look(&inbox, &core)
     }
 
     /// Waits for room in a queue, at the latest until `deadline`: there may be some now.
@@ -433,17 +517,27 @@ impl<D: Drive> Shared<D> {
         core
     }
 
+    /// Begins the end; the thread does the rest.
+    pub(crate) fn begin_stop<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core<D>>,
+    ) -> MutexGuard<'a, Core<D>> {
+        if !core.ended {
+            core.driver.stop();
+            core.driver.wake();
+            self.bell.ring();
+            self.tell_watchers(&core);
+        }
+        core
+    }
+
     /// Begins the end, and waits until all ended, at most until `deadline`. Whether it did.
     pub(crate) fn stop<'a>(
         &'a self,
         mut core: MutexGuard<'a, Core<D>>,
         deadline: Option<Instant>,
     ) -> bool {
-        if !core.ended {
-            core.driver.stop();
-            core.driver.wake();
-            self.bell.ring();
-        }
+        core = self.begin_stop(core);
         while !core.ended {
             let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
@@ -462,6 +556,11 @@ impl<D: Drive> Shared<D> {
 }
 
 impl<D: Drive> Core<D> {
+    /// Whether somebody waits for this and others at once, and takes no turns meanwhile.
+    fn is_watched(&self) -> bool {
+        !self.watchers.is_empty()
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }
@@ -501,11 +600,34 @@ impl<D: Drive> Drop for End<'_, D> {
         };
         core.ended = true;
         core.panicked |= thread::panicking();
+        let bells: Vec<_> = core
+            .watchers
+            .iter()
+            .map(|(_, bell)| Arc::clone(bell))
+            .collect();
         drop(core);
-        for condition in [&self.shared.events, &self.shared.room, &self.shared.end] {
+        let shared = self.shared;
+        for condition in [&shared.events, &shared.room, &shared.news, &shared.end] {
             condition.notify_all();
         }
+        for bell in bells {
+            bell.ring();
+        }
         self.shared.bell.ring();
+    }
+}
+
+/// Somebody who is told when anything happens.
+pub(crate) struct Watch<'a, D: Drive> {
+    shared: &'a Shared<D>,
+    key: usize,
+}
+
+impl<D: Drive> Drop for Watch<'_, D> {
+    fn drop(&mut self) {
+        if let Some(mut core) = self.shared.try_lock() {
+            core.watchers.try_remove(self.key);
+        }
     }
 }
 

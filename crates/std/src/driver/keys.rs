@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use atonce::curve::PublicKey;
-use atonce::zmtp::{Denial, Verdict};
+use atonce::zmtp::{Credentials, Denial, Verdict};
 use atonce::zre::Event;
 use atonce::{Instant, LinkId, PeerId};
 
@@ -43,7 +43,7 @@ impl Driver {
     /// Answers the stack, which asks whether the owner of a key may be spoken to; later, if somebody else is to be asked.
     pub(super) fn authenticate(&mut self, link: LinkId, key: &PublicKey, remote: SocketAddr) {
         if let Some(asker) = &mut self.asker {
-            asker.ask(link, *key, remote);
+            asker.ask(link, Credentials::Curve(*key), remote);
             return;
         }
         let Some(trust) = &mut self.trust else {

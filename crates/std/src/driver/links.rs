@@ -58,6 +58,12 @@ const ACCEPTS: usize = 64;
 /// once again would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a link that was closed may take to end on the other side as well.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// The most links that part at once, while new ones come: a stranger costs no more than that by making us close them.
+const PARTINGS: usize = 256;
+
 /// Octets that are written in a few microseconds.
 const A_LITTLE: usize = 4 * 1024;
 
@@ -193,6 +199,11 @@ pub(super) struct Links<M: Machine> {
     hold: Duration,
     /// How many links could not take all that was written.
     blocked: usize,
+    /// Links that the machine closed and that end on the other side soon, by when they are given up: the oldest first. Some of them may
+    /// be gone, and something else may be in their place.
+    parting: VecDeque<(Instant, usize)>,
+    /// How many links part.
+    partings: usize,
     /// Until when the adapter sleeps, if nothing wakes it; `None` while it is awake.
     sleeps_until: Option<Instant>,
 }
@@ -217,6 +228,8 @@ struct Link {
     ending: bool,
     /// What writing failed with. What came before is read first.
     cut: Option<Cut>,
+    /// When the machine closed it. What still comes is for nobody.
+    parts: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -247,6 +260,8 @@ impl<M: Machine> Links<M> {
             pace: Pace::default(),
             hold: Duration::ZERO,
             blocked: 0,
+            parting: VecDeque::new(),
+            partings: 0,
             sleeps_until: None,
         }
     }
@@ -264,6 +279,8 @@ impl<M: Machine> Links<M> {
         self.keys.clear();
         self.listeners.clear();
         self.blocked = 0;
+        self.parting.clear();
+        self.partings = 0;
         self.accept_at = None;
     }
 
@@ -284,7 +301,8 @@ impl<M: Machine> Links<M> {
             }),
         };
         let machine = self.machine.deadline();
-        [unread, unsent, machine, self.accept_at, rest]
+        let parting = self.parting.front().map(|(at, _)| *at);
+        [unread, unsent, machine, self.accept_at, parting, rest]
             .into_iter()
             .flatten()
             .min()
@@ -477,6 +495,7 @@ impl<M: Machine> Links<M> {
             paused: false,
             ending: false,
             cut: None,
+            parts: None,
         });
         self.keys.insert(id, key);
         Ok(key)
@@ -511,6 +530,9 @@ impl<M: Machine> Links<M> {
             return;
         };
         link.in_unsent = false;
+        if link.parts.is_some() {
+            return;
+        }
         let mut budget = WRITTEN_OCTETS;
         while link.writable {
             if budget == 0 {
@@ -605,9 +627,80 @@ impl<M: Machine> Links<M> {
         }
     }
 
+    /// The machine is done with it, and what it transmitted is to arrive. A connection that is closed while something comes is reset
+    /// instead, and takes what is still on its way out with it: so it is only ended, and then read until the other side ends it
+    /// too, for [`PARTING`] at most. `all`: also when many part already.
+    pub(super) fn part(&mut self, id: LinkId, all: bool) {
+        let Some(key) = self.keys.remove(&id) else {
+            return;
+        };
+        let now = self.clock.recent();
+        let Some(link) = self.table.get_mut(key) else {
+            return;
+        };
+        let is_too_much = !all && self.partings >= PARTINGS;
+        if is_too_much || link.dialling || link.cut.is_some() || link.stream.shut_down().is_err() {
+            self.remove_link(key);
+            tracing::debug!(%id, "closed");
+            return;
+        }
+        if !link.writable {
+            self.blocked = self.blocked.saturating_sub(1);
+            link.writable = true;
+        }
+        link.parts = Some(now);
+        link.paused = false;
+        self.partings += 1;
+        self.parting.push_back((now + PARTING, key));
+        self.note_unread_link(key);
+        tracing::debug!(%id, "closing");
+    }
+
+    /// One system call for a link that parts: what comes is for nobody. `None` when there is no more to read for now.
+    #[cold]
+    fn read_on(&mut self, key: usize, scratch: &mut [u8]) -> Option<usize> {
+        let link = self.table.get_mut(key)?;
+        self.calls.reads += 1;
+        match link.stream.read(scratch) {
+            Ok(came) if came > 0 => {
+                link.readable = came == scratch.len() || link.ending;
+                Some(came)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Some(0),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                link.readable = false;
+                None
+            }
+            Ok(_) | Err(_) => {
+                self.remove_link(key);
+                None
+            }
+        }
+    }
+
+    /// Whether any link is still parting.
+    pub(super) fn is_parting(&self) -> bool {
+        self.partings > 0
+    }
+
+    /// Closes those that take too long to part.
+    pub(super) fn keep_parting(&mut self, now: Instant) {
+        while let Some(&(at, key)) = self.parting.front()
+            && (at <= now || self.partings == 0)
+        {
+            self.parting.pop_front();
+            let link = self.table.get(key);
+            if link.is_some_and(|link| link.parts.is_some_and(|since| since + PARTING <= at)) {
+                self.remove_link(key);
+            }
+        }
+    }
+
     /// The machine is told that it is gone; what it asks for then is left to whoever calls it.
     fn lose(&mut self, key: usize, cut: Cut) {
-        if let Some(link) = self.remove_link(key) {
+        if let Some(link) = self.remove_link(key)
+            && link.parts.is_none()
+        {
             self.keys.remove(&link.id);
             let now = self.clock.recent();
             self.machine.handle_disconnected(now, link.id, cut);
@@ -636,6 +729,9 @@ impl<M: Machine> Links<M> {
         let link = self.table.try_remove(key)?;
         let blocked = !link.writable && !link.dialling;
         self.blocked = self.blocked.saturating_sub(usize::from(blocked));
+        if link.parts.is_some() {
+            self.partings -= 1;
+        }
         Some(link)
     }
 }

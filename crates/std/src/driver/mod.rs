@@ -51,6 +51,7 @@ mod pace;
 mod poller;
 mod relay;
 mod resolver;
+mod socket;
 mod sockets;
 #[cfg(target_os = "linux")]
 mod timer;
@@ -86,6 +87,7 @@ pub use self::inbox::{Empty, Inbox};
 pub use self::links::Calls;
 pub use self::poller::Poller;
 pub use self::relay::RelayDriver;
+pub use self::socket::SocketDriver;
 
 /// See [the module](self).
 #[derive(Debug)]

@@ -141,6 +141,9 @@ pub(in crate::driver) trait Host: Sized {
         if !link.readable || link.paused {
             return None;
         }
+        if link.parts.is_some() {
+            return links.read_on(key, scratch);
+        }
         let id = link.id;
         links.calls.reads += 1;
         let result = match links.machine.receive_buffer(id) {

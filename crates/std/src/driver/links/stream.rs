@@ -1,7 +1,7 @@
 //! Connections over TCP and over sockets of this machine's files, and what accepts them.
 
 use std::io::{self, Read};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::SocketAddr as UnixAddr;
 
@@ -20,10 +20,6 @@ pub(in crate::driver) enum Stream {
 #[derive(Debug)]
 pub(in crate::driver) enum Listening {
     Tcp(TcpListener),
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for sockets of other patterns than a node's")
-    )]
     Unix(UnixListener),
 }
 
@@ -31,10 +27,6 @@ pub(in crate::driver) enum Listening {
 #[derive(Clone, Debug)]
 pub(in crate::driver) enum Address {
     Tcp(SocketAddr),
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for sockets of other patterns than a node's")
-    )]
     Unix(UnixAddr),
 }
 
@@ -90,6 +82,14 @@ impl Stream {
             return Ok(Dialled::NotYet);
         }
         Err(error)
+    }
+
+    /// Nothing more is written; what was written still goes out.
+    pub(super) fn shut_down(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
     }
 
     fn take_error(&self) -> io::Result<Option<io::Error>> {
