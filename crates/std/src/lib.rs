@@ -1,4 +1,4 @@
-//! Nodes of the ZeroMQ realtime exchange on the sockets of the standard library.
+//! Nodes of the ZeroMQ realtime exchange, and ZMTP sockets, on the sockets of the standard library.
 //!
 //! Peers on a network find each other without a server, know who is there, whisper to one and shout to groups. A node
 //! speaks with C Zyre, Pyre, gyre, zyre.js and ingescape. This crate runs the node of [`atonce`] (which owns no socket, clock
@@ -99,12 +99,33 @@
 //!
 //! It is for Unix (Linux and the BSDs, macOS among them), and tested on Linux. IPv4 only for now.
 //!
+//! # Sockets
+//!
+//! What does not fit a node, such as a stream of work, a service or a feed, is said over a [`Socket`] of one of the patterns of ZeroMQ:
+//! see [`socket`].
+//!
+//! ```
+//! use atonce_std::Socket;
+//! use atonce_std::socket::Kind;
+//!
+//! let rep = Socket::new(Kind::Rep)?;
+//! let endpoint = rep.bind("tcp://127.0.0.1:0")?;
+//! let req = Socket::builder(Kind::Req).connect(&endpoint).open()?;
+//!
+//! req.send("6 × 7")?;
+//! assert_eq!(rep.recv()?[0], "6 × 7");
+//! rep.send("42")?;
+//! assert_eq!(req.recv()?[0], "42");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Your own adapter
 //!
-//! [`driver`] is the part below [`Node`]: the sockets and the loop, without a thread.
+//! [`driver`] is the part below [`Node`] and [`Socket`]: the sockets and the loop, without a thread.
 
 pub mod driver;
 pub mod once;
+pub mod socket;
 
 mod builder;
 mod cert;
@@ -128,5 +149,6 @@ pub use crate::cert::{Certificate, CertificateError, InvalidMetadata};
 pub use crate::contact::Contact;
 pub use crate::error::{ConnectError, StartError};
 pub use crate::node::{Events, Node};
+pub use crate::socket::Socket;
 pub use crate::trust::{Trust, TrustError};
 pub use crate::view::PeerInfo;

@@ -45,7 +45,7 @@ pub struct Node(Arc<Handle>);
 
 /// All clones share it; its end is the end of the node.
 struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<Shared<Driver>>,
     id: PeerId,
     name: Text,
     linger: Duration,
@@ -291,7 +291,7 @@ impl Start for Node {
 }
 
 impl Handle {
-    fn stop(&self, core: MutexGuard<'_, Core>) {
+    fn stop(&self, core: MutexGuard<'_, Core<Driver>>) {
         let deadline = Instant::now().checked_add(self.linger.saturating_add(STOP_MARGIN));
         if !self.shared.stop(core, deadline) {
             tracing::warn!(node = %self.id, "did not stop in time");

@@ -1,6 +1,6 @@
-//! What the handles of a node and its thread share, and who takes the node's turns.
+//! What the handles of a node or a socket and its thread share, and who takes the turns.
 //!
-//! Somebody has to wait for the sockets and take a turn whenever one is ready. That is the node's thread, or a thread of the
+//! Somebody has to wait for the sockets and take a turn whenever one is ready. That is its own thread, or a thread of the
 //! application that waits for an event, or for room in a queue: then the octets are read, and the event told, on the very thread
 //! that wants it. To hand it over would cost two switches of threads for each message, several times of what the message itself
 //! costs.
@@ -16,47 +16,52 @@
 //! Nothing waits for the application: when it does not come back within [`GRACE`], the thread goes on without it.
 
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use atonce::Instant as Moment;
-use atonce::zre::Event;
+use slab::Slab;
 
-use crate::driver::{Driver, Inbox, Poller};
+use crate::driver::{Drive, Empty, Inbox, Poller};
 
-/// What is said when the node's own code panicked: everything it held is suspect.
-const PANICKED: &str = "atonce: the node panicked earlier; this is a bug, please report it";
+/// What is said when the code of a node or a socket panicked: everything it held is suspect.
+const PANICKED: &str = "atonce: its code panicked earlier; this is a bug, please report it";
 
 /// How long the sockets may be left alone while the application has an event in hand and may come back for the next one.
 /// Short beside every time limit of the protocol, long beside what most applications do with a message; and so long that to
 /// look whether it is over costs nothing to speak of, also where there are hundreds of nodes.
 const GRACE: Duration = Duration::from_millis(10);
 
-/// How long the last messages of a stream may wait for more to come. A turn needs the node's thread to be woken.
+/// How long the last messages of a stream may wait for more to come. A turn needs its thread to be woken.
 const HOLD: Duration = Duration::from_millis(1);
 
-/// The node's clock counts whole microseconds, and so does what is added to it: what is waited for is not over before.
+/// The driver's clock counts whole microseconds, and so does what is added to it: what is waited for is not over before.
 const ROUNDING: Duration = Duration::from_micros(2);
 
 /// Locks are taken in the order of the fields.
-pub(crate) struct Shared {
-    inbox: Mutex<Inbox>,
+pub(crate) struct Shared<D: Drive> {
+    inbox: Mutex<Inbox<D>>,
     /// Held by whoever takes the turns, also while waiting.
     poller: Mutex<Poller>,
-    core: Mutex<Core>,
-    /// There is an event, or somebody who waits for one shall take the turns, or the node ended.
+    core: Mutex<Core<D>>,
+    /// There is an event, or somebody who waits for one shall take the turns, or all ended.
     events: Condvar,
-    /// Something was sent, so that a full queue may have room; or the node ended.
+    /// Something was sent, so that a full queue may have room; or all ended.
     room: Condvar,
-    /// The node ended.
+    /// There is something to tell those who watch; or all ended.
+    news: Condvar,
+    /// All ended.
     end: Condvar,
+    /// How many wait in `events`, for who has no lock. Changed under that of the core.
+    waiting: AtomicUsize,
     /// For the thread, while it does not take the turns.
     bell: Bell,
 }
 
-pub(crate) struct Core {
-    pub(crate) driver: Driver,
+pub(crate) struct Core<D> {
+    pub(crate) driver: D,
     turns: Turns,
     /// When the last one was taken.
     turned: Moment,
@@ -70,15 +75,19 @@ pub(crate) struct Core {
     receivers: usize,
     /// How many wait in `room`.
     senders: usize,
+    /// How many wait in `news`.
+    monitors: usize,
+    /// Who waits for this and others at once.
+    watchers: Slab<Arc<Bell>>,
     /// Nobody takes turns any more.
     ended: bool,
-    /// The node's code panicked without this lock (with it, the lock is poisoned).
+    /// Its code panicked without this lock (with it, the lock is poisoned).
     panicked: bool,
 }
 
 /// Wakes a thread that need not have the lock for it.
 #[derive(Default)]
-struct Bell {
+pub(crate) struct Bell {
     rung: Mutex<bool>,
     condition: Condvar,
 }
@@ -90,7 +99,7 @@ impl Bell {
     }
 
     /// Until it rings, or rang since the last time, or the time is over.
-    fn wait(&self, timeout: Option<Duration>) {
+    pub(crate) fn wait(&self, timeout: Option<Duration>) {
         let mut rung = self.rung.lock().expect(PANICKED);
         if !*rung {
             rung = match timeout {
@@ -113,11 +122,8 @@ enum Turns {
     Nobody,
 }
 
-/// Nothing happened in time, or nothing will.
-pub(crate) struct NoEvent;
-
-impl Shared {
-    pub(crate) fn new(mut driver: Driver, poller: Poller) -> Self {
+impl<D: Drive> Shared<D> {
+    pub(crate) fn new(mut driver: D, poller: Poller) -> Self {
         driver.hold_back(HOLD);
         Self {
             inbox: Mutex::default(),
@@ -131,29 +137,33 @@ impl Shared {
                 hurry: false,
                 receivers: 0,
                 senders: 0,
+                monitors: 0,
+                watchers: Slab::new(),
                 ended: false,
                 panicked: false,
             }),
             events: Condvar::new(),
             room: Condvar::new(),
+            news: Condvar::new(),
             end: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             bell: Bell::default(),
         }
     }
 
     /// # Panics
     ///
-    /// When the node's code panicked: nobody is to wait for what will not come.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+    /// When its code panicked: nobody is to wait for what will not come.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core<D>> {
         sound(self.core.lock().ok()).expect(PANICKED)
     }
 
-    /// Unless the node's code panicked.
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Core>> {
+    /// Unless its code panicked.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Core<D>>> {
         sound(self.core.lock().ok())
     }
 
-    /// The node's thread.
+    /// The thread.
     pub(crate) fn run(&self) {
         let _end = End {
             shared: self,
@@ -161,8 +171,9 @@ impl Shared {
         };
         let mut timeout = Some(Duration::ZERO);
         loop {
-            let until =
-                |core: &Core| core.senders > 0 || (core.receivers > 0 && core.driver.has_event());
+            let until = |core: &Core<D>| {
+                core.senders > 0 || (core.receivers > 0 && core.driver.has_event())
+            };
             match self.take_turns(timeout, None, until) {
                 Ok(core) if core.driver.is_ended() => return,
                 Ok(mut core) => {
@@ -204,7 +215,11 @@ impl Shared {
                 since = now;
             }
             let quiet = now - since;
-            let grace = if core.hurry { HOLD } else { GRACE };
+            let grace = match core.hurry {
+                _ if core.is_watched() => Duration::ZERO,
+                true => HOLD,
+                false => GRACE,
+            };
             core.hurry = false;
             match core.turns {
                 Turns::Nobody if quiet >= grace => {
@@ -230,24 +245,24 @@ impl Shared {
     /// # Panics
     ///
     /// As [`lock`](Self::lock).
-    fn lock_if_free(&self) -> Option<MutexGuard<'_, Core>> {
+    fn lock_if_free(&self) -> Option<MutexGuard<'_, Core<D>>> {
         match self.core.try_lock() {
             Err(TryLockError::WouldBlock) => None,
             core => Some(sound(core.ok()).expect(PANICKED)),
         }
     }
 
-    /// Takes turns `until` somebody has what they wait for, or the node or the time ended.
+    /// Takes turns `until` somebody has what they wait for, or all or the time ended.
     fn take_turns(
         &self,
         mut timeout: Option<Duration>,
         deadline: Option<Moment>,
-        until: impl Fn(&Core) -> bool,
-    ) -> io::Result<MutexGuard<'_, Core>> {
+        until: impl Fn(&Core<D>) -> bool,
+    ) -> io::Result<MutexGuard<'_, Core<D>>> {
         let mut poller = self.poller.lock().expect(PANICKED);
         loop {
             poller.wait(timeout).inspect_err(|error| {
-                tracing::error!(%error, "the node cannot wait for its sockets");
+                tracing::error!(%error, "nothing can wait for the sockets");
             })?;
             let mut core = self.lock();
             self.turn(&mut core, &mut poller);
@@ -263,7 +278,7 @@ impl Shared {
         }
     }
 
-    fn turn(&self, core: &mut Core, poller: &mut Poller) {
+    fn turn(&self, core: &mut Core<D>, poller: &mut Poller) {
         core.driver.turn(poller);
         core.turned = core.driver.recent();
         if core.senders > 0 {
@@ -272,29 +287,58 @@ impl Shared {
         if core.receivers > 0 && core.driver.has_event() {
             self.events.notify_one();
         }
+        self.tell_watchers(core);
+    }
+
+    /// Something happened, perhaps what somebody watches for.
+    #[inline]
+    fn tell_watchers(&self, core: &Core<D>) {
+        if core.monitors > 0 && core.driver.has_news() {
+            self.news.notify_all();
+        }
+        for (_, bell) in &core.watchers {
+            bell.ring();
+        }
     }
 
     /// The next event; waits for it as long as `timeout`.
-    pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<Event, NoEvent> {
+    pub(crate) fn receive(&self, timeout: Option<Duration>) -> Result<D::Item, Empty<D::Refusal>> {
+        self.receive_unless(timeout, || false)
+    }
+
+    /// The same; it is [`Late`](Empty::Late) as well when it is `stopped`, which [`interrupt`](Self::interrupt) has it look at.
+    pub(crate) fn receive_unless(
+        &self,
+        timeout: Option<Duration>,
+        stopped: impl Fn() -> bool,
+    ) -> Result<D::Item, Empty<D::Refusal>> {
         let mut deadline = None;
         let mut turned = false;
         loop {
             let mut inbox = self.inbox.lock().expect(PANICKED);
             if let Some(event) = inbox.pop() {
+                // Whoever filled the inbox woke one of those who wait; that one wakes the next.
+                if self.waiting.load(Ordering::Relaxed) > 0 && !inbox.is_empty() {
+                    self.events.notify_one();
+                }
                 return Ok(event);
             }
             if inbox.is_over() {
-                return Err(NoEvent);
+                return Err(Empty::Over);
             }
             let mut core = self.lock();
-            if core.driver.has_event() {
+            if core.driver.has_event() || D::REFUSES {
                 // To look at the clock costs as much as a small part of the message does: a turn of our own just did.
                 let now = if turned {
                     core.driver.recent()
                 } else {
                     core.driver.now()
                 };
-                inbox.fill(&mut core.driver, now);
+                let filled = inbox.fill(&mut core.driver, now);
+                if let Err(refusal) = filled {
+                    self.settle(&mut core);
+                    return Err(Empty::Refused(refusal));
+                }
             }
             self.settle(&mut core);
             if let Some(event) = inbox.pop() {
@@ -308,7 +352,7 @@ impl Shared {
             }
             if core.ended {
                 inbox.close();
-                return Err(NoEvent);
+                return Err(Empty::Over);
             }
             core.driver.flush();
             if core.driver.has_event() {
@@ -324,17 +368,19 @@ impl Shared {
                     end.map(|end| end - core.driver.recent())
                 }
             };
-            if left == Some(Duration::ZERO) {
-                return Err(NoEvent);
+            if left == Some(Duration::ZERO) || stopped() {
+                return Err(Empty::Late);
             }
             turned = core.turns == Turns::Nobody;
             if turned {
                 self.drive(core, left, deadline.flatten(), |core| {
-                    core.driver.has_event()
+                    core.driver.has_event() || stopped()
                 });
             } else {
                 core.receivers += 1;
+                self.waiting.fetch_add(1, Ordering::Relaxed);
                 let mut core = wait(&self.events, core, left);
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
                 core.receivers -= 1;
             }
         }
@@ -344,10 +390,10 @@ impl Shared {
     /// there is so much `left`.
     fn drive(
         &self,
-        mut core: MutexGuard<'_, Core>,
+        mut core: MutexGuard<'_, Core<D>>,
         left: Option<Duration>,
         deadline: Option<Moment>,
-        until: impl Fn(&Core) -> bool,
+        until: impl Fn(&Core<D>) -> bool,
     ) {
         let mut end = End {
             shared: self,
@@ -362,9 +408,10 @@ impl Shared {
                 core.turns = Turns::Nobody;
                 core.shift += 1;
                 end.always = core.driver.is_ended();
-                let (sleeps, receivers, senders) = (core.sleeps, core.receivers, core.senders);
+                let (receivers, senders) = (core.receivers, core.senders);
+                let thread_is_wanted = core.sleeps || core.is_watched();
                 drop(core);
-                if sleeps {
+                if thread_is_wanted {
                     self.bell.ring();
                 }
                 // Another one that waits takes the next turn.
@@ -378,8 +425,8 @@ impl Shared {
         }
     }
 
-    /// After whatever may have given the node something to do.
-    pub(crate) fn settle(&self, core: &mut Core) {
+    /// After whatever may have given the driver something to do.
+    pub(crate) fn settle(&self, core: &mut Core<D>) {
         if core.turns != Turns::Nobody {
             if core.driver.wants_turn() {
                 core.driver.wake();
@@ -396,14 +443,62 @@ impl Shared {
             core.hurry = true;
             self.bell.ring();
         }
+        self.tell_watchers(core);
+    }
+
+    /// Has the thread take the turns, if nobody does.
+    fn call_thread(&self, core: &Core<D>) {
+        if core.turns == Turns::Nobody {
+            self.bell.ring();
+        }
+    }
+
+    /// Waits until there may be something to tell somebody who watches, at the latest until `deadline`. Whoever takes the turns goes on:
+    /// to be watched makes nothing slower.
+    pub(crate) fn wait_for_news<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core<D>>,
+        deadline: Option<Moment>,
+    ) -> MutexGuard<'a, Core<D>> {
+        core.monitors += 1;
+        let left = core.left_until(deadline);
+        core = wait(&self.news, core, left);
+        core.monitors -= 1;
+        core
+    }
+
+    /// From now on the bell is rung when anything happens, and the thread takes the turns, until this is dropped.
+    pub(crate) fn watch(&self, bell: &Arc<Bell>) -> Watch<'_, D> {
+        let mut core = self.lock();
+        let key = core.watchers.insert(Arc::clone(bell));
+        self.call_thread(&core);
+        Watch { shared: self, key }
+    }
+
+    /// Has everybody who waits look again whether it is worth it.
+    pub(crate) fn interrupt(&self) {
+        if let Some(core) = self.try_lock() {
+            core.driver.wake();
+            self.events.notify_all();
+            self.room.notify_all();
+        }
+    }
+
+    /// Looks at what there is now. Whoever looks has nothing more to say for the moment.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Inbox<D>, &Core<D>) -> R) -> R {
+        let inbox = self.inbox.lock().expect(PANICKED);
+        let mut core = self.lock();
+        core.driver.flush();
+        self.settle(&mut core);
+        look(&inbox, &core)
     }
 
     /// Waits for room in a queue, at the latest until `deadline`: there may be some now.
     pub(crate) fn wait_for_room<'a>(
         &'a self,
-        mut core: MutexGuard<'a, Core>,
+        mut core: MutexGuard<'a, Core<D>>,
         deadline: Option<Moment>,
-    ) -> MutexGuard<'a, Core> {
+    ) -> MutexGuard<'a, Core<D>> {
         if core.driver.holds_back() {
             core.driver.flush();
             return core;
@@ -422,17 +517,27 @@ impl Shared {
         core
     }
 
-    /// Says goodbye, and waits until the node ended, at most until `deadline`. Whether it did.
-    pub(crate) fn stop<'a>(
+    /// Begins the end; the thread does the rest.
+    pub(crate) fn begin_stop<'a>(
         &'a self,
-        mut core: MutexGuard<'a, Core>,
-        deadline: Option<Instant>,
-    ) -> bool {
+        mut core: MutexGuard<'a, Core<D>>,
+    ) -> MutexGuard<'a, Core<D>> {
         if !core.ended {
             core.driver.stop();
             core.driver.wake();
             self.bell.ring();
+            self.tell_watchers(&core);
         }
+        core
+    }
+
+    /// Begins the end, and waits until all ended, at most until `deadline`. Whether it did.
+    pub(crate) fn stop<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core<D>>,
+        deadline: Option<Instant>,
+    ) -> bool {
+        core = self.begin_stop(core);
         while !core.ended {
             let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
@@ -450,7 +555,12 @@ impl Shared {
     }
 }
 
-impl Core {
+impl<D: Drive> Core<D> {
+    /// Whether somebody waits for this and others at once, and takes no turns meanwhile.
+    fn is_watched(&self) -> bool {
+        !self.watchers.is_empty()
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }
@@ -474,12 +584,12 @@ impl Core {
 }
 
 /// Tells everybody that nobody takes turns any more: `always`, or when the code panics.
-struct End<'a> {
-    shared: &'a Shared,
+struct End<'a, D: Drive> {
+    shared: &'a Shared<D>,
     always: bool,
 }
 
-impl Drop for End<'_> {
+impl<D: Drive> Drop for End<'_, D> {
     fn drop(&mut self) {
         if !self.always && !thread::panicking() {
             return;
@@ -490,11 +600,34 @@ impl Drop for End<'_> {
         };
         core.ended = true;
         core.panicked |= thread::panicking();
+        let bells: Vec<_> = core
+            .watchers
+            .iter()
+            .map(|(_, bell)| Arc::clone(bell))
+            .collect();
         drop(core);
-        for condition in [&self.shared.events, &self.shared.room, &self.shared.end] {
+        let shared = self.shared;
+        for condition in [&shared.events, &shared.room, &shared.news, &shared.end] {
             condition.notify_all();
         }
+        for bell in bells {
+            bell.ring();
+        }
         self.shared.bell.ring();
+    }
+}
+
+/// Somebody who is told when anything happens.
+pub(crate) struct Watch<'a, D: Drive> {
+    shared: &'a Shared<D>,
+    key: usize,
+}
+
+impl<D: Drive> Drop for Watch<'_, D> {
+    fn drop(&mut self) {
+        if let Some(mut core) = self.shared.try_lock() {
+            core.watchers.try_remove(self.key);
+        }
     }
 }
 
@@ -502,11 +635,11 @@ fn sooner(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     [one, other].into_iter().flatten().min()
 }
 
-fn wait<'a>(
+fn wait<'a, D>(
     condition: &Condvar,
-    core: MutexGuard<'a, Core>,
+    core: MutexGuard<'a, Core<D>>,
     left: Option<Duration>,
-) -> MutexGuard<'a, Core> {
+) -> MutexGuard<'a, Core<D>> {
     let core = match left {
         Some(left) => condition.wait_timeout(core, left).ok().map(|woken| woken.0),
         None => condition.wait(core).ok(),
@@ -514,6 +647,6 @@ fn wait<'a>(
     sound(core).expect(PANICKED)
 }
 
-fn sound(core: Option<MutexGuard<'_, Core>>) -> Option<MutexGuard<'_, Core>> {
+fn sound<D>(core: Option<MutexGuard<'_, Core<D>>>) -> Option<MutexGuard<'_, Core<D>>> {
     core.filter(|core| !core.panicked)
 }

@@ -17,7 +17,7 @@ use atonce::endpoint::InvalidEndpoint;
 use atonce::wire::zap::InvalidDomain;
 use atonce::zmtp::Verdict;
 
-pub(crate) use crate::trust::decider::{Decide, Decider};
+pub(crate) use crate::trust::decider::{DecidePlain, Decider};
 use crate::trust::folder::Folder;
 use crate::trust::list::List;
 use crate::{CertificateError, cert, file};

@@ -11,7 +11,7 @@ use atonce::PeerId;
 use atonce::curve::PublicKey;
 use atonce::wire::{Frames, Text, TooLong};
 use atonce::zre::{Counters, Event, PeerView, SendError, Shouted, Usage};
-use atonce_std::driver::{Driver, Inbox};
+use atonce_std::driver::Driver;
 use atonce_std::{Builder, ConnectError, Contact, Options, PeerInfo, Start, StartError};
 use futures_core::Stream;
 use tokio::runtime::Handle as Runtime;
@@ -42,7 +42,7 @@ pub struct Node(Arc<Handle>);
 
 /// All clones share it; its end is the end of the node.
 struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<Shared<Driver>>,
     id: PeerId,
     name: Text,
 }
@@ -178,10 +178,7 @@ impl Node {
     /// What happened next, if anything did.
     pub fn try_recv(&self) -> Option<Event> {
         let shared = &self.0.shared;
-        match shared.next_event(&mut shared.inbox(), None) {
-            Next::Event(event) => Some(event),
-            Next::Nothing | Next::Over => None,
-        }
+        shared.next(&mut shared.inbox(), None).ok()
     }
 
     /// What happens, one after the other, until the node is stopped.
@@ -297,49 +294,6 @@ impl Drop for Handle {
     }
 }
 
-/// What a receiver finds.
-enum Next {
-    Event(Event),
-    /// Nothing, for now.
-    Nothing,
-    /// Nothing, and nothing will come.
-    Over,
-}
-
-impl Shared {
-    /// Takes an event, or else, if somebody waits for it, has them woken when there is one.
-    fn next_event(
-        &self,
-        inbox: &mut Inbox,
-        waits: Option<(&mut Option<usize>, &Context<'_>)>,
-    ) -> Next {
-        if let Some(event) = inbox.pop() {
-            return Next::Event(event);
-        }
-        if inbox.is_over() {
-            return Next::Over;
-        }
-        let mut core = self.lock();
-        core.fill(inbox);
-        if inbox.is_empty() && waits.is_some() {
-            core.driver.flush();
-            core.fill(inbox); // it may have found that somebody is gone
-        }
-        core.settle();
-        if let Some(event) = inbox.pop() {
-            return Next::Event(event);
-        }
-        if core.ended {
-            inbox.close();
-            return Next::Over;
-        }
-        if let Some((key, cx)) = waits {
-            core.receivers.wait(key, cx);
-        }
-        Next::Nothing
-    }
-}
-
 /// What happens at a node, as a stream. See [`Node::events`].
 pub struct Events<'a> {
     node: &'a Node,
@@ -349,22 +303,8 @@ pub struct Events<'a> {
 
 impl Events<'_> {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let shared = &self.node.0.shared;
-        // Else a receiver that always finds something would never let the node's task run. What was taken already is cheap.
-        let mut inbox = shared.inbox();
-        if inbox.is_cheap()
-            && let Some(event) = inbox.pop()
-        {
-            return Poll::Ready(Some(event));
-        }
-        let progress = ready!(coop::poll_proceed(cx));
-        let event = match shared.next_event(&mut inbox, Some((&mut self.key, cx))) {
-            Next::Event(event) => Some(event),
-            Next::Over => None,
-            Next::Nothing => return Poll::Pending,
-        };
-        progress.made_progress();
-        Poll::Ready(event)
+        let next = ready!(self.node.0.shared.poll_next(&mut self.key, cx));
+        Poll::Ready(next.ok())
     }
 }
 

@@ -1,21 +1,22 @@
-//! The task that does a node's I/O, and what it shares with the handles.
+//! The task that does the I/O of a node or a socket, and what it shares with the handles.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 use std::time::Duration;
 
-use atonce_std::driver::{Driver, Inbox, Poller};
+use atonce_std::driver::{Drive, Empty, Inbox, Poller};
 use slab::Slab;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::task::coop;
 use tokio::time::{Instant, Sleep};
 
-/// What is said when the node's own code panicked: everything it held is suspect.
-const PANICKED: &str = "atonce: the node panicked earlier; this is a bug, please report it";
+/// What is said when the code of a node or a socket panicked: everything it held is suspect.
+const PANICKED: &str = "atonce: its code panicked earlier; this is a bug, please report it";
 
 /// How much too early a timer may fire. Setting it anew at each turn would cost more than the turn that is in vain.
 const TIMER_SLACK: Duration = Duration::from_millis(1);
@@ -24,17 +25,17 @@ const TIMER_SLACK: Duration = Duration::from_millis(1);
 /// thread. As long as a timer of the runtime takes at least.
 const HOLD: Duration = Duration::from_millis(1);
 
-/// The longest sleep: a node without a deadline has nothing against looking around once a day.
+/// The longest sleep: who is without a deadline has nothing against looking around once a day.
 const MAX_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the handles and the task share. Locks are taken in the order of the fields, and never across an `await`.
-pub(crate) struct Shared {
-    inbox: Mutex<Inbox>,
-    core: Mutex<Core>,
+pub(crate) struct Shared<D: Drive> {
+    inbox: Mutex<Inbox<D>>,
+    core: Mutex<Core<D>>,
 }
 
-pub(crate) struct Core {
-    pub(crate) driver: Driver,
+pub(crate) struct Core<D> {
+    pub(crate) driver: D,
     /// Wakes the task.
     task: Option<Waker>,
     /// Who waits for an event.
@@ -54,8 +55,8 @@ pub(crate) struct Core {
 pub(crate) struct Waiters(Slab<Option<Waker>>);
 
 /// The future that is spawned.
-pub(crate) struct Task {
-    shared: Arc<Shared>,
+pub(crate) struct Task<D: Drive> {
+    shared: Arc<Shared<D>>,
     poller: AsyncFd<Poller>,
     alarm: Alarm,
 }
@@ -144,8 +145,8 @@ impl Waiters {
     }
 }
 
-impl Shared {
-    pub(crate) fn new(mut driver: Driver) -> Self {
+impl<D: Drive> Shared<D> {
+    pub(crate) fn new(mut driver: D) -> Self {
         driver.hold_back(HOLD);
         Self {
             inbox: Mutex::default(),
@@ -161,23 +162,80 @@ impl Shared {
         }
     }
 
-    /// A panic of the node's code is told to everybody who uses the node: nobody waits for what will not come.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+    /// A panic of its code is told to everybody who uses it: nobody waits for what will not come.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core<D>> {
         let core = self.core.lock().ok();
         core.filter(|core| !core.panicked).expect(PANICKED)
     }
 
-    pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+    pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox<D>> {
         self.inbox.lock().expect(PANICKED)
     }
 
-    /// Unless the node's code panicked.
-    pub(crate) fn try_lock_sound(&self) -> Option<MutexGuard<'_, Core>> {
+    /// Unless its code panicked.
+    pub(crate) fn try_lock_sound(&self) -> Option<MutexGuard<'_, Core<D>>> {
         self.core.lock().ok().filter(|core| !core.panicked)
     }
 }
 
-impl Core {
+impl<D: Drive> Shared<D> {
+    /// Takes the next item, or else, if somebody waits for it, has them woken when there is one.
+    pub(crate) fn next(
+        &self,
+        inbox: &mut Inbox<D>,
+        waits: Option<(&mut Option<usize>, &Context<'_>)>,
+    ) -> Result<D::Item, Empty<D::Refusal>> {
+        if let Some(item) = inbox.pop() {
+            return Ok(item);
+        }
+        if inbox.is_over() {
+            return Err(Empty::Over);
+        }
+        let mut core = self.lock();
+        let mut filled = core.fill(inbox);
+        if inbox.is_empty() && waits.is_some() && filled.is_ok() {
+            core.driver.flush();
+            filled = core.fill(inbox); // it may have found that somebody is gone
+        }
+        core.settle();
+        if let Some(item) = inbox.pop() {
+            return Ok(item);
+        }
+        if core.ended {
+            inbox.close();
+            return Err(Empty::Over);
+        }
+        filled.map_err(Empty::Refused)?;
+        if let Some((key, cx)) = waits {
+            core.receivers.wait(key, cx);
+        }
+        Err(Empty::Late)
+    }
+
+    /// The same for a stream or a future of one, whose place among those who wait is `key`; as polls go.
+    pub(crate) fn poll_next(
+        &self,
+        key: &mut Option<usize>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<D::Item, Empty<D::Refusal>>> {
+        // Else a receiver that always finds something would never let the task run. What was taken already is cheap.
+        let mut inbox = self.inbox();
+        if inbox.is_cheap()
+            && let Some(item) = inbox.pop()
+        {
+            return Poll::Ready(Ok(item));
+        }
+        let progress = ready!(coop::poll_proceed(cx));
+        let next = self.next(&mut inbox, Some((key, cx)));
+        if matches!(next, Err(Empty::Late)) {
+            return Poll::Pending;
+        }
+        progress.made_progress();
+        Poll::Ready(next)
+    }
+}
+
+impl<D: Drive> Core<D> {
     /// After whatever may have given the task something to do.
     pub(crate) fn settle(&mut self) {
         if self.driver.wants_turn() {
@@ -185,12 +243,13 @@ impl Core {
         }
     }
 
-    /// Takes some of the events that there are.
-    pub(crate) fn fill(&mut self, inbox: &mut Inbox) {
-        if self.driver.has_event() {
-            let now = self.driver.now();
-            inbox.fill(&mut self.driver, now);
+    /// Takes some of what there is to take.
+    fn fill(&mut self, inbox: &mut Inbox<D>) -> Result<(), D::Refusal> {
+        if !self.driver.has_event() && !D::REFUSES {
+            return Ok(());
         }
+        let now = self.driver.now();
+        inbox.fill(&mut self.driver, now)
     }
 
     pub(crate) fn wake_task(&mut self) {
@@ -207,9 +266,9 @@ impl Core {
     }
 }
 
-impl Task {
+impl<D: Drive> Task<D> {
     /// To be called within a runtime that has I/O and time enabled.
-    pub(crate) fn new(shared: Arc<Shared>, poller: Poller) -> io::Result<Self> {
+    pub(crate) fn new(shared: Arc<Shared<D>>, poller: Poller) -> io::Result<Self> {
         Ok(Self {
             shared,
             poller: register(poller)?,
@@ -217,7 +276,7 @@ impl Task {
         })
     }
 
-    /// One turn of the node.
+    /// One turn.
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
         let looked = look(&mut self.poller, cx)?;
         let mut core = self.shared.lock();
@@ -252,23 +311,23 @@ impl Task {
     }
 }
 
-impl Future for Task {
+impl<D: Drive> Future for Task<D> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.turn(cx).unwrap_or_else(|error| {
-            tracing::error!(%error, "the node cannot wait for its sockets");
+            tracing::error!(%error, "nothing can wait for the sockets");
             Poll::Ready(())
         })
     }
 }
 
-impl Drop for Task {
-    /// The node ended, it panicked, or the runtime shuts down: everybody is told.
+impl<D: Drive> Drop for Task<D> {
+    /// All ended, it panicked, or the runtime shuts down: everybody is told.
     fn drop(&mut self) {
         let mut core = match self.shared.core.lock() {
             Ok(core) => core,
-            Err(poisoned) => poisoned.into_inner(), // only what is not the node's own code is touched
+            Err(poisoned) => poisoned.into_inner(), // only what is not the driver's is touched
         };
         if thread::panicking() {
             core.panicked = true;

@@ -8,11 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use atonce::LinkId;
-use atonce::curve::PublicKey;
-use atonce::zmtp::{Denial, Verdict};
+use atonce::zmtp::{Credentials, Denial, Verdict};
 
 use super::zap;
-use crate::trust::{Decide, Decider};
+use crate::trust::Decider;
 
 /// Questions under way. As many as there are strangers that a node bears at once; what comes beyond is answered with "not now",
 /// so that who floods us with keys costs no more than this.
@@ -23,11 +22,11 @@ pub(super) const MOST: usize = 256;
 // ZAP-23
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// May the owner of this key come in?
+/// May whoever says or proves this come in?
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) link: LinkId,
-    pub(super) key: PublicKey,
+    pub(super) credentials: Credentials,
     pub(super) remote: SocketAddr,
     pub(super) asked: Instant,
 }
@@ -92,16 +91,16 @@ impl Asker {
     }
 
     /// Every question is answered once, in whatever order.
-    pub(super) fn ask(&mut self, link: LinkId, key: PublicKey, remote: SocketAddr) {
+    pub(super) fn ask(&mut self, link: LinkId, credentials: Credentials, remote: SocketAddr) {
         let is_full = self.under_way >= MOST;
         self.under_way += 1;
         if is_full {
-            tracing::debug!(%key, %remote, "too many keys are being asked about");
+            tracing::debug!(%remote, "too many are being asked about");
             return self.not_now(link);
         }
         let question = Question {
             link,
-            key,
+            credentials,
             remote,
             asked: Instant::now(),
         };
@@ -142,17 +141,36 @@ impl Thread {
     fn start(decider: &Decider, answers: Answers) -> std::io::Result<Self> {
         match decider {
             Decider::Application(decide) => {
-                let (sender, questions) = channel();
                 let decide = Arc::clone(decide);
-                thread::Builder::new()
-                    .name("atonce-trust".to_owned())
-                    .spawn(move || decide_each(&*decide, &questions, &answers))?;
-                Ok(Self::Application(sender))
+                Self::application(answers, move |question| match &question.credentials {
+                    Credentials::Curve(key) => decide(key, question.remote),
+                    _ => Verdict::Deny(Denial::Refused),
+                })
+            }
+            Decider::Passwords(decide) => {
+                let decide = Arc::clone(decide);
+                Self::application(answers, move |question| match &question.credentials {
+                    Credentials::Plain { username, password } => {
+                        decide(username, password.expose(), question.remote)
+                    }
+                    _ => Verdict::Deny(Denial::Refused),
+                })
             }
             Decider::Handler { address, domain } => {
                 zap::Client::start(*address, domain.clone(), answers).map(Self::Handler)
             }
         }
+    }
+
+    fn application(
+        answers: Answers,
+        decide: impl Fn(&Question) -> Verdict + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (sender, questions) = channel();
+        thread::Builder::new()
+            .name("atonce-trust".to_owned())
+            .spawn(move || decide_each(decide, &questions, &answers))?;
+        Ok(Self::Application(sender))
     }
 
     /// Whether the thread is there to take it.
@@ -165,20 +183,22 @@ impl Thread {
 }
 
 /// Has the application decide, until the node is gone.
-fn decide_each(decide: &Decide, questions: &Receiver<Question>, answers: &Answers) {
+fn decide_each(
+    decide: impl Fn(&Question) -> Verdict,
+    questions: &Receiver<Question>,
+    answers: &Answers,
+) {
     for question in questions {
         let verdict = if question.deadline() <= Instant::now() {
             Verdict::Deny(Denial::Temporary)
         } else {
             // What it broke is its own; the node asks it again all the same.
-            catch_unwind(AssertUnwindSafe(|| decide(&question.key, question.remote))).unwrap_or_else(
-                |_| {
-                    tracing::error!(key = %question.key, "the application panicked and did not decide");
-                    Verdict::Deny(Denial::Internal)
-                },
-            )
+            catch_unwind(AssertUnwindSafe(|| decide(&question))).unwrap_or_else(|_| {
+                tracing::error!(asked = ?question.credentials, "the application panicked and did not decide");
+                Verdict::Deny(Denial::Internal)
+            })
         };
-        tracing::debug!(key = %question.key, remote = %question.remote, %verdict, "the application decided");
+        tracing::debug!(asked = ?question.credentials, remote = %question.remote, %verdict, "the application decided");
         answers.give(question.link, verdict);
     }
 }

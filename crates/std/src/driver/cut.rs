@@ -8,7 +8,8 @@ use nix::errno::Errno;
 /// What a TCP connection died of. An error that nobody thought of counts as a reset: the link is gone either way.
 pub(crate) fn cut(error: &io::Error) -> Cut {
     match error.kind() {
-        ErrorKind::ConnectionRefused => Cut::Refused,
+        // Where a socket would be that is a file there may be none.
+        ErrorKind::ConnectionRefused | ErrorKind::NotFound => Cut::Refused,
         ErrorKind::UnexpectedEof => Cut::Closed,
         ErrorKind::TimedOut
         | ErrorKind::HostUnreachable
@@ -60,6 +61,7 @@ mod tests {
     fn the_errors_of_sockets_are_told_apart() {
         for (errno, expected) in [
             (Errno::ECONNREFUSED, Cut::Refused),
+            (Errno::ENOENT, Cut::Refused),
             (Errno::ECONNRESET, Cut::Reset),
             (Errno::EPIPE, Cut::Reset),
             (Errno::ENETUNREACH, Cut::Unreachable),

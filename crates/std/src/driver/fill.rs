@@ -6,9 +6,9 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 
 use bytes::BufMut;
-use mio::net::TcpStream;
 use socket2::{MaybeUninitSlice, SockRef};
 
 /// What came with one system call.
@@ -23,7 +23,7 @@ pub(crate) struct Filled {
 
 /// Appends what the socket has to `buffer`, at most what it has room for, and reads what follows into `beyond`.
 pub(crate) fn fill(
-    stream: &TcpStream,
+    stream: &impl AsFd,
     buffer: &mut impl BufMut,
     beyond: &mut [u8],
 ) -> io::Result<Filled> {
@@ -56,6 +56,7 @@ mod tests {
     use std::net::TcpListener;
 
     use bytes::BytesMut;
+    use mio::net::TcpStream;
 
     use super::*;
 

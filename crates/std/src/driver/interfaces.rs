@@ -164,6 +164,22 @@ impl Listing {
     }
 }
 
+/// The address of the interface of this name, if it is up and has one; of several the first, IPv4 before IPv6. Addresses that are good on
+/// one link only are left out.
+pub(crate) fn address_of(name: &str) -> io::Result<Option<IpAddr>> {
+    let listing = Listing::read()?;
+    let mut found = listing.found.iter();
+    if let Some(found) = found.find(|found| listing.is_name(name, &found.name)) {
+        return Ok(Some(found.address));
+    }
+    let mut others = getifaddrs()?
+        .filter(|other| listing.is_name(name, &other.interface_name))
+        .filter_map(|other| Some(other.address?.as_sockaddr_in6()?.ip()));
+    Ok(others
+        .find(|address| !address.is_unicast_link_local())
+        .map(IpAddr::from))
+}
+
 fn v4(address: Option<SockaddrStorage>) -> Option<Ipv4Addr> {
     Some(address?.as_sockaddr_in()?.ip())
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use atonce::curve::PublicKey;
-use atonce::zmtp::{Denial, Verdict};
+use atonce::zmtp::{Credentials, Denial, Verdict};
 use atonce::zre::Event;
 use atonce::{Instant, LinkId, PeerId};
 
@@ -43,13 +43,13 @@ impl Driver {
     /// Answers the stack, which asks whether the owner of a key may be spoken to; later, if somebody else is to be asked.
     pub(super) fn authenticate(&mut self, link: LinkId, key: &PublicKey, remote: SocketAddr) {
         if let Some(asker) = &mut self.asker {
-            asker.ask(link, *key, remote);
+            asker.ask(link, Credentials::Curve(*key), remote);
             return;
         }
         let Some(trust) = &mut self.trust else {
             return; // only a secure node asks, and that has one
         };
-        let now = self.clock.recent();
+        let now = self.links.clock.recent();
         let verdict = match trust.allows(key) {
             Ok(true) => Verdict::Allow,
             Ok(false) => {
@@ -64,9 +64,9 @@ impl Driver {
             }
         };
         if let Some((bindings, bridges)) = trust.take_changes() {
-            self.stack.set_bindings(now, bindings, bridges);
+            self.links.machine.set_bindings(now, bindings, bridges);
         }
-        self.stack.handle_verdict(now, link, verdict);
+        self.links.machine.handle_verdict(now, link, verdict);
     }
 
     /// The next key that came and is not in the list of those that are trusted, and from where. Each comes once a minute at the
@@ -78,8 +78,10 @@ impl Driver {
     /// Hands on what somebody else decided meanwhile.
     pub(super) fn take_verdicts(&mut self) {
         while let Some(answer) = self.asker.as_mut().and_then(Asker::answer) {
-            let now = self.clock.now();
-            self.stack.handle_verdict(now, answer.link, answer.verdict);
+            let now = self.links.clock.now();
+            self.links
+                .machine
+                .handle_verdict(now, answer.link, answer.verdict);
         }
     }
 
@@ -91,7 +93,7 @@ impl Driver {
         for event in events {
             // One that left meanwhile is met the next time.
             if let Event::Enter { peer } = event
-                && let Some(key) = self.stack.peer(peer.id).and_then(|peer| peer.key)
+                && let Some(key) = self.links.machine.peer(peer.id).and_then(|peer| peer.key)
             {
                 self.remember(peer.id, key);
             }
@@ -105,7 +107,7 @@ impl Driver {
         match trust.met(id, &key) {
             Ok(true) => {
                 tracing::info!(%id, %key, "met for the first time");
-                self.stack.bind(id, key);
+                self.links.machine.bind(id, key);
             }
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "what was met is not remembered"),

@@ -39,6 +39,7 @@ mod asker;
 mod clock;
 mod cut;
 mod datagrams;
+mod drive;
 mod fill;
 mod inbox;
 mod interfaces;
@@ -50,12 +51,14 @@ mod pace;
 mod poller;
 mod relay;
 mod resolver;
+mod socket;
 mod sockets;
 #[cfg(target_os = "linux")]
 mod timer;
 mod zap;
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,111 +68,92 @@ use atonce::endpoint::Endpoint;
 use atonce::wire::once::{RelayRole, Ticket};
 use atonce::wire::{Frames, Text};
 use atonce::zre::{Event, Limits, SendError, Shouted};
-use atonce::{Action, Instant, LinkId, PeerId, Stack};
-use mio::Token;
+use atonce::{Action, Cut, Instant, InterfaceId, LinkId, PeerId, Stack};
+use bytes::BytesMut;
+use bytes::buf::Limit;
 use nix::sys::resource::{Resource, getrlimit};
-use rustc_hash::FxHashMap;
-use slab::Slab;
 use zeroize::Zeroizing;
 
 use self::asker::Asker;
 pub(crate) use self::clock::Clock;
 use self::keys::Strangers;
-use self::links::Link;
+use self::links::{Address, Host, Links, Machine, WAKE};
 use self::network::Network;
-use self::pace::Pace;
 pub(crate) use self::resolver::Resolver;
 use crate::{ConnectError, Contact, Options, StartError, Trust};
 
-pub use self::inbox::Inbox;
+pub use self::drive::Drive;
+pub use self::inbox::{Empty, Inbox};
+pub use self::links::Calls;
 pub use self::poller::Poller;
 pub use self::relay::RelayDriver;
+pub use self::socket::SocketDriver;
 
 /// See [the module](self).
 #[derive(Debug)]
 pub struct Driver {
-    stack: Stack,
-    clock: Clock,
-    registry: mio::Registry,
+    links: Links<Stack>,
     waker: Arc<mio::Waker>,
     network: Network,
-    links: Slab<Link>,
-    /// The node itself names its links, so that nobody can choose names that collide.
-    link_keys: FxHashMap<LinkId, usize>,
     resolver: Resolver,
-    /// What may have something to read. A source stands here at most once (it has a flag that says so).
-    unread: VecDeque<Source>,
-    /// When something was read last.
-    read_at: Instant,
-    /// Links that have something to send and are not known to be blocked. Each stands here at most once.
-    unsent: VecDeque<usize>,
-    pace: Pace,
     /// Whose keys may come in; `None` in a node that is not secure.
     trust: Option<Trust>,
     /// Who asks whoever else decides that; `None` when nobody is to be asked.
     asker: Option<Asker>,
     /// Keys that came and may not, to be told of.
     strangers: Strangers,
-    /// How long what is held back, to be written together with more, may wait at most.
-    hold: Duration,
-    /// How many links could not take all that was written.
-    blocked: usize,
-    calls: Calls,
-    /// Until when the adapter sleeps, if nothing wakes it; `None` while it is awake.
-    sleeps_until: Option<Instant>,
     ended: bool,
 }
 
-/// How often a driver called the system for what it sends and receives, since its start. What a message costs depends on it more
-/// than on all else: see `tests/calls.rs`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Calls {
-    /// Reads of links, also those that found nothing.
-    pub reads: u64,
-    /// Writes to links.
-    pub writes: u64,
-    /// Reads of the beacon socket, also those that found nothing.
-    pub beacon_reads: u64,
-}
+impl Machine for Stack {
+    type Listener = InterfaceId;
 
-/// Something that can be read, by its place in its table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Beacons,
-    Listener(usize),
-    Link(usize),
-}
+    fn handle_accepted(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        remote: Option<SocketAddr>,
+    ) -> Option<LinkId> {
+        // A mailbox is on TCP.
+        Self::handle_accepted(self, now, interface, remote?)
+    }
 
-const WAKE: Token = Token(0);
-
-/// Octets that are written in a few microseconds.
-const A_LITTLE: usize = 4 * 1024;
-
-/// Octets read in one turn that belong to a stream of large messages, or of many.
-const MUCH: usize = 32 * 1024;
-
-/// How long what can be read waits for an application that has events to take.
-const BEHIND: Duration = Duration::from_millis(1);
-
-impl Source {
-    /// A place can be taken again while an event for what stood there before is under way. That event then makes the new
-    /// one be looked at for nothing, which is harmless.
-    const fn token(self) -> Token {
-        match self {
-            Self::Beacons => Token(1),
-            Self::Listener(key) => Token(2 + 2 * key),
-            Self::Link(key) => Token(3 + 2 * key),
+    fn handle_connected(&mut self, now: Instant, link: LinkId, local: Option<SocketAddr>) {
+        if let Some(local) = local {
+            Self::handle_connected(self, now, link, local);
         }
     }
 
-    const fn of(token: Token) -> Option<Self> {
-        match token.0 {
-            0 => None,
-            1 => Some(Self::Beacons),
-            even if even % 2 == 0 => Some(Self::Listener((even - 2) / 2)),
-            odd => Some(Self::Link((odd - 3) / 2)),
-        }
+    fn handle_disconnected(&mut self, now: Instant, link: LinkId, cut: Cut) {
+        Self::handle_disconnected(self, now, link, cut);
+    }
+
+    fn receive_buffer(&mut self, link: LinkId) -> Option<Limit<&mut BytesMut>> {
+        Self::receive_buffer(self, link)
+    }
+
+    fn handle_filled(&mut self, now: Instant, link: LinkId) {
+        Self::handle_filled(self, now, link);
+    }
+
+    fn handle_received(&mut self, now: Instant, link: LinkId, octets: &[u8]) {
+        Self::handle_received(self, now, link, octets);
+    }
+
+    fn poll_transmit(&self, link: LinkId) -> impl Iterator<Item = &[u8]> {
+        Self::poll_transmit(self, link)
+    }
+
+    fn handle_transmitted(&mut self, now: Instant, link: LinkId, octets: usize) {
+        Self::handle_transmitted(self, now, link, octets);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Self::deadline(self)
+    }
+
+    fn has_event(&self) -> bool {
+        Self::has_event(self)
     }
 }
 
@@ -190,32 +174,21 @@ impl Driver {
         let beacons = options.config.beacons;
         let decider = options.trust.as_ref().and_then(Trust::decider);
         let asker = decider.map(|decider| Asker::new(decider.clone(), Arc::clone(&waker)));
+        let stack = Stack::new(clock.now(), *seed, options.config);
         let mut driver = Self {
-            stack: Stack::new(clock.now(), *seed, options.config),
-            clock,
-            registry,
+            links: Links::new(stack, clock, registry),
             resolver: Resolver::new(Arc::clone(&waker)),
             waker,
             network: Network::new(options.interfaces, beacons, options.port, options.tcp_ports),
-            links: Slab::new(),
-            link_keys: FxHashMap::default(),
-            unread: VecDeque::new(),
-            read_at: Instant::ZERO,
-            unsent: VecDeque::new(),
-            pace: Pace::default(),
             trust: options.trust,
             asker,
             strangers: Strangers::default(),
-            hold: Duration::ZERO,
-            blocked: 0,
-            calls: Calls::default(),
-            sleeps_until: None,
             ended: false,
         };
         driver.start_network()?;
-        let now = driver.clock.now();
+        let now = driver.links.clock.now();
         for group in &options.groups {
-            driver.stack.join(now, group);
+            driver.links.machine.join(now, group);
         }
         for contact in &options.peers {
             let contacted = driver.contact(now, contact);
@@ -224,47 +197,39 @@ impl Driver {
                 source,
             })?;
         }
-        tracing::debug!(node = %driver.stack.id(), name = %driver.stack.name(), "started");
+        tracing::debug!(node = %driver.links.machine.id(), name = %driver.links.machine.name(), "started");
         Ok((driver, poller))
     }
 
     /// Takes in what the poller found and what became due, and sends what there is to send.
     pub fn turn(&mut self, poller: &mut Poller) {
-        self.sleeps_until = None;
+        self.links.awake();
         if self.ended {
             return;
         }
-        poller.take(|event| match Source::of(event.token()) {
-            Some(Source::Link(key)) => self.note_link(key, event),
-            Some(Source::Listener(key)) => self.note_listener(key),
-            Some(Source::Beacons) => self.note_beacons(),
-            None => {} // it woke us, that is all
-        });
+        self.take(poller);
         while let Some(answer) = self.resolver.answer() {
-            let now = self.clock.now();
-            self.stack
+            let now = self.links.clock.now();
+            self.links
+                .machine
                 .handle_resolved(now, answer.number, &answer.addresses);
         }
         self.take_verdicts();
-        let now = self.clock.now();
-        if self.stack.deadline().is_some_and(|at| at <= now) {
-            self.stack.handle_timeout(now);
+        let now = self.links.clock.now();
+        if self.links.machine.deadline().is_some_and(|at| at <= now) {
+            self.links.machine.handle_timeout(now);
         }
+        self.links.keep_accepting(now);
         self.keep_network(now);
-        self.act();
-        poller.expects_more = self.read() >= MUCH;
-        // Who was woken by something else leaves what is gathered as it is.
-        if self.hold == Duration::ZERO || self.pace.is_over(now) {
-            self.send();
-        }
-        if self.stack.is_stopped() {
+        self.read_and_send(now, poller);
+        if self.links.machine.is_stopped() {
             self.end();
         }
     }
 
     /// How long the poller may wait before the next turn; `None` without a limit.
     pub fn timeout(&self) -> Option<Duration> {
-        self.deadline().map(|at| at - self.clock.now())
+        self.deadline().map(|at| at - self.links.clock.now())
     }
 
     /// The same as [`timeout`](Driver::timeout), and from now on [`wants_turn`](Driver::wants_turn) tells whether what
@@ -272,67 +237,56 @@ impl Driver {
     ///
     /// To be called right after a turn or another call that takes time into account.
     pub fn sleep(&mut self) -> Option<Duration> {
-        let now = self.clock.recent();
-        let mut deadline = self.deadline();
-        if self.hold > Duration::ZERO && self.pace.is_streaming(now) {
-            // More will be held back: it is looked after then, without being woken for it.
-            deadline = Some(deadline.map_or(now + self.hold, |at| at.min(now + self.hold)));
+        let rest = self.rest();
+        if self.ended {
+            return None;
         }
-        self.sleeps_until = Some(deadline.unwrap_or(Instant::from_micros(u64::MAX)));
-        deadline.map(|at| at - now)
+        self.links.sleep(rest)
     }
 
     /// In a stream of small messages, which are written several at a time, the last ones may wait this long for more to come;
     /// 0, as it is at first, asks for a turn at once. For adapters to which a turn is not cheap, since it needs another thread.
     pub fn hold_back(&mut self, hold: Duration) {
-        self.hold = hold;
+        self.links.hold_back(hold);
     }
 
     /// Whether something is to be sent for which a turn has to look whether it can be, and now is the time to send it.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
-        self.blocked > 0 && self.pace.is_over(self.clock.recent())
+        self.links.is_blocked()
     }
 
     /// Whether anything is held back.
     #[must_use]
     pub fn holds_back(&self) -> bool {
-        !self.unsent.is_empty()
+        self.links.holds_back()
     }
 
     /// Sends what is held back: for an adapter whose application waits for something now, and has nothing more to say.
     pub fn flush(&mut self) {
-        if self.holds_back() {
-            self.send();
-        }
+        self.flush_held();
     }
 
     /// Whether a command or an event taken made something due before the end of the present sleep. Says so once a sleep.
     #[must_use]
     pub fn wants_turn(&mut self) -> bool {
-        let wants = match (self.sleeps_until, self.deadline()) {
-            (Some(until), Some(deadline)) => deadline < until,
-            _ => false,
-        };
-        if wants {
-            self.sleeps_until = None;
-        }
-        wants
+        let rest = self.rest();
+        !self.ended && self.links.wants_turn(rest)
     }
 
     /// How often the system was called.
     pub fn calls(&self) -> Calls {
-        self.calls
+        self.links.calls
     }
 
     /// The present.
     pub fn now(&self) -> Instant {
-        self.clock.now()
+        self.links.clock.now()
     }
 
     /// The present, as the driver saw it in its last [`turn`](Driver::turn) or command.
     pub fn recent(&self) -> Instant {
-        self.clock.recent()
+        self.links.clock.recent()
     }
 
     /// Ends the poller's wait.
@@ -346,28 +300,19 @@ impl Driver {
         if self.ended {
             return None;
         }
-        let unread = match self.unread.is_empty() {
-            true => None,
-            false if self.stack.has_event() => Some(self.read_at + BEHIND),
-            false => Some(Instant::ZERO),
-        };
-        let unsent = match self.unsent.is_empty() {
-            true => None,
-            false => Some(match self.pace.waits_since() {
-                Some(since) => since + self.hold,
-                None => Instant::ZERO,
-            }),
-        };
-        let stack = self.stack.deadline();
-        let network = self.network.deadline(stack);
-        [unread, unsent, stack, network].into_iter().flatten().min()
+        self.links.deadline(self.rest())
+    }
+
+    /// When there is something to do beside the stack and its links.
+    fn rest(&self) -> Option<Instant> {
+        self.network.deadline(self.links.machine.deadline())
     }
 
     /// What happened next, if anything did.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        let now = self.clock.now();
-        let event = self.stack.poll_event(now)?;
+        let now = self.links.clock.now();
+        let event = self.links.machine.poll_event(now)?;
         self.note_entered([&event]);
         self.act(); // a link that waited for the application may be read again
         Some(event)
@@ -376,7 +321,7 @@ impl Driver {
     /// Whether [`poll_event`](Driver::poll_event) has something.
     #[must_use]
     pub fn has_event(&self) -> bool {
-        self.stack.has_event()
+        self.links.machine.has_event()
     }
 
     /// Whether the node is stopped and every socket closed. Events may still wait to be taken.
@@ -386,32 +331,32 @@ impl Driver {
 
     /// Joins a group.
     pub fn join(&mut self, group: &Text) {
-        let now = self.clock.now();
-        self.stack.join(now, group);
+        let now = self.links.clock.now();
+        self.links.machine.join(now, group);
         self.sent(now, 0);
     }
 
     /// Leaves a group.
     pub fn leave(&mut self, group: &Text) {
-        let now = self.clock.now();
-        self.stack.leave(now, group);
+        let now = self.links.clock.now();
+        self.links.machine.leave(now, group);
         self.sent(now, 0);
     }
 
     /// Says something to one peer.
     pub fn whisper(&mut self, peer: PeerId, content: &Frames) -> Result<(), SendError> {
-        let now = self.moment();
+        let now = self.links.moment();
         let octets = content.octets();
-        let result = self.stack.whisper(now, peer, content);
+        let result = self.links.machine.whisper(now, peer, content);
         self.sent(now, octets);
         result
     }
 
     /// Says something to everybody in a group.
     pub fn shout(&mut self, group: &Text, content: &Frames) -> Result<Shouted, SendError> {
-        let now = self.moment();
+        let now = self.links.moment();
         let octets = content.octets();
-        let result = self.stack.shout(now, group, content);
+        let result = self.links.machine.shout(now, group, content);
         self.sent(now, octets);
         result
     }
@@ -423,9 +368,9 @@ impl Driver {
         group: &Text,
         content: &Frames,
     ) -> Result<(), SendError> {
-        let now = self.moment();
+        let now = self.links.moment();
         let octets = content.octets();
-        let result = self.stack.shout_to(now, peer, group, content);
+        let result = self.links.machine.shout_to(now, peer, group, content);
         self.sent(now, octets);
         result
     }
@@ -433,21 +378,21 @@ impl Driver {
     /// Sends beacons to one address, with growing pauses, until the node that is there is met, or
     /// [`unbeacon`](Driver::unbeacon). Over IPv4. See [`Stack::beacon`].
     pub fn beacon(&mut self, address: SocketAddr) -> Result<(), ConnectError> {
-        let now = self.clock.now();
-        let sought = self.stack.beacon(now, address);
+        let now = self.links.clock.now();
+        let sought = self.links.machine.beacon(now, address);
         self.sent(now, 0);
         Ok(sought?)
     }
 
     /// Sends no more beacons to this address.
     pub fn unbeacon(&mut self, address: SocketAddr) {
-        self.stack.unbeacon(address);
+        self.links.machine.unbeacon(address);
     }
 
     /// Tells the node of another, as if its beacon had been heard. See [`Stack::introduce`].
     pub fn introduce(&mut self, id: PeerId, address: SocketAddr, key: Option<PublicKey>) {
-        let now = self.clock.now();
-        self.stack.introduce(now, id, address, key);
+        let now = self.links.clock.now();
+        self.links.machine.introduce(now, id, address, key);
         self.sent(now, 0);
     }
 
@@ -460,28 +405,31 @@ impl Driver {
         ticket: Ticket,
         role: RelayRole,
     ) -> Result<(), ConnectError> {
-        let now = self.clock.now();
-        let dialled = self.stack.dial_relayed(now, peer, key, relay, ticket, role);
+        let now = self.links.clock.now();
+        let dialled = self
+            .links
+            .machine
+            .dial_relayed(now, peer, key, relay, ticket, role);
         self.sent(now, 0);
         Ok(dialled?)
     }
 
     /// From now on the mailbox at this address is not there for the node. See [`Stack::ignore`].
     pub fn ignore(&mut self, address: SocketAddr) {
-        let now = self.clock.now();
-        self.stack.ignore(now, address);
+        let now = self.links.clock.now();
+        self.links.machine.ignore(now, address);
         self.sent(now, 0);
     }
 
     /// Takes [`ignore`](Driver::ignore) back.
     pub fn heed(&mut self, address: SocketAddr) {
-        self.stack.heed(address);
+        self.links.machine.heed(address);
     }
 
     /// Forgets what [`connect`](Driver::connect) asked for. A peer that is here stays. See [`Stack::disconnect`].
     pub fn disconnect(&mut self, endpoint: &Endpoint) {
-        let now = self.clock.now();
-        self.stack.disconnect(now, endpoint);
+        let now = self.links.clock.now();
+        self.links.machine.disconnect(now, endpoint);
         self.sent(now, 0);
     }
 
@@ -497,7 +445,7 @@ impl Driver {
 
     /// Contacts a node, until it answers.
     pub fn connect(&mut self, contact: &Contact) -> Result<(), ConnectError> {
-        let now = self.clock.now();
+        let now = self.links.clock.now();
         let contacted = self.contact(now, contact);
         self.sent(now, 0);
         contacted
@@ -506,37 +454,37 @@ impl Driver {
     fn contact(&mut self, now: Instant, contact: &Contact) -> Result<(), ConnectError> {
         let Contact { endpoint, key } = contact;
         match key {
-            Some(key) => self.stack.connect_with_key(now, endpoint, *key)?,
-            None => self.stack.connect(now, endpoint)?,
+            Some(key) => self.links.machine.connect_with_key(now, endpoint, *key)?,
+            None => self.links.machine.connect(now, endpoint)?,
         }
         Ok(())
     }
 
     /// Says goodbye to all. [`is_ended`](Driver::is_ended) after some more turns.
     pub fn stop(&mut self) {
-        let now = self.clock.now();
-        self.stack.stop(now);
+        let now = self.links.clock.now();
+        self.links.machine.stop(now);
         self.wind_up();
     }
 
     /// Ends like [`stop`](Driver::stop), without any goodbye. See [`Stack::retire`].
     pub fn retire(&mut self) {
-        let now = self.clock.now();
-        self.stack.retire(now);
+        let now = self.links.clock.now();
+        self.links.machine.retire(now);
         self.wind_up();
     }
 
     fn wind_up(&mut self) {
         self.act();
         self.send();
-        if self.stack.is_stopped() {
+        if self.links.machine.is_stopped() {
             self.end();
         }
     }
 
     /// The node itself, to ask it.
     pub fn stack(&self) -> &Stack {
-        &self.stack
+        &self.links.machine
     }
 
     /// From now on interfaces are looked at seldom, or [when that is asked for](Self::look_at_interfaces).
@@ -555,50 +503,114 @@ impl Driver {
         3 + self.network.descriptors() + self.links.len()
     }
 
-    /// When something is said.
+    /// Closes every socket without a goodbye, for an adapter that is itself ended. Peers find the links cut.
+    pub fn abandon(&mut self) {
+        if !self.ended {
+            tracing::debug!(node = %self.links.machine.id(), "abandoned");
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.links.clear();
+        self.network.close();
+        self.asker = None;
+        tracing::debug!(node = %self.links.machine.id(), "stopped");
+    }
+}
+
+impl Drive for Driver {
+    type Item = Event;
+    type Refusal = Infallible;
+
+    fn turn(&mut self, poller: &mut Poller) {
+        Self::turn(self, poller);
+    }
+
+    fn sleep(&mut self) -> Option<Duration> {
+        Self::sleep(self)
+    }
+
+    fn wants_turn(&mut self) -> bool {
+        Self::wants_turn(self)
+    }
+
+    fn hold_back(&mut self, hold: Duration) {
+        Self::hold_back(self, hold);
+    }
+
+    fn is_blocked(&self) -> bool {
+        Self::is_blocked(self)
+    }
+
+    fn holds_back(&self) -> bool {
+        Self::holds_back(self)
+    }
+
+    fn flush(&mut self) {
+        Self::flush(self);
+    }
+
+    fn now(&self) -> Instant {
+        Self::now(self)
+    }
+
+    fn recent(&self) -> Instant {
+        Self::recent(self)
+    }
+
+    fn wake(&self) {
+        Self::wake(self);
+    }
+
+    fn has_event(&self) -> bool {
+        Self::has_event(self)
+    }
+
+    fn fill(&mut self, now: Instant, events: &mut VecDeque<Event>) -> Result<(), Infallible> {
+        self.take_events(now, events);
+        Ok(())
+    }
+
+    fn is_last(event: &Event) -> bool {
+        matches!(event, Event::Stopped)
+    }
+
+    fn is_ended(&self) -> bool {
+        Self::is_ended(self)
+    }
+
+    fn stop(&mut self) {
+        Self::stop(self);
+    }
+
+    fn abandon(&mut self) {
+        Self::abandon(self);
+    }
+}
+
+impl Host for Driver {
+    type Machine = Stack;
+
     #[inline]
-    fn moment(&mut self) -> Instant {
-        if self.pace.may_guess() {
-            self.clock.recent()
-        } else {
-            self.clock.now()
-        }
+    fn links(&mut self) -> &mut Links<Stack> {
+        &mut self.links
     }
 
-    /// After a command: does what it made the stack ask for, now or, in a burst, with what follows.
-    fn sent(&mut self, now: Instant, octets: usize) {
-        self.act();
-        let links = self.unsent.len();
-        if links == 0 {
-            return;
-        }
-        if self.pace.is_due(now, octets, links) {
-            self.send();
-            // A little to one link takes so little that it need not be known before it comes often.
-            if links > 1 || octets > A_LITTLE || !self.pace.is_calm() {
-                self.pace.wrote(now, self.clock.now());
-            }
-        }
-    }
-
-    /// Does what the stack asks for in its order, except that what is to be sent is only noted, until something follows
-    /// that others can see: a goodbye must not come before what was said before it. Whether there was anything.
+    /// Before something that others can see all that was said before it is sent: a goodbye must not come before that.
     fn act(&mut self) -> bool {
         let mut any = false;
-        while let Some(action) = self.stack.poll_action() {
+        while let Some(action) = self.links.machine.poll_action() {
             any = true;
             if matches!(
                 action,
                 Action::Broadcast { .. } | Action::Beacon { .. } | Action::Close { .. }
             ) {
-                self.flush_all();
+                self.links.flush_all();
             }
             match action {
-                Action::Transmit { link } => {
-                    if let Some(&key) = self.link_keys.get(&link) {
-                        self.note_unsent(key);
-                    }
-                }
+                Action::Transmit { link } => self.links.transmit(link),
                 Action::Broadcast {
                     interface,
                     datagram,
@@ -608,11 +620,11 @@ impl Driver {
                     to,
                     datagram,
                 } => self.direct(interface, to, &datagram),
-                Action::Dial { link, address } => self.dial(link, address),
+                Action::Dial { link, address } => self.links.dial(link, &Address::Tcp(address)),
                 Action::Authenticate { link, key, remote } => self.authenticate(link, &key, remote),
-                Action::Pause { link } => self.pause(link),
-                Action::Resume { link } => self.resume(link),
-                Action::Close { link } => self.close(link),
+                Action::Pause { link } => self.links.pause(link),
+                Action::Resume { link } => self.links.resume(link),
+                Action::Close { link } => self.links.close(link),
                 Action::Resolve { query, host, port } => {
                     self.resolver.ask(query, host.as_str().to_owned(), port);
                 }
@@ -622,63 +634,12 @@ impl Driver {
         any
     }
 
-    /// Reads every source that has something, each within its budget, until the budget of the turn is spent. How many octets came.
-    fn read(&mut self) -> usize {
-        let mut budget = links::TURN_OCTETS;
-        self.read_at = self.clock.recent();
-        for _ in 0..self.unread.len() {
-            let Some(source) = self.unread.pop_front() else {
-                break;
-            };
-            let octets = match source {
-                Source::Link(key) => self.read_link(key, budget),
-                Source::Listener(key) => self.accept(key, budget),
-                Source::Beacons => self.read_beacons(),
-            };
-            if octets > 0 {
-                self.pace.rest();
-            }
-            budget = budget.saturating_sub(octets);
-            if budget == 0 {
-                break;
-            }
-        }
-        links::TURN_OCTETS.saturating_sub(budget)
+    fn note_datagrams(&mut self) {
+        self.note_beacons();
     }
 
-    /// Sends what every link has to send, each within its budget.
-    fn send(&mut self) {
-        self.flush_all();
-        self.act();
-    }
-
-    fn flush_all(&mut self) {
-        for _ in 0..self.unsent.len() {
-            let Some(key) = self.unsent.pop_front() else {
-                break;
-            };
-            self.flush_link(key);
-        }
-        self.pace.clear(); // what is left has had its share of this turn, and goes on at once
-    }
-
-    /// Closes every socket without a goodbye, for an adapter that is itself ended. Peers find the links cut.
-    pub fn abandon(&mut self) {
-        if !self.ended {
-            tracing::debug!(node = %self.stack.id(), "abandoned");
-            self.end();
-        }
-    }
-
-    fn end(&mut self) {
-        self.ended = true;
-        self.unread.clear();
-        self.unsent.clear();
-        self.links.clear();
-        self.link_keys.clear();
-        self.network.close();
-        self.asker = None;
-        tracing::debug!(node = %self.stack.id(), "stopped");
+    fn read_datagrams(&mut self) -> usize {
+        self.read_beacons()
     }
 }
 
@@ -709,23 +670,4 @@ pub(crate) fn random_seed() -> std::io::Result<Zeroizing<[u8; 32]>> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut())?;
     Ok(seed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_names_its_source() {
-        assert_eq!(Source::of(WAKE), None);
-        for source in [
-            Source::Beacons,
-            Source::Listener(0),
-            Source::Link(0),
-            Source::Listener(7),
-            Source::Link(7),
-        ] {
-            assert_eq!(Source::of(source.token()), Some(source));
-        }
-    }
 }

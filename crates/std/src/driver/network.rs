@@ -11,13 +11,13 @@ use atonce::{Instant, Interface, InterfaceId};
 use mio::Interest;
 use slab::Slab;
 
-use super::cut::{cut, is_network_change, is_shortage};
+use super::Driver;
+use super::cut::is_network_change;
 use super::datagrams::{Left, receive};
 use super::interfaces::{Found, Listing};
-use super::links::with_scratch;
+use super::links::{Host, Listening, Source, with_scratch};
 use super::lull::Lull;
 use super::sockets::{address_towards, beacon_receiver, beacon_sender, directed_receiver, listen};
-use super::{Driver, Source};
 use crate::StartError;
 
 /// How often the interfaces are looked at again: as long as a network that came or changed may go unnoticed.
@@ -39,13 +39,6 @@ const UNREAD_EARLY: Duration = Duration::from_millis(200);
 /// says its own beacon, wherever in a lull that falls.
 const UNREAD_LATE: Duration = Duration::from_millis(50);
 
-/// How long nothing is accepted after the descriptors ran out. What waits in the backlog stays there; to ask for it at
-/// once again would only spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Connections accepted of one mailbox before others have their turn.
-const ACCEPTS: usize = 64;
-
 /// Datagrams read before others have their turn.
 const DATAGRAMS: usize = 128;
 
@@ -66,8 +59,6 @@ pub(super) struct Network {
     seldom: bool,
     /// Where the last directed beacon went, when, and from which address.
     way: Option<(SocketAddr, Instant, Option<IpAddr>)>,
-    /// No connection is accepted until then.
-    accept_at: Option<Instant>,
     /// Complaints that were logged and still hold, so that they are not logged at every scan.
     complaints: BTreeSet<String>,
 }
@@ -78,11 +69,8 @@ struct Bound {
     id: InterfaceId,
     found: Found,
     mailbox: SocketAddr,
-    listener: mio::net::TcpListener,
-    /// Connections may wait.
-    readable: bool,
-    /// It stands in `unread`.
-    in_unread: bool,
+    /// Where the mailbox stands among the listeners.
+    listener: usize,
     /// Sends beacons; made again when it failed.
     voice: Option<UdpSocket>,
 }
@@ -114,7 +102,6 @@ impl Network {
             rescan_at: Instant::ZERO,
             seldom: false,
             way: None,
-            accept_at: None,
             complaints: BTreeSet::new(),
         }
     }
@@ -125,10 +112,7 @@ impl Network {
         // Beacons wait a little longer for a node that is awake then, or else it would wake twice.
         let lull = lull
             .filter(|until| next.is_none_or(|next| next < *until || next > *until + UNREAD_LATE));
-        [Some(self.rescan_at), self.accept_at, lull]
-            .into_iter()
-            .flatten()
-            .min()
+        [Some(self.rescan_at), lull].into_iter().flatten().min()
     }
 
     pub(super) fn close(&mut self) {
@@ -192,7 +176,7 @@ impl Driver {
                 false => StartError::BeaconPort { port, source },
             })?;
         }
-        let now = self.clock.now();
+        let now = self.links.clock.now();
         for found in listing.select(&self.network.wanted) {
             match self.interface_up(now, found) {
                 // It went away just now.
@@ -205,14 +189,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Scans the interfaces, and accepts again, when it is time to.
+    /// Scans the interfaces when it is time to.
     pub(super) fn keep_network(&mut self, now: Instant) {
-        if self.network.accept_at.is_some_and(|at| at <= now) {
-            self.network.accept_at = None;
-            for key in self.listener_keys() {
-                self.note_unread_listener(key);
-            }
-        }
         if self.network.rescan_at <= now + EARLY {
             self.rescan(now);
         }
@@ -263,7 +241,7 @@ impl Driver {
     fn adopt(&mut self, now: Instant, listing: &Listing) {
         self.network.complaints.remove("list");
         let mut selected = listing.select(&self.network.wanted);
-        for key in self.listener_keys() {
+        for key in self.bound_keys() {
             let Some(bound) = self.network.bound.get(key) else {
                 continue;
             };
@@ -278,7 +256,8 @@ impl Driver {
             match self.interface_up(now, found) {
                 Ok(()) => {
                     self.network.complaints.remove(&name);
-                    self.cut_stranded(listing);
+                    self.links.cut_stranded(listing);
+                    self.act();
                 }
                 Err(error) if self.network.complain(&name) => {
                     tracing::warn!("{error}; trying again");
@@ -300,36 +279,30 @@ impl Driver {
             ports: self.network.tcp_ports.clone(),
             source,
         };
-        let entry = self.network.bound.vacant_entry();
         let before = self.network.ports.get(&found.name);
-        let mut listener = before
+        let socket = before
             .and_then(|&port| listen(found.address, &(port..=port)).ok())
             .map_or_else(|| listen(found.address, &self.network.tcp_ports), Ok)
             .map_err(refused)?;
-        let mailbox = listener.local_addr().map_err(refused)?;
-        let token = Source::Listener(entry.key()).token();
-        self.registry
-            .register(&mut listener, token, Interest::READABLE)
-            .map_err(refused)?;
+        let mailbox = socket.local_addr().map_err(refused)?;
+        let interface = Interface {
+            name: found.name.clone(),
+            address: mailbox.ip(),
+            port: mailbox.port(),
+        };
+        let listening = self.links.listen(Listening::Tcp(socket), |stack| {
+            stack.handle_interface_up(now, interface)
+        });
+        let (listener, id) = listening.map_err(refused)?;
         tracing::debug!(interface = found.name, %mailbox, "interface up");
         self.network
             .ports
             .insert(found.name.clone(), mailbox.port());
-        let id = self.stack.handle_interface_up(
-            now,
-            Interface {
-                name: found.name.clone(),
-                address: mailbox.ip(),
-                port: mailbox.port(),
-            },
-        );
-        let bound = entry.insert(Bound {
+        let bound = self.network.bound.vacant_entry().insert(Bound {
             id,
             found,
             mailbox,
             listener,
-            readable: false,
-            in_unread: false,
             voice: None,
         });
         if self.network.beacons.broadcasts() {
@@ -340,8 +313,11 @@ impl Driver {
 
     fn interface_down(&mut self, now: Instant, key: usize, detail: &str) {
         if let Some(bound) = self.network.bound.try_remove(key) {
+            self.links.unlisten(bound.listener);
             tracing::debug!(interface = bound.found.name, mailbox = %bound.mailbox, detail, "interface down");
-            self.stack.handle_interface_down(now, bound.id, detail);
+            self.links
+                .machine
+                .handle_interface_down(now, bound.id, detail);
         }
     }
 
@@ -354,8 +330,9 @@ impl Driver {
         };
         // Others know it by this one: if it has to be made again it is to have the same.
         self.network.port = socket.local_addr()?.port();
-        self.registry
-            .register(&mut socket, Source::Beacons.token(), Interest::READABLE)?;
+        self.links
+            .registry
+            .register(&mut socket, Source::Datagrams.token(), Interest::READABLE)?;
         self.network.ear = Some(Ear {
             socket,
             lull: Lull::default(),
@@ -382,7 +359,7 @@ impl Driver {
                 tracing::debug!(interface = bound.found.name, %error, "beacon not sent");
                 if is_network_change(&error) {
                     bound.voice = None;
-                    self.network.rescan_at = self.clock.recent();
+                    self.network.rescan_at = self.links.clock.recent();
                 }
             }
         }
@@ -391,7 +368,7 @@ impl Driver {
     /// Sends a beacon to one address, if the way there begins at this interface.
     // ZRE-131
     pub(super) fn direct(&mut self, interface: InterfaceId, to: SocketAddr, datagram: &[u8]) {
-        let now = self.clock.recent();
+        let now = self.links.clock.recent();
         let network = &mut self.network;
         let way = match network.way {
             // There is one action for each interface, all at the same time.
@@ -453,7 +430,7 @@ impl Driver {
             && !ear.in_unread
         {
             ear.in_unread = true;
-            self.unread.push_back(Source::Beacons);
+            self.links.note_datagrams();
         }
     }
 
@@ -468,15 +445,15 @@ impl Driver {
                 let Some(ear) = &self.network.ear else {
                     break;
                 };
-                self.calls.beacon_reads += 1;
-                let now = self.clock.recent();
+                self.links.calls.beacon_reads += 1;
+                let now = self.links.clock.recent();
                 let left = receive(&ear.socket, scratch, |source, datagram| {
                     octets += datagram.len();
                     beacons += 1;
                     let heard = self.network.is_heard(source.ip());
                     tracing::trace!(%source, length = datagram.len(), heard, "datagram");
                     if heard {
-                        self.stack.handle_datagram(now, source, datagram);
+                        self.links.machine.handle_datagram(now, source, datagram);
                     }
                 });
                 match left {
@@ -503,17 +480,18 @@ impl Driver {
 
     /// All beacons were read, so many, and `news` says whether the node did something about them: how the next ones are read.
     fn listen(&mut self, beacons: usize, news: bool) {
-        let now = self.clock.recent();
+        let now = self.links.clock.recent();
         let Some(ear) = &mut self.network.ear else {
             return;
         };
         let was = ear.lull.until().is_some();
         let is = ear.lull.heard(now, beacons, news).is_some();
         let changed = match (was, is) {
-            (false, true) => self.registry.deregister(&mut ear.socket),
+            (false, true) => self.links.registry.deregister(&mut ear.socket),
             (true, false) => {
-                let token = Source::Beacons.token();
-                self.registry
+                let token = Source::Datagrams.token();
+                self.links
+                    .registry
                     .register(&mut ear.socket, token, Interest::READABLE)
             }
             (false, false) | (true, true) => Ok(()),
@@ -525,78 +503,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn note_listener(&mut self, key: usize) {
-        if let Some(bound) = self.network.bound.get_mut(key) {
-            bound.readable = true;
-            self.note_unread_listener(key);
-        }
-    }
-
-    fn note_unread_listener(&mut self, key: usize) {
-        if self.network.accept_at.is_none()
-            && let Some(bound) = self.network.bound.get_mut(key)
-            && bound.readable
-            && !bound.in_unread
-        {
-            bound.in_unread = true;
-            self.unread.push_back(Source::Listener(key));
-        }
-    }
-
-    /// Accepts connections within their budget, and reads what they have to say; returns how much was read.
-    pub(super) fn accept(&mut self, key: usize, budget: usize) -> usize {
-        let mut octets = 0;
-        if let Some(bound) = self.network.bound.get_mut(key) {
-            bound.in_unread = false;
-        }
-        for _ in 0..ACCEPTS {
-            let Some(bound) = self.network.bound.get_mut(key) else {
-                return octets;
-            };
-            match bound.listener.accept() {
-                Ok((stream, remote)) => {
-                    self.network.complaints.remove("shortage");
-                    let now = self.clock.recent();
-                    let accepted = self.stack.handle_accepted(now, bound.id, remote);
-                    let Some(id) = accepted else {
-                        tracing::debug!(%remote, "connection refused");
-                        continue;
-                    };
-                    tracing::debug!(%id, %remote, "accepted");
-                    match self.add_link(id, stream, false) {
-                        // What it said already is answered together with our greeting.
-                        Ok(key) => octets += self.read_link(key, budget - octets),
-                        Err(error) => {
-                            tracing::debug!(%id, %error, "cannot use it");
-                            self.stack.handle_disconnected(now, id, cut(&error));
-                        }
-                    }
-                    self.act();
-                    if octets >= budget {
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    bound.readable = false;
-                    return octets;
-                }
-                Err(error) if is_shortage(&error) => {
-                    let now = self.clock.recent();
-                    self.network.accept_at = Some(now + ACCEPT_PAUSE);
-                    if self.network.complain("shortage") {
-                        tracing::warn!(%error, "cannot accept connections; trying again");
-                    }
-                    return octets;
-                }
-                // It was reset before it was accepted, or the like: the next one may be well.
-                Err(error) => tracing::debug!(%error, "cannot accept a connection"),
-            }
-        }
-        self.note_unread_listener(key);
-        octets
-    }
-
-    fn listener_keys(&self) -> Vec<usize> {
+    fn bound_keys(&self) -> Vec<usize> {
         self.network.bound.iter().map(|(key, _)| key).collect()
     }
 }

@@ -31,12 +31,26 @@ pub(crate) fn listen(
     Err(last)
 }
 
+/// The same on every address of this machine, over IPv4 and IPv6, on this port; 0 is any.
+pub(crate) fn listen_on_all(port: u16) -> io::Result<mio::net::TcpListener> {
+    let address = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
+    listen_with(address, |socket| socket.set_only_v6(false)).map(mio::net::TcpListener::from_std)
+}
+
 fn listen_on(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    listen_with(address, |_| Ok(()))
+}
+
+fn listen_with(
+    address: SocketAddr,
+    prepare: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
+    prepare(&socket)?;
     socket.set_nonblocking(true)?;
     // A node that is started again on its port must not wait until its old connections are forgotten.
     socket.set_reuse_address(true)?;

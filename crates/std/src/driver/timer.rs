@@ -9,7 +9,7 @@ use mio::{Interest, Registry};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::WAKE;
+use super::links::WAKE;
 
 /// How long after a wait the next one has to begin for the node to be busy.
 const BUSY: Duration = Duration::from_millis(1);

@@ -19,7 +19,7 @@ use std::time::Duration;
 use atonce::wire::zap::{Credentials, Domain, Outcome, Reply, Request};
 use atonce::wire::zmtp::SocketType;
 use atonce::zmtp::{Config, Connection, Denial, Event, Limits, Verdict};
-use atonce::{Frames, Instant, LinkId};
+use atonce::{Frames, Instant, LinkId, zmtp};
 use mio::net::TcpStream;
 use mio::{Interest, Poll, Token, Waker};
 
@@ -204,7 +204,14 @@ impl Worker {
             // ZAP-5
             identity: Default::default(),
             // ZAP-4
-            credentials: Credentials::Curve(*question.key.as_bytes()),
+            credentials: match &question.credentials {
+                zmtp::Credentials::Curve(key) => Credentials::Curve(*key.as_bytes()),
+                zmtp::Credentials::Plain { username, password } => Credentials::Plain {
+                    username: username.clone(),
+                    password: password.expose().clone(),
+                },
+                _ => Credentials::Null,
+            },
         };
         let message = request.encode();
         if let Some(link) = &mut self.link {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use atonce::curve::PublicKey;
 use atonce::endpoint::{Endpoint, Host};
+use atonce::wire::Text;
 use atonce::wire::zap::Domain;
 use atonce::zmtp::Verdict;
 
@@ -14,10 +15,14 @@ use crate::TrustError;
 /// What the application decides with.
 pub(crate) type Decide = dyn Fn(&PublicKey, SocketAddr) -> Verdict + Send + Sync;
 
+/// The same of a name and a password.
+pub(crate) type DecidePlain = dyn Fn(&Text, &Text, SocketAddr) -> Verdict + Send + Sync;
+
 /// See the module.
 #[derive(Clone)]
 pub(crate) enum Decider {
     Application(Arc<Decide>),
+    Passwords(Arc<DecidePlain>),
     /// A handler that speaks ZAP.
     Handler {
         address: SocketAddr,
@@ -56,7 +61,7 @@ impl Decider {
     /// Whether what it is asked and what it answers stay on this machine.
     pub(super) fn is_on_loopback(&self) -> bool {
         match self {
-            Self::Application(_) => true,
+            Self::Application(_) | Self::Passwords(_) => true,
             Self::Handler { address, .. } => address.ip().to_canonical().is_loopback(),
         }
     }
@@ -66,6 +71,7 @@ impl fmt::Debug for Decider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Application(_) => f.write_str("Application(..)"),
+            Self::Passwords(_) => f.write_str("Passwords(..)"),
             Self::Handler { address, domain } => f
                 .debug_struct("Handler")
                 .field("address", address)

@@ -60,8 +60,11 @@ impl Bench {
         let remote = SocketAddr::from(([127, 0, 0, key], 4000));
         let link = self.stack.handle_accepted(Instant::ZERO, self.lo, remote);
         let link = link.unwrap();
-        self.asker
-            .ask(link, PublicKey::from_bytes([key; 32]), remote);
+        self.asker.ask(
+            link,
+            zmtp::Credentials::Curve(PublicKey::from_bytes([key; 32])),
+            remote,
+        );
         link
     }
 
