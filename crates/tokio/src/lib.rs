@@ -1,4 +1,4 @@
-//! Nodes of the ZeroMQ realtime exchange as tasks of tokio.
+//! Nodes of the ZeroMQ realtime exchange, and ZMTP [sockets](socket), as tasks of tokio.
 //!
 //! The same node, builder and events as in [`atonce_std`], which tells about interfaces, limits and what is shared;
 //! only that [`recv`](Node::recv) and [`stop`](Node::stop) are awaited. A node is one task: no thread, channel or
@@ -61,6 +61,7 @@
 //! where nothing can be awaited. When a peer's queue is full, [`whisper_wait`](Node::whisper_wait) waits for room.
 
 pub mod once;
+pub mod socket;
 
 mod node;
 mod task;
@@ -77,3 +78,4 @@ pub use atonce_std::{
 };
 
 pub use crate::node::{Events, Node};
+pub use crate::socket::Socket;

@@ -44,6 +44,8 @@ pub(crate) struct Core<D> {
     pub(crate) senders: Waiters,
     /// Who waits for the end.
     pub(crate) stoppers: Waiters,
+    /// Who waits for something to be told that is nothing to take.
+    pub(crate) watchers: Waiters,
     /// The task is gone.
     pub(crate) ended: bool,
     /// The task panicked outside of this lock (within it, the lock is poisoned).
@@ -156,6 +158,7 @@ impl<D: Drive> Shared<D> {
                 receivers: Waiters::default(),
                 senders: Waiters::default(),
                 stoppers: Waiters::default(),
+                watchers: Waiters::default(),
                 ended: false,
                 panicked: false,
             }),
@@ -241,6 +244,13 @@ impl<D: Drive> Core<D> {
         if self.driver.wants_turn() {
             self.wake_task();
         }
+        self.tell_watchers();
+    }
+
+    fn tell_watchers(&mut self) {
+        if self.watchers.is_waited_for() && self.driver.has_news() {
+            self.watchers.wake_all();
+        }
     }
 
     /// Takes some of what there is to take.
@@ -263,6 +273,7 @@ impl<D: Drive> Core<D> {
         self.receivers.wake_all();
         self.senders.wake_all();
         self.stoppers.wake_all();
+        self.watchers.wake_all();
     }
 }
 
@@ -292,6 +303,7 @@ impl<D: Drive> Task<D> {
             core.receivers.wake_all();
         }
         core.senders.wake_all();
+        core.tell_watchers();
         if core.driver.is_ended() {
             return Ok(Poll::Ready(()));
         }

@@ -79,6 +79,11 @@ pub struct SocketOptions {
 }
 
 impl SocketOptions {
+    /// Which type the socket is to be.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// For how long a socket that is closed still sends.
     pub fn linger(&self) -> Duration {
         self.config.linger
