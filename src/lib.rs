@@ -132,6 +132,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "fuzz"))]
 extern crate std;
 
+pub mod autoconf;
 mod by_link;
 #[cfg(feature = "curve")]
 pub mod curve;

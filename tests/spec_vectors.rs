@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use atonce::endpoint::{Endpoint, Host};
+use atonce::wire::autoconf::{Announcement, Datagram};
 use atonce::wire::once::{
     Address, Challenge, Change, Contact, Exchange, Limits as OnceLimits, Message as OnceMessage,
     Party, Peer, Prelude, RelayRole, Side, Target, V1, V2,
@@ -338,7 +339,58 @@ fn peer_fields(peer: &Peer) -> Value {
     })
 }
 
+fn datagram_fields(datagram: &Datagram) -> Value {
+    match datagram {
+        Datagram::Query(service) => {
+            json!({ "kind": "QUERY", "service": service.as_ref().map(ToString::to_string) })
+        }
+        Datagram::Announcement(Announcement {
+            instance,
+            ttl,
+            offer,
+        }) => {
+            let endpoints = offer.endpoints().iter();
+            let properties = offer.properties().iter();
+            json!({
+                "kind": "ANNOUNCE",
+                "instance": instance.to_string(),
+                "ttl": ttl.get(),
+                "service": offer.service().to_string(),
+                "endpoints": endpoints.map(ToString::to_string).collect::<Vec<_>>(),
+                "key": offer.key().map(|key| upper(key)),
+                "properties": properties
+                    .map(|(name, value)| json!([octets(name.as_bytes()), octets(value.as_bytes())]))
+                    .collect::<Value>(),
+            })
+        }
+        Datagram::Goodbye(instance) => {
+            json!({ "kind": "GOODBYE", "instance": instance.to_string() })
+        }
+    }
+}
+
 // ---- vectors written by hand
+
+#[test]
+fn datagrams_of_autoconfiguration_are_read_and_written_as_the_vectors_say() {
+    // AUTO-1, AUTO-2, AUTO-3, AUTO-4, AUTO-5, AUTO-6, AUTO-7, AUTO-8
+    let file = load("autoconf.json");
+    each(&file["good"], |vector| {
+        let came = hex(&vector["hex"]);
+        assert!(Datagram::is_ours(&came), "{}", name(vector));
+        let datagram = Datagram::decode(&came);
+        let datagram = datagram.unwrap_or_else(|error| panic!("{}: {error}", name(vector)));
+        let fields = datagram_fields(&datagram);
+        assert_eq!(fields, vector["fields"], "{}", name(vector));
+        assert_eq!(datagram.encode(), came, "{}", name(vector));
+    });
+    each(&file["refused"], |vector| {
+        let came = hex(&vector["hex"]);
+        assert_eq!(Datagram::is_ours(&came), vector["ours"], "{}", name(vector));
+        let error = Datagram::decode(&came).expect_err(name(vector));
+        assert_eq!(error.field, vector["field"], "{}", name(vector));
+    });
+}
 
 #[test]
 fn beacons_are_read_as_the_vectors_say() {
@@ -753,6 +805,7 @@ fn every_file_of_vectors_has_a_test() {
     };
     // src/curve/vectors.rs reads curve.json, which is about what is inside.
     let ours = [
+        "autoconf.json",
         "beacon.json",
         "curve.json",
         "endpoint.json",
@@ -769,7 +822,7 @@ fn every_file_of_vectors_has_a_test() {
         let lists = entries.filter(|(_, value)| !value.is_string());
         lists.map(|(key, _)| key.clone()).collect()
     };
-    for file in ["beacon.json", "endpoint.json", "zre.json"] {
+    for file in ["autoconf.json", "beacon.json", "endpoint.json", "zre.json"] {
         assert_eq!(lists(&load(file)), ["good", "refused"], "{file}");
     }
     let once = lists(&load("once.json"));

@@ -360,6 +360,7 @@ fn below(module: &str) -> Option<&'static [&'static str]> {
             "by_link", "bytes", "curve", "endpoint", "id", "net", "time", "timers", "table",
             "wire", "zre",
         ],
+        "autoconf" => &["bytes", "table", "time", "timers", "wire"],
         "lib" => &[
             "bytes", "endpoint", "id", "net", "stack", "time", "verdict", "wire", "zmtp", "zre",
         ],

@@ -4,6 +4,7 @@
 //! [`Malformed`] that names the field, what was expected and what was found. Counts and lengths are checked against
 //! limits before anything is allocated.
 
+pub mod autoconf;
 mod beacon;
 mod body;
 mod error;

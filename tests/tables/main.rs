@@ -3,6 +3,7 @@
 //! `UPDATE_EXPECT=1 cargo test -p atonce --test tables`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod autoconf;
 mod connection;
 #[path = "../model_common/mod.rs"]
 mod model_common;
