@@ -123,6 +123,7 @@
 //!
 //! [`driver`] is the part below [`Node`] and [`Socket`]: the sockets and the loop, without a thread.
 
+pub mod autoconf;
 pub mod driver;
 pub mod once;
 pub mod socket;

@@ -76,6 +76,7 @@ use zeroize::Zeroizing;
 
 use self::asker::Asker;
 pub(crate) use self::clock::Clock;
+pub(crate) use self::cut::is_network_change;
 use self::keys::Strangers;
 use self::links::{Address, Host, Links, Machine, WAKE};
 use self::network::Network;
