@@ -3,6 +3,7 @@
 //! A body takes any octets and panics when a promise is broken. It also runs under `cargo test`.
 #![allow(clippy::panic, clippy::indexing_slicing)] // a panic is how a fuzzer is told
 
+mod autoconf;
 mod between;
 #[cfg(test)]
 mod corpora;
@@ -37,6 +38,7 @@ use crate::wire::zre::{Command, Limits, Message, UnknownCommand};
 use crate::wire::{Beacon, Frames, Headers, LongText, Text};
 use crate::{Instant, PeerId};
 
+pub use autoconf::{autoconf, autoconf_seeker};
 pub use between::between;
 #[cfg(feature = "curve")]
 pub use curve::zmtp_curve;
@@ -257,6 +259,14 @@ mod tests {
         }
 
         #[test]
+        fn datagrams_of_any_octets(kind in 0..5_u8, octets in prop::collection::vec(any::<u8>(), 0..300)) {
+            autoconf(&octets);
+            let mut signed = alloc::vec![0xAA, 0xAC, 1, kind];
+            signed.extend(octets);
+            autoconf(&signed);
+        }
+
+        #[test]
         fn endpoints(text in "(tcp://)?[a-z0-9.:%\\[\\]_-]{0,40}(:[0-9]{1,6})?", octets in prop::collection::vec(any::<u8>(), 0..300)) {
             endpoint(text.as_bytes());
             endpoint(&octets);
@@ -293,6 +303,11 @@ mod tests {
         #[test]
         fn relays(octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
             relay(&octets);
+        }
+
+        #[test]
+        fn servers_and_strangers(octets in prop::collection::vec(any::<u8>(), 0..2_000)) {
+            autoconf_seeker(&octets);
         }
 
         #[test]

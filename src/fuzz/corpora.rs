@@ -38,6 +38,8 @@ macro_rules! corpora {
 }
 
 corpora!(
+    autoconf,
+    autoconf_seeker,
     beacon,
     between,
     endpoint,
