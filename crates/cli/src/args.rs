@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    bridge, chat, completions, demo, keygen, listen, peers, perf, ping, run, send, server, sim,
+    announce, bridge, chat, completions, demo, find, keygen, listen, peers, perf, ping, run, send,
+    server, sim,
 };
 use crate::failure::Failure;
 
@@ -15,6 +16,7 @@ Examples:
   atonce peers                         who is on this network?
   atonce listen --group LOBBY --json   every event, one JSON object a line
   atonce shout LOBBY dinner is ready   say one thing and leave
+  atonce find printing                 where is that server?
   atonce bridge --lan eth0 --server meet.example.org --secret-file secret
                                        make one network of this LAN and others
 
@@ -63,6 +65,10 @@ pub(crate) enum Command {
     Bridge(Box<bridge::Bridge>),
     /// A place where bridges meet.
     Server(server::Server),
+    /// Announces a server on this network, and answers who says hello.
+    Announce(announce::Announce),
+    /// Finds a server on this network.
+    Find(find::Find),
     /// Makes a certificate: a pair of keys for CURVE.
     Keygen(keygen::Keygen),
     /// Tests a crowd of nodes on a virtual network, in virtual time.
@@ -86,6 +92,8 @@ impl Command {
             Self::Perf(command) => command.run(),
             Self::Bridge(command) => command.run(),
             Self::Server(command) => command.run(),
+            Self::Announce(command) => command.run(),
+            Self::Find(command) => command.run(),
             Self::Keygen(command) => command.run(),
             Self::Sim(command) => command.run(),
             Self::Completions(command) => command.run(),

@@ -1,9 +1,11 @@
 //! One file for each command.
 
+pub(crate) mod announce;
 pub(crate) mod bridge;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod find;
 pub(crate) mod keygen;
 pub(crate) mod listen;
 pub(crate) mod peers;

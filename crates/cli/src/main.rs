@@ -1,6 +1,7 @@
 //! The `atonce` command: a ZRE node for the terminal, for scripts and for programs in any language.
 
 mod args;
+mod autoconf;
 mod command;
 mod content;
 mod escape;

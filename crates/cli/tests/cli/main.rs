@@ -3,6 +3,7 @@
 //! Every test has a UDP port of its own, so that all of them can run at the same time and beside other nodes.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a helper of a test fails with the test
 
+mod autoconf;
 mod chat;
 mod demo;
 mod keygen;
