@@ -161,14 +161,15 @@ class Link:
                     return False
         return True
 
-    def handshake(self, socket_type, identity, within=5.0, patience=0.05):
+    def handshake(self, socket_type, identity, within=5.0, patience=0.05, minor=0):
+        """Goes through greeting and READY, as a peer of ZMTP 3.MINOR."""
         deadline = time.monotonic() + within
         # Longer than a local round trip: whatever comes now comes without a word of ours.
         wait = time.monotonic() + patience
         while time.monotonic() < wait:
             self._fill(wait - time.monotonic())
         self.before_ours = len(self.octets)
-        self.socket.sendall(GREETING)
+        self.socket.sendall(GREETING[:11] + bytes((minor,)) + GREETING[12:])
         if not self._need(64, deadline):
             raise TimeoutError("no greeting")
         self.greeting = self.octets[:64]
