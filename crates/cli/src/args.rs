@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{
     announce, bridge, chat, completions, demo, find, keygen, listen, peers, perf, ping, run, send,
-    server, sim,
+    server, sim, sockets,
 };
 use crate::failure::Failure;
 
@@ -69,6 +69,24 @@ pub(crate) enum Command {
     Announce(announce::Announce),
     /// Finds a server on this network.
     Find(find::Find),
+    /// A ZMTP socket that asks, and writes the answers.
+    Req(Box<sockets::Req>),
+    /// A ZMTP socket that answers.
+    Rep(Box<sockets::Rep>),
+    /// A ZMTP socket that publishes.
+    Pub(Box<sockets::Pub>),
+    /// A ZMTP socket that writes what is published.
+    Sub(Box<sockets::Sub>),
+    /// A ZMTP socket that hands out work.
+    Push(Box<sockets::Push>),
+    /// A ZMTP socket that writes the work that comes.
+    Pull(Box<sockets::Pull>),
+    /// A ZMTP socket that sends and receives in any order.
+    Dealer(Box<sockets::Dealer>),
+    /// A ZMTP socket that knows its peers by identity.
+    Router(Box<sockets::Router>),
+    /// A ZMTP socket that talks to one partner.
+    Pair(Box<sockets::Pair>),
     /// Makes a certificate: a pair of keys for CURVE.
     Keygen(keygen::Keygen),
     /// Tests a crowd of nodes on a virtual network, in virtual time.
@@ -94,6 +112,15 @@ impl Command {
             Self::Server(command) => command.run(),
             Self::Announce(command) => command.run(),
             Self::Find(command) => command.run(),
+            Self::Req(command) => command.run(),
+            Self::Rep(command) => command.run(),
+            Self::Pub(command) => command.run(),
+            Self::Sub(command) => command.run(),
+            Self::Push(command) => command.run(),
+            Self::Pull(command) => command.run(),
+            Self::Dealer(command) => command.run(),
+            Self::Router(command) => command.run(),
+            Self::Pair(command) => command.run(),
             Self::Keygen(command) => command.run(),
             Self::Sim(command) => command.run(),
             Self::Completions(command) => command.run(),

@@ -15,3 +15,4 @@ pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod server;
 pub(crate) mod sim;
+pub(crate) mod sockets;

@@ -17,6 +17,7 @@ mod paint;
 mod request;
 mod security;
 mod session;
+mod socket;
 mod stats;
 mod table;
 mod terminal;

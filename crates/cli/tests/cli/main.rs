@@ -18,3 +18,4 @@ mod run;
 mod send;
 mod signals;
 mod sim;
+mod sockets;
