@@ -43,10 +43,16 @@ PAIR = frozenset({"one-way", "round-trip"})
 SECURE = PAIR | {"curve", "half-done"}
 SECURE_BARE = SECURE | {"handshakes"}
 NODES = PAIR | {"shout", "mesh"}
+PATTERNS = frozenset({"push", "request", "publish"})
 
 CONTESTANTS = [
-    Contestant("atonce-std", "WHISPER, SHOUT and meshes of atonce on threads", (RELEASE / "atonce",), NODES | SECURE),
-    Contestant("atonce-tokio", "the same as tasks of tokio", (RELEASE / "atonce-tokio",), NODES | SECURE),
+    Contestant(
+        "atonce-std",
+        "WHISPER, SHOUT, meshes and sockets of atonce on threads",
+        (RELEASE / "atonce",),
+        NODES | SECURE | PATTERNS,
+    ),
+    Contestant("atonce-tokio", "the same as tasks of tokio", (RELEASE / "atonce-tokio",), NODES | SECURE | PATTERNS),
     Contestant(
         "atonce-zmtp",
         "bare connections of atonce's core on nonblocking sockets",
@@ -54,12 +60,18 @@ CONTESTANTS = [
         frozenset({"handshakes"}),
     ),
     Contestant("raw TCP", "no messages at all: octets in pieces of 1 MiB", (RELEASE / "tcp",), PAIR),
-    Contestant("libzmq", "bare DEALER→ROUTER, C", (BUILT / "libzmq",), SECURE_BARE),
+    Contestant(
+        "libzmq",
+        "bare sockets, DEALER→ROUTER where none are named, C",
+        (BUILT / "libzmq",),
+        SECURE_BARE | PATTERNS,
+    ),
     Contestant(
         "libzmq tuned",
         "the same with a high-water mark of 128 and a malloc that keeps its memory",
         (BUILT / "libzmq",),
-        PAIR | {"curve"},
+        # Its PUB would drop what comes before an answer does.
+        PAIR | {"curve"} | PATTERNS - {"publish"},
         (
             ("LIBZMQ_HWM", "128"),
             ("MALLOC_TRIM_THRESHOLD_", "1073741824"),
@@ -67,9 +79,9 @@ CONTESTANTS = [
             ("MALLOC_TOP_PAD_", "67108864"),
         ),
     ),
-    Contestant("zeromq", "bare DEALER→ROUTER, the crate zeromq on tokio", (RELEASE / "zeromq",), PAIR),
-    Contestant("rzmq", "the same, the crate rzmq", (RELEASE / "rzmq",), SECURE_BARE),
-    Contestant("omq", "the same, the crate omq-tokio", (RELEASE / "omq",), SECURE_BARE),
+    Contestant("zeromq", "the same, the crate zeromq on tokio", (RELEASE / "zeromq",), PAIR | PATTERNS),
+    Contestant("rzmq", "the same, the crate rzmq", (RELEASE / "rzmq",), SECURE_BARE | PATTERNS),
+    Contestant("omq", "the same, the crate omq-tokio", (RELEASE / "omq",), SECURE_BARE | PATTERNS),
     Contestant(
         "C Zyre",
         "WHISPER, SHOUT and meshes",

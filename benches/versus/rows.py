@@ -232,6 +232,112 @@ class RoundTrip:
 
 
 @dataclass(frozen=True)
+class Push:
+    """PUSH→PULL. A PULL cannot say that it has all: it tells us, and we tell the PUSH."""
+
+    size: int
+    count: int
+
+    row = needs = "push"
+    figures = OneWay.figures
+
+    @property
+    def label(self):
+        return f"PUSH→PULL, {self.size:,} octets"
+
+    @property
+    def short(self):
+        return size_of(self.size)
+
+    def measure(self, contestant, scale):
+        count = max(10, int(self.count * scale * contestant.share))
+        with Process(contestant, "pull") as sink:
+            address = sink.needed_line()
+            with Process(contestant, "push", address, count, self.size) as source:
+                pulled = sink.result()
+                source.say("it has all")
+                pushed = source.result()
+        if not pulled["messages"] == pushed["messages"] == count:
+            sys.exit(f"{contestant.name}: {pulled} {pushed}, and {count} were sent")
+        per_second = count / pulled["seconds"]
+        return per_second, per_second * self.size / 1e9, (pulled["cpu"] + pushed["cpu"]) / count * 1e6
+
+
+@dataclass(frozen=True)
+class Request:
+    """REQ↔REP."""
+
+    size: int
+    count: int
+
+    row = needs = "request"
+    figures = RoundTrip.figures
+
+    @property
+    def label(self):
+        return f"REQ↔REP, {self.size:,} octets, both ends on one core"
+
+    @property
+    def short(self):
+        return size_of(self.size)
+
+    def measure(self, contestant, scale):
+        count = max(1_000, int(self.count * scale))
+        _, ping = play(contestant, "reply", "request", count, self.size, core=0)
+        if ping["messages"] != count:
+            sys.exit(f"{contestant.name}: {ping}, and {count} were asked")
+        return ping["p50"], ping["p99"], ping["p999"]
+
+
+def window_of(size):
+    """After how many messages to many they are answered: no more are under way than any contestant holds for a peer."""
+    return min(max(256 * 1024 // size, 4), 256)
+
+
+@dataclass(frozen=True)
+class Publish:
+    """PUB→SUB. A PUB drops what somebody does not take in time, and each another amount: with answers none drops anything, and
+    all deliver the same."""
+
+    size: int
+    subscribers: int
+    count: int
+
+    row = needs = "publish"
+    figures = (DELIVERIES, VOLUME, PER_DELIVERY)
+
+    A_PROCESS = 25
+    # Two of these are under way, and rzmq holds 256 messages.
+    HELD = 100
+
+    @property
+    def label(self):
+        return f"PUB→{self.subscribers} SUB, {self.size:,} octets"
+
+    @property
+    def short(self):
+        return f"{size_of(self.size)}\nto {self.subscribers}"
+
+    def measure(self, contestant, scale):
+        count = max(10, int(self.count * scale * contestant.share))
+        processes = self.subscribers // self.A_PROCESS
+        words = ("publish", processes, count, min(window_of(self.size), self.HELD), self.size)
+        with contextlib.ExitStack() as stack:
+            publisher = stack.enter_context(Process(contestant, *words))
+            address, back = publisher.needed_line().split()
+            words = ("subscribe", self.A_PROCESS, address, back)
+            those = [stack.enter_context(Process(contestant, *words)) for _ in range(processes)]
+            said = publisher.result()
+            heard = [it.result() for it in those]
+        deliveries = count * self.subscribers
+        if said["messages"] != count or sum(it["messages"] for it in heard) != deliveries:
+            sys.exit(f"{contestant.name}: {said} {heard}, and {count} were published")
+        per_second = deliveries / said["seconds"]
+        used = said["cpu"] + sum(it["cpu"] for it in heard)
+        return per_second, per_second * self.size / 1e9, used / deliveries * 1e6
+
+
+@dataclass(frozen=True)
 class Shout:
     size: int
     peers: int
@@ -242,11 +348,6 @@ class Shout:
 
     # So that nobody needs more descriptors than a process may have.
     A_PROCESS = 25
-
-    @property
-    def window(self):
-        """After how many shouts they are answered: no more are under way than any contestant holds for a peer."""
-        return min(max(256 * 1024 // self.size, 4), 256)
 
     @property
     def label(self):
@@ -267,7 +368,7 @@ class Shout:
                 # One address is all that Zyre's gossip needs, and it says the same one again.
                 said = ear.needed_line().split()
                 addresses += [address for address in said if address not in addresses]
-            words = (self.peers, count, self.window, self.size)
+            words = (self.peers, count, window_of(self.size), self.size)
             with Process(contestant, "shouter", *words, *addresses) as shouter:
                 said = shouter.result()
             heard = [ear.result() for ear in ears]
@@ -438,6 +539,9 @@ CASES = [
         )
     ],
     RoundTrip(1024, 50_000),
+    *[Push(size, count) for size, count in ((16, 3_000_000), (256, 2_000_000), (4096, 500_000))],
+    *[Request(size, 50_000) for size in (16, 256, 4096)],
+    *[Publish(size, 50, count) for size, count in ((16, 150_000), (256, 80_000), (4096, 10_000))],
     *[
         Shout(size, peers, count)
         for size, peers, count in (

@@ -43,7 +43,7 @@ pub trait Knocker: Sized {
 
 /// A runtime of one thread: it suits each of the crates best, in messages a second and in what one costs, also where there are
 /// more processors.
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().expect("a runtime")
 }
@@ -102,7 +102,7 @@ pub fn knock<K: Knocker + 'static>(it: &Knocks) {
     runtime.shutdown_background();
 }
 
-async fn sink<R: Router>() {
+pub(crate) async fn sink<R: Router>() {
     let (mut router, address) = R::bind().await;
     reached_at(address);
     let (name, first) = router.recv().await;
@@ -117,11 +117,11 @@ async fn sink<R: Router>() {
 }
 
 /// What was said last may still be on its way.
-async fn linger() {
+pub(crate) async fn linger() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-async fn source<D: Dealer>(load: &Load) {
+pub(crate) async fn source<D: Dealer>(load: &Load) {
     let mut dealer = D::connect(&load.address).await;
     let content = Bytes::from(vec![7; load.size]);
     dealer.send(announcement(load.count).into()).await;
@@ -133,7 +133,7 @@ async fn source<D: Dealer>(load: &Load) {
     watch.report(load.count);
 }
 
-async fn echo<R: Router>() {
+pub(crate) async fn echo<R: Router>() {
     let (mut router, address) = R::bind().await;
     reached_at(address);
     loop {
@@ -146,7 +146,7 @@ async fn echo<R: Router>() {
     }
 }
 
-async fn ping<D: Dealer>(load: &Load) {
+pub(crate) async fn ping<D: Dealer>(load: &Load) {
     let mut dealer = D::connect(&load.address).await;
     let content = Bytes::from(vec![7; load.size]);
     let mut trips = RoundTrips::new(load.count);

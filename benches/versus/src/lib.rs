@@ -15,6 +15,14 @@
 //! NAME knocks ADDRESS COUNT AT_ONCE      makes so many connections to an echo, so many at once, and ends each when both sides
 //!                                        are ready
 //! NAME half ADDRESS COUNT                makes so many connections to an echo, and goes half the way of the handshake on each
+//! NAME pull                              a PULL: like a sink
+//! NAME push ADDRESS COUNT SIZE           a PUSH: like a source
+//! NAME reply                             a REP: like an echo
+//! NAME request ADDRESS COUNT SIZE        a REQ: like a ping
+//! NAME publish PROCESSES COUNT WINDOW SIZE
+//!                                        a PUB: sends so often to whoever subscribed, who are in so many processes
+//! NAME subscribe SOCKETS ADDRESS BACK    so many SUBs of all that a PUB says; BACK is the PULL to which a PUSH of the process
+//!                                        answers
 //! ```
 //!
 //! With `CURVE` in the environment everything is encrypted, and the two sides have the keys of [`keys`].
@@ -27,12 +35,18 @@
 //! the others. A shout cannot wait for room, so that ears answer after each WINDOW shouts that they have heard them, and the
 //! shouter is never more than two such answers ahead of any.
 //!
+//! A PULL cannot answer: whoever plays reads that it has all and says so to the PUSH, by a line. A PUB drops what a SUB does not
+//! take in time, each after another amount, so that what is compared is what all deliver: as with shouts, a process answers for
+//! all its SUBs after each WINDOW messages. A PUB does not know who subscribed: until every process has answered once it says
+//! again and again how many messages follow, and none of that counts.
+//!
 //! A mesh begins when it reads a line, so that all processes begin together; when all its nodes have met all, it says how long
 //! that took, and is quiet until its input ends. So do half handshakes: when the echo has answered each as far as it can.
 
 pub mod bare;
 pub mod crowd;
 pub mod keys;
+pub mod patterns;
 
 use std::fmt;
 use std::io::{self, BufRead};
@@ -68,6 +82,25 @@ pub enum Role {
     Knocks(Knocks),
     /// See the crate.
     Half(Half),
+    /// One of the sockets that are no DEALER and no ROUTER.
+    Pattern(Pattern),
+}
+
+/// What a socket of a pattern is to do. See the crate.
+#[derive(Clone, Debug)]
+pub enum Pattern {
+    /// A PULL that takes messages.
+    Pull,
+    /// A PUSH that sends them.
+    Push(Load),
+    /// A REP that sends back what it is asked.
+    Reply,
+    /// A REQ that asks.
+    Request(Load),
+    /// A PUB.
+    Publish(Publish),
+    /// Many SUBs.
+    Subscribe(Subscribe),
 }
 
 /// What is sent, and where to.
@@ -103,6 +136,28 @@ pub struct Shouter {
     pub size: usize,
     /// Where they are.
     pub addresses: Vec<String>,
+}
+
+/// What a PUB says.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// How many processes answer.
+    pub processes: usize,
+    /// How many messages, and when they are answered.
+    pub shouting: Shouting,
+    /// Octets of each.
+    pub size: usize,
+}
+
+/// Who hears a [`Publish`].
+#[derive(Clone, Debug)]
+pub struct Subscribe {
+    /// How many SUBs there are in this process.
+    pub sockets: usize,
+    /// Where the PUB is.
+    pub address: String,
+    /// Where the PULL is that takes the answers.
+    pub back: String,
 }
 
 /// Nodes that meet by beacons.
@@ -185,6 +240,23 @@ pub fn role() -> Role {
             address: text(),
             count: number(text()),
         }),
+        "pull" => Role::Pattern(Pattern::Pull),
+        "push" => Role::Pattern(Pattern::Push(load())),
+        "reply" => Role::Pattern(Pattern::Reply),
+        "request" => Role::Pattern(Pattern::Request(load())),
+        "publish" => Role::Pattern(Pattern::Publish(Publish {
+            processes: number(text()),
+            shouting: Shouting {
+                count: number(text()),
+                window: number(text()),
+            },
+            size: number(text()),
+        })),
+        "subscribe" => Role::Pattern(Pattern::Subscribe(Subscribe {
+            sockets: number(text()),
+            address: text(),
+            back: text(),
+        })),
         other => panic!("no role: {other}"),
     }
 }
@@ -356,6 +428,15 @@ impl Shouting {
 /// Nobody will ever say so.
 pub fn begin() {
     println!("ready");
+    until_told();
+}
+
+/// Waits until whoever plays says a line.
+///
+/// # Panics
+///
+/// Nobody will ever say so.
+pub fn until_told() {
     let line = io::stdin().lock().lines().next();
     line.expect("somebody says when")
         .expect("the input can be read");

@@ -1,8 +1,9 @@
-//! Bare DEALER→ROUTER of the crate `omq-tokio`.
+//! Bare sockets of the crate `omq-tokio`.
 
 use std::net::TcpListener;
 
 use atonce_versus::bare::{Dealer, Knocker, Router, knock, play};
+use atonce_versus::patterns::{self, Kind};
 use atonce_versus::{Role, keys, role};
 use bytes::Bytes;
 use omq_tokio::{
@@ -24,6 +25,34 @@ impl Ours {
         };
         Self(Socket::new(socket_type, options))
     }
+
+    async fn bound(socket_type: SocketType) -> (Self, String) {
+        let ours = Self::new(socket_type);
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = format!("tcp://{}", free.local_addr().expect("an address"));
+        drop(free);
+        let endpoint: Endpoint = address.parse().expect("an endpoint");
+        ours.0.bind(endpoint).await.expect("binds");
+        (ours, address)
+    }
+
+    async fn connected(socket_type: SocketType, address: &str) -> Self {
+        let ours = Self::new(socket_type);
+        let endpoint: Endpoint = address.parse().expect("an endpoint");
+        ours.0.connect(endpoint).await.expect("connects");
+        ours
+    }
+
+    /// Waits for room.
+    async fn say(&self, content: Bytes) {
+        self.0.send(Message::single(content)).await.expect("sends");
+    }
+
+    /// The last frame of the next message.
+    async fn hear(&self) -> Bytes {
+        let message = self.0.recv().await.expect("receives");
+        message.part_bytes(message.len() - 1).expect("a frame")
+    }
 }
 
 fn pair((_, secret): (&str, &str)) -> CurveKeypair {
@@ -34,19 +63,15 @@ fn pair((_, secret): (&str, &str)) -> CurveKeypair {
 
 impl Dealer for Ours {
     async fn connect(address: &str) -> Self {
-        let ours = Self::new(SocketType::Dealer);
-        let endpoint: Endpoint = address.parse().expect("an endpoint");
-        ours.0.connect(endpoint).await.expect("connects");
-        ours
+        Self::connected(SocketType::Dealer, address).await
     }
 
     async fn send(&mut self, content: Bytes) {
-        self.0.send(Message::single(content)).await.expect("sends");
+        self.say(content).await;
     }
 
     async fn recv(&mut self) -> Bytes {
-        let message = self.0.recv().await.expect("receives");
-        message.part_bytes(message.len() - 1).expect("a frame")
+        self.hear().await
     }
 }
 
@@ -54,13 +79,7 @@ impl Router for Ours {
     type Name = Bytes;
 
     async fn bind() -> (Self, String) {
-        let ours = Self::new(SocketType::Router);
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = format!("tcp://{}", free.local_addr().expect("an address"));
-        drop(free);
-        let endpoint: Endpoint = address.parse().expect("an endpoint");
-        ours.0.bind(endpoint).await.expect("binds");
-        (ours, address)
+        Self::bound(SocketType::Router).await
     }
 
     async fn recv(&mut self) -> (Bytes, Bytes) {
@@ -72,6 +91,39 @@ impl Router for Ours {
     async fn send(&mut self, to: Bytes, content: Bytes) {
         let message = Message::multipart([to, content]);
         self.0.send(message).await.expect("sends");
+    }
+}
+
+fn type_of(kind: Kind) -> SocketType {
+    match kind {
+        Kind::Push => SocketType::Push,
+        Kind::Pull => SocketType::Pull,
+        Kind::Publisher => SocketType::Pub,
+        Kind::Subscriber => SocketType::Sub,
+        Kind::Requester => SocketType::Req,
+        Kind::Replier => SocketType::Rep,
+    }
+}
+
+impl patterns::Socket for Ours {
+    async fn connect(kind: Kind, address: &str) -> Self {
+        let ours = Self::connected(type_of(kind), address).await;
+        if kind == Kind::Subscriber {
+            ours.0.subscribe("").await.expect("subscribes");
+        }
+        ours
+    }
+
+    async fn bind(kind: Kind) -> (Self, String) {
+        Self::bound(type_of(kind)).await
+    }
+
+    async fn send(&mut self, content: Bytes) {
+        self.say(content).await;
+    }
+
+    async fn recv(&mut self) -> Bytes {
+        self.hear().await
     }
 }
 
@@ -100,6 +152,7 @@ impl Knocker for Watched {
 fn main() {
     match role() {
         Role::Knocks(it) => knock::<Watched>(&it),
+        Role::Pattern(it) => patterns::play::<Ours>(it),
         role => play::<Ours, Ours>(role),
     }
 }

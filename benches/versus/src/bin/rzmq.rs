@@ -1,10 +1,11 @@
-//! Bare DEALER→ROUTER of the crate `rzmq`, as it is without io_uring.
+//! Bare sockets of the crate `rzmq`, as it is without io_uring.
 
 use atonce_versus::bare::{Dealer, Knocker, Router, knock, play};
+use atonce_versus::patterns::{self, Kind};
 use atonce_versus::{Role, keys, role};
 use bytes::Bytes;
 use rzmq::socket::options::{
-    CURVE_PUBLIC_KEY, CURVE_SECRET_KEY, CURVE_SERVER, CURVE_SERVER_KEY, LAST_ENDPOINT,
+    CURVE_PUBLIC_KEY, CURVE_SECRET_KEY, CURVE_SERVER, CURVE_SERVER_KEY, LAST_ENDPOINT, SUBSCRIBE,
 };
 use rzmq::socket::{MonitorReceiver, SocketEvent};
 use rzmq::{Context, Msg, MsgFlags, Socket, SocketType};
@@ -40,24 +41,47 @@ impl Ours {
     }
 }
 
+impl Ours {
+    async fn bound(socket_type: SocketType) -> (Self, String) {
+        let ours = Self::new(socket_type).await;
+        ours.1.bind("tcp://127.0.0.1:0").await.expect("binds");
+        let endpoint = ours.1.get_option(LAST_ENDPOINT).await.expect("an endpoint");
+        (ours, String::from_utf8(endpoint).expect("a text"))
+    }
+
+    async fn connected(socket_type: SocketType, address: &str) -> Self {
+        let ours = Self::new(socket_type).await;
+        ours.1.connect(address).await.expect("connects");
+        ours
+    }
+
+    /// Waits for room.
+    async fn say(&self, content: Bytes) {
+        self.1.send(Msg::from_bytes(content)).await.expect("sends");
+    }
+
+    /// The last frame of the next message.
+    async fn hear(&self) -> Bytes {
+        let message = self.1.recv_multipart().await.expect("receives");
+        octets(message.last().expect("a frame"))
+    }
+}
+
 fn octets(frame: &Msg) -> Bytes {
     frame.data_bytes().unwrap_or_default()
 }
 
 impl Dealer for Ours {
     async fn connect(address: &str) -> Self {
-        let ours = Self::new(SocketType::Dealer).await;
-        ours.1.connect(address).await.expect("connects");
-        ours
+        Self::connected(SocketType::Dealer, address).await
     }
 
     async fn send(&mut self, content: Bytes) {
-        self.1.send(Msg::from_bytes(content)).await.expect("sends");
+        self.say(content).await;
     }
 
     async fn recv(&mut self) -> Bytes {
-        let message = self.1.recv_multipart().await.expect("receives");
-        octets(message.last().expect("a frame"))
+        self.hear().await
     }
 }
 
@@ -65,10 +89,7 @@ impl Router for Ours {
     type Name = Bytes;
 
     async fn bind() -> (Self, String) {
-        let ours = Self::new(SocketType::Router).await;
-        ours.1.bind("tcp://127.0.0.1:0").await.expect("binds");
-        let endpoint = ours.1.get_option(LAST_ENDPOINT).await.expect("an endpoint");
-        (ours, String::from_utf8(endpoint).expect("a text"))
+        Self::bound(SocketType::Router).await
     }
 
     async fn recv(&mut self) -> (Bytes, Bytes) {
@@ -84,6 +105,40 @@ impl Router for Ours {
         name.set_flags(MsgFlags::MORE);
         let message = vec![name, Msg::from_bytes(content)];
         self.1.send_multipart(message).await.expect("sends");
+    }
+}
+
+fn type_of(kind: Kind) -> SocketType {
+    match kind {
+        Kind::Push => SocketType::Push,
+        Kind::Pull => SocketType::Pull,
+        Kind::Publisher => SocketType::Pub,
+        Kind::Subscriber => SocketType::Sub,
+        Kind::Requester => SocketType::Req,
+        Kind::Replier => SocketType::Rep,
+    }
+}
+
+impl patterns::Socket for Ours {
+    async fn connect(kind: Kind, address: &str) -> Self {
+        let ours = Self::connected(type_of(kind), address).await;
+        if kind == Kind::Subscriber {
+            let done = ours.1.set_option_raw(SUBSCRIBE, b"").await;
+            done.expect("subscribes");
+        }
+        ours
+    }
+
+    async fn bind(kind: Kind) -> (Self, String) {
+        Self::bound(type_of(kind)).await
+    }
+
+    async fn send(&mut self, content: Bytes) {
+        self.say(content).await;
+    }
+
+    async fn recv(&mut self) -> Bytes {
+        self.hear().await
     }
 }
 
@@ -111,6 +166,7 @@ impl Knocker for Watched {
 fn main() {
     match role() {
         Role::Knocks(it) => knock::<Watched>(&it),
+        Role::Pattern(it) => patterns::play::<Ours>(it),
         role => play::<Ours, Ours>(role),
     }
 }

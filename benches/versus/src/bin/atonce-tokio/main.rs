@@ -1,4 +1,6 @@
-//! Our own nodes as tasks: `atonce-tokio`.
+//! Our own nodes and sockets as tasks: `atonce-tokio`.
+
+mod sockets;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -6,6 +8,7 @@ use std::time::{Duration, Instant};
 use atonce_tokio::{Builder, Event, Frames, Node, PeerId};
 use atonce_versus::bare::{Dealer, Router, play};
 use atonce_versus::crowd::Ear;
+use atonce_versus::patterns;
 use atonce_versus::{
     Ears, GROUP, Mesh, Role, SHOUTER, Shouter, Watch, begin, keys, reached_at, rest, role,
 };
@@ -21,6 +24,7 @@ fn main() {
         Role::Ears(them) => runtime().block_on(ears(&them)),
         Role::Shouter(it) => runtime().block_on(shouter(&it)),
         Role::Mesh(it) => mesh(&it),
+        Role::Pattern(it) => patterns::play::<sockets::Plain>(it),
         role => play::<Caller, Called>(role),
     }
 }

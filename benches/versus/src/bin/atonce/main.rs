@@ -1,4 +1,6 @@
-//! Our own nodes on threads: `atonce-std`.
+//! Our own nodes and sockets on threads: `atonce-std`.
+
+mod sockets;
 
 use std::sync::OnceLock;
 use std::thread;
@@ -23,6 +25,7 @@ fn main() {
         Role::Ears(them) => ears(&them),
         Role::Shouter(it) => shouter(&it),
         Role::Mesh(it) => mesh(&it),
+        Role::Pattern(it) => sockets::play(it),
         other => panic!("no {other:?} with nodes"),
     }
 }
