@@ -22,6 +22,9 @@ mod once_session;
 mod plain;
 #[cfg(feature = "curve")]
 mod relay;
+mod socket_pair;
+mod socket_peer;
+mod sockets;
 mod values;
 mod witness;
 mod zap;
@@ -55,6 +58,8 @@ pub use once_session::once_session;
 pub use plain::zmtp_plain;
 #[cfg(feature = "curve")]
 pub use relay::relay;
+pub use socket_pair::socket_pair;
+pub use socket_peer::socket_peer;
 pub use zap::zap;
 pub use zmtp::{zmtp_grammar, zmtp_greeting, zmtp_handshake, zmtp_pair, zmtp_steps, zmtp_traffic};
 
@@ -335,6 +340,16 @@ mod tests {
         #[test]
         fn sessions_and_mallory(octets in prop::collection::vec(any::<u8>(), 0..2_000)) {
             once_session(&octets);
+        }
+
+        #[test]
+        fn a_socket_among_peers(octets in prop::collection::vec(any::<u8>(), 0..1_000)) {
+            socket_peer(&octets);
+        }
+
+        #[test]
+        fn sockets_and_a_network(octets in prop::collection::vec(any::<u8>(), 0..600)) {
+            socket_pair(&octets);
         }
 
         #[test]

@@ -34,7 +34,7 @@ mod dealer;
 mod endpoint;
 mod error;
 mod event;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 mod invariants;
 mod kind;
 mod pair;

@@ -45,6 +45,8 @@ corpora!(
     endpoint,
     node,
     once,
+    socket_pair,
+    socket_peer,
     zap,
     zmtp_grammar,
     zmtp_greeting,

@@ -1,8 +1,10 @@
-//! What holds between any two calls, checked by tests.
+//! What holds between any two calls, checked by the fuzzer and by tests.
+#![allow(clippy::panic)] // that is how they are told
 
 use alloc::collections::BTreeSet;
 
-use super::pipe::{Origin, PipeId};
+use super::peers::{EVENTS, Peers};
+use super::pipe::{Origin, Pipe, PipeId};
 use super::{Action, Kind, Socket, Timer};
 
 impl Socket {
@@ -119,5 +121,69 @@ impl Socket {
                 assert!(told.insert(*link), "{link} is dialled twice");
             }
         }
+    }
+}
+
+impl Socket {
+    /// Panics when anything that is held of peers goes over its limit, but for what came with one reading. `reading`: the most octets that
+    /// were handed in at once.
+    pub(crate) fn check_bounds(&self, reading: usize) {
+        self.peers.check_bounds(reading);
+    }
+
+    /// Messages that were given up with links that are about to end: they wait no more, and are not told to be lost yet.
+    pub(crate) fn given_up(&self) -> usize {
+        let pipes = self.peers.pipes.iter();
+        pipes.map(|(_, pipe)| pipe.given_up).sum()
+    }
+}
+
+impl Peers {
+    fn check_bounds(&self, reading: usize) {
+        for (link, pipe) in self.pipes.iter() {
+            self.check_pipe(PipeId(link), pipe, reading);
+        }
+        assert!(
+            self.events.len() <= EVENTS + 1,
+            "{} events",
+            self.events.len()
+        );
+        let ready = self.pipes.iter().filter(|(_, pipe)| pipe.ready);
+        let ready: BTreeSet<PipeId> = ready.map(|(link, _)| PipeId(link)).collect();
+        assert!(self.held.is_subset(&ready), "{:?}", self.held);
+        if self.closed {
+            assert!(self.closing && self.listeners.is_empty());
+        } else if self.closing {
+            assert!(self.timers.get(Timer::Close).is_some(), "nothing ends it");
+        }
+    }
+
+    fn check_pipe(&self, id: PipeId, pipe: &Pipe, reading: usize) {
+        let is_through = pipe.greeted && pipe.ending.is_none();
+        assert_eq!(pipe.ready, is_through, "{id:?}");
+        assert!(pipe.link.is_some() || !(pipe.connected || pipe.greeted || pipe.paused));
+        assert!(
+            pipe.ending.is_none() || pipe.link.is_some(),
+            "{id:?} ends without a link"
+        );
+        if !pipe.queue.is_empty() && !pipe.patient && !pipe.ready {
+            assert!(pipe.ending.is_some(), "{id:?} queues for nobody");
+        }
+        let balances = matches!(self.kind, Kind::Push | Kind::Dealer | Kind::Req);
+        if balances && !self.closing && pipe.has_room(&self.config) {
+            assert!(pipe.in_balance, "{id:?} has room, and nobody knows of it");
+        }
+        let (send, receive) = (self.config.send, self.config.receive);
+        let queued = pipe.queued_messages();
+        assert!(queued <= send.messages, "{id:?} queues {queued}");
+        // A frame has two octets at least.
+        let pending = pipe.pending_messages();
+        assert!(
+            pending <= receive.messages + reading / 2,
+            "{id:?} keeps {pending}"
+        );
+        let most = receive.octets + self.config.limits.message_octets + reading;
+        let octets = pipe.pending_octets();
+        assert!(octets <= most, "{id:?} keeps {octets} octets");
     }
 }

@@ -22,7 +22,7 @@ use crate::wire::zmtp::Identity;
 use crate::{Bytes, Instant};
 
 /// The most events that wait for a monitor: some for each of many links, and little memory when nobody looks.
-const EVENTS: usize = 1_024;
+pub(super) const EVENTS: usize = 1_024;
 
 /// All peers of a socket: links, queues, and the two rings.
 ///
