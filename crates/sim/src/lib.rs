@@ -53,6 +53,49 @@
 //! assert!(back.is_some());
 //! ```
 //!
+//! # Sockets
+//!
+//! A process may have [ZMTP sockets](atonce::socket) as well, which listen and dial over the same TCP. A test can use one itself, with
+//! [`start_socket`](Sim::start_socket) and [`with_socket`](Sim::with_socket); what is more than that is a [`Program`], which starts its sockets with
+//! [`Nodes::start_socket`] and is told when something happened at one, by [`Program::on_socket`]:
+//!
+//! ```
+//! use atonce::socket::{Config, Kind};
+//! use atonce_sim::{NodeId, Nodes, Program, Sim};
+//! use std::time::Duration;
+//!
+//! /// Answers every question with its own words.
+//! struct Echo;
+//!
+//! impl Program for Echo {
+//!     fn on_start(&mut self, nodes: &mut Nodes<'_>) {
+//!         let socket = nodes.start_socket(Kind::Rep, Config::default());
+//!         nodes.with_socket(socket, |socket| socket.bind(&"tcp://*:5555".parse().unwrap()));
+//!     }
+//!
+//!     fn on_socket(&mut self, nodes: &mut Nodes<'_>, socket: NodeId) {
+//!         nodes.with_socket(socket, |socket| {
+//!             while let Ok(Some(question)) = socket.recv() {
+//!                 socket.send(&question).expect("whoever asked is there");
+//!             }
+//!         });
+//!     }
+//! }
+//!
+//! let mut sim: Sim<()> = Sim::new(1);
+//! let lan = sim.segment();
+//! let [server, client] = [1, 2].map(|n| sim.host(lan, [10, 0, 0, n]));
+//! sim.start_program(server, Echo);
+//! let req = sim.start_socket(client, Kind::Req, Config::default());
+//! sim.with_socket(req, |req| {
+//!     req.connect(&"tcp://10.0.0.1:5555".parse().unwrap()).unwrap();
+//!     req.send(&"hello".into()).unwrap();
+//! });
+//! let took = sim.run_until_true(Duration::from_secs(1), |sim| sim.socket(req).is_some_and(|req| req.can_recv()));
+//! assert!(took.is_some_and(|took| took < Duration::from_millis(5)));
+//! assert_eq!(sim.with_socket(req, |req| req.recv()), Some(Ok(Some("hello".into()))));
+//! ```
+//!
 //! # What there is
 //!
 //! | | |
@@ -61,6 +104,7 @@
 //! | UDP | broadcast on a segment; loss, duplication, delay and reordering; buffers that overflow; [datagrams of other programs](Sim::send_datagram) to one host, to all, or to a [multicast group](Sim::join_multicast) |
 //! | TCP | bandwidth, delay and bounded buffers ([`Tcp`]): a reader that stops is felt by the writer; refusals, time-outs, backlogs; orderly ends and resets as Linux does them |
 //! | @Once | [servers, bridges](once) and [relays](Nodes::start_relay) as programs, over the same TCP |
+//! | sockets | [all types](atonce::socket::Kind) in [programs](Nodes::start_socket) or [used by the test](Sim::start_socket), over the same TCP; there are no Unix sockets, and no loopback |
 //! | faults of the network | [`partition`](Sim::partition), [`cut_one_way`](Sim::cut_one_way), [`reset`](Sim::reset), [`blackhole_some`](Sim::blackhole_some), [`swallow`](Sim::swallow), [`change_address`](Sim::change_address) |
 //! | faults of processes | [`kill`](Sim::kill), [`suspend`](Sim::suspend), [`set_deaf`](Sim::set_deaf) (the application takes no events), [`set_stalled`](Sim::set_stalled) (the process reads no sockets), a port given to another one ([`start_on`](Sim::start_on)) |
 //! | faults of machines | [`power_off`](Sim::power_off), clocks that jump ([`advance_clock`](Sim::advance_clock)) |
@@ -80,6 +124,7 @@ pub mod once;
 mod program;
 mod schedule;
 mod sim;
+mod socket;
 mod tcp;
 pub mod tester;
 mod topology;
@@ -89,5 +134,6 @@ pub use application::{Application, Context, NodeId, Observer, Wire};
 pub use chance::{Chance, InvalidOdds, Odds};
 pub use program::{Nodes, Place, Program, ProgramId};
 pub use sim::{Counters, Sim};
+pub use socket::SocketContext;
 pub use tcp::Tcp;
 pub use topology::{HostId, Quality, RouterId, SegmentId};

@@ -1,17 +1,19 @@
-//! Programs with several nodes in one process.
+//! Programs with several nodes or sockets in one process.
 
 use std::any::Any;
 use std::time::Duration;
 
 use atonce::curve::PublicKey;
 use atonce::once::{Relay, relay};
+use atonce::socket::{self, Socket};
 use atonce::wire::once::Ticket;
-use atonce::zmtp::Verdict;
+use atonce::zmtp::{Credentials, Verdict};
 use atonce::{Config, Event, Instant, Stack};
 
 use crate::application::{Context, NodeId};
 use crate::chance::Chance;
-use crate::sim::{Coming, Process, World, launch, launch_relay};
+use crate::sim::{Coming, Process, World, launch, launch_relay, launch_socket};
+use crate::socket::SocketContext;
 use crate::topology::{HostId, SegmentId};
 use crate::trace::Kind;
 
@@ -42,10 +44,10 @@ pub struct Place {
     pub beacon_port: Option<u16>,
 }
 
-/// What one process does with several nodes: a gateway, say, that is on two networks.
+/// What one process does with several nodes, or with [sockets](Nodes::start_socket): a gateway, say, that is on two networks.
 ///
-/// [`Sim::start_program`](crate::Sim::start_program) starts it. Its nodes come and go while it runs, and it ends when the last of them
-/// has, with the relays that it runs beside them. What is done to one of them by [`Sim::kill`](crate::Sim::kill), [`suspend`](crate::Sim::suspend) and the like is done to the
+/// [`Sim::start_program`](crate::Sim::start_program) starts it. Its nodes and sockets come and go while it runs, and it ends when the last of
+/// them has, with the relays that it runs beside them. What is done to one of them by [`Sim::kill`](crate::Sim::kill), [`suspend`](crate::Sim::suspend) and the like is done to the
 /// process, and so to all.
 ///
 /// ```
@@ -103,7 +105,31 @@ pub trait Program: Any {
     fn on_start(&mut self, nodes: &mut Nodes<'_>);
 
     /// Something happened at one of its nodes.
-    fn on_event(&mut self, nodes: &mut Nodes<'_>, node: NodeId, event: Event);
+    fn on_event(&mut self, nodes: &mut Nodes<'_>, node: NodeId, event: Event) {
+        let _ = (nodes, node, event);
+    }
+
+    /// Something happened at one of its sockets: there may be messages to receive, or room to send some. Told once for all that happened
+    /// together; what it does not take waits there, and is not told of again before something else happens.
+    fn on_socket(&mut self, nodes: &mut Nodes<'_>, socket: NodeId) {
+        let _ = (nodes, socket);
+    }
+
+    /// One of its sockets tells its monitor something.
+    fn on_socket_event(&mut self, nodes: &mut Nodes<'_>, socket: NodeId, event: socket::Event) {
+        let _ = (nodes, socket, event);
+    }
+
+    /// One of its sockets asks whether a client may come in. Unless said otherwise everybody may.
+    fn on_credentials(
+        &mut self,
+        nodes: &mut Nodes<'_>,
+        socket: NodeId,
+        credentials: &Credentials,
+    ) -> Verdict {
+        let _ = (nodes, socket, credentials);
+        Verdict::Allow
+    }
 
     /// A secure node of it asks whether the owner of this key may come in, or be spoken to. Unless said otherwise everybody may.
     fn on_question(&mut self, nodes: &mut Nodes<'_>, node: NodeId, key: &PublicKey) -> Verdict {
@@ -232,7 +258,44 @@ impl Nodes<'_> {
         Some(expected)
     }
 
-    /// The port of the first mailbox of a node, or that of a relay; `None` when it has ended, or is another's.
+    /// Starts a ZMTP socket in this process. It listens and dials where the program tells it to,
+    /// [with](Nodes::with_socket) [`bind`](SocketContext::bind) and [`connect`](SocketContext::connect).
+    ///
+    /// What happens to the process and its host happens to it. The process ends with the last of its nodes and sockets.
+    pub fn start_socket(&mut self, kind: socket::Kind, config: socket::Config) -> NodeId {
+        let program = Some(self.program);
+        let socket = launch_socket(self.world, self.processes, self.host, kind, config, program);
+        self.members.push(socket);
+        self.touched.push(socket);
+        socket
+    }
+
+    /// One of its sockets, to ask it; `None` when it has ended, or is none of this process.
+    pub fn socket(&self, socket: NodeId) -> Option<&Socket> {
+        let process = self.processes.get(socket.index())?;
+        let own = process.program == Some(self.program);
+        process.socket().filter(|_| own)
+    }
+
+    /// Does something with one of its sockets; `None` when it has ended, or is none of this process.
+    pub fn with_socket<T>(
+        &mut self,
+        socket: NodeId,
+        act: impl FnOnce(&mut SocketContext<'_>) -> T,
+    ) -> Option<T> {
+        let process = self.processes.get_mut(socket.index())?;
+        if process.program != Some(self.program) {
+            return None;
+        }
+        let mut context = process.socket_context(socket, self.world)?;
+        let result = act(&mut context);
+        if self.touched.last() != Some(&socket) {
+            self.touched.push(socket);
+        }
+        Some(result)
+    }
+
+    /// The port of the first mailbox of a node, that of a relay, or where a socket listens first; `None` when it has ended, or is another's.
     pub fn port(&self, node: NodeId) -> Option<u16> {
         let process = self.processes.get(node.index())?;
         let own = process.program == Some(self.program);

@@ -6,6 +6,7 @@ mod faults;
 mod pipes;
 mod process;
 mod programs;
+mod sockets;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::topology::{Ear, HostId, Quality, RouterId, SegmentId, Topology, count
 use crate::trace::{self, Kind, Trace};
 use engine::Engine;
 use process::Running;
+pub(crate) use sockets::launch_socket;
 
 /// The port on which beacons are heard.
 const BEACON_PORT: u16 = 5_670;
@@ -66,6 +68,8 @@ pub(crate) enum Coming {
 pub(crate) struct Resolved {
     pub(crate) node: NodeId,
     pub(crate) query: u64,
+    /// For which link of a socket.
+    pub(crate) link: Option<atonce::LinkId>,
     pub(crate) address: Option<SocketAddr>,
 }
 
@@ -371,7 +375,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
     ///
     /// # Panics
     ///
-    /// When it is a node of a [program](Sim::start_program).
+    /// When it is a node of a [program](Sim::start_program), or a [socket](Sim::start_socket).
     pub fn application(&self, node: NodeId) -> &A {
         let application = self.applications.get(node.index());
         let application = application.and_then(Option::as_ref);
@@ -382,14 +386,14 @@ impl<A: Application, O: Observer> Sim<A, O> {
     ///
     /// # Panics
     ///
-    /// When it is a node of a [program](Sim::start_program).
+    /// When it is a node of a [program](Sim::start_program), or a [socket](Sim::start_socket).
     pub fn application_mut(&mut self, node: NodeId) -> &mut A {
         let application = self.applications.get_mut(node.index());
         let application = application.and_then(Option::as_mut);
         application.expect("a node of a program has no application of its own")
     }
 
-    /// A node, to ask it; `None` when its process has ended, or is a relay.
+    /// A node, to ask it; `None` when its process has ended, or is a relay or a socket.
     pub fn stack(&self, node: NodeId) -> Option<&Stack> {
         self.processes.get(node.index())?.stack()
     }
@@ -413,7 +417,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         self.running(node).is_some()
     }
 
-    /// The port of the node's first mailbox, or that of a relay.
+    /// The port of the node's first mailbox, that of a relay, or that where a socket listens first.
     pub fn port(&self, node: NodeId) -> Option<u16> {
         self.processes.get(node.index())?.port()
     }

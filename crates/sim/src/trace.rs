@@ -122,6 +122,26 @@ pub(crate) enum Kind {
     DialRelayed,
     /// A relay expects two; 1: it does, 0: there are too many.
     Expect,
+    /// A socket was started: host.
+    StartSocket,
+    /// What a program does with a socket: checksum of an endpoint, or the name of a listener.
+    Bind,
+    Unbind,
+    /// An address.
+    Listen,
+    NotListening,
+    /// Listener.
+    Unlisten,
+    /// Checksum of a message, and of the error.
+    Send,
+    Take,
+    /// Checksum.
+    Subscribe,
+    Unsubscribe,
+    /// A question, or an answer, is given up.
+    GiveUp,
+    /// Checksum.
+    SocketEvent,
 }
 
 /// The running trace.
@@ -512,6 +532,20 @@ impl fmt::Display for Shown<'_> {
             Kind::DialRelayed => write!(f, "contacts {a:016X} over a relay"),
             Kind::Expect if a == 1 => f.write_str("expects two"),
             Kind::Expect => f.write_str("has no room for two more"),
+            Kind::StartSocket => write!(f, "started as a socket on host {a}"),
+            Kind::Bind => write!(f, "bind, sum {a:016x}"),
+            Kind::Unbind => write!(f, "unbind, listener {a}"),
+            Kind::Listen => write!(f, "listens at {}", address_of(words)),
+            Kind::NotListening => f.write_str("cannot listen"),
+            Kind::Unlisten => write!(f, "listener {a} listens no more"),
+            Kind::Send if b == 0 => write!(f, "sends a message, sum {a:016x}"),
+            Kind::Send => write!(f, "cannot send a message, sum {a:016x}, because {b:016x}"),
+            Kind::Take if b == 0 => write!(f, "takes a message, sum {a:016x}"),
+            Kind::Take => write!(f, "takes no message, because {b:016x}"),
+            Kind::Subscribe => write!(f, "subscribe, sum {a:016x}"),
+            Kind::Unsubscribe => write!(f, "unsubscribe, sum {a:016x}"),
+            Kind::GiveUp => f.write_str("gives up what is under way"),
+            Kind::SocketEvent => write!(f, "tells its monitor something, sum {a:016x}"),
             Kind::Address => write!(f, "  at {}", address_of(words)),
         }
     }

@@ -1,12 +1,13 @@
-//! What runs in a process: a node, or a relay of @Once. Both take the same from the network, and want the same of it.
+//! What runs in a process: a node, a relay of @Once, or a ZMTP socket. All take the same from the network, and want nearly the same of it.
 
 use std::net::SocketAddr;
 
 use atonce::once::{Relay, relay};
+use atonce::socket::{self, ListenerId, Socket};
 use atonce::zmtp::Verdict;
 use atonce::{Action, Cut, Event, Instant, Interface, InterfaceId, LinkId, Stack};
 
-/// See [the module](self). What only a node is ever given does nothing to a relay.
+/// See [the module](self). What only a node is ever given does nothing to the others.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -15,34 +16,49 @@ use atonce::{Action, Cut, Event, Instant, Interface, InterfaceId, LinkId, Stack}
 pub(super) enum Engine {
     Node(Stack),
     Relay(Relay),
+    Socket(Socket),
 }
 
 impl Engine {
     pub(super) const fn stack(&self) -> Option<&Stack> {
         match self {
             Self::Node(stack) => Some(stack),
-            Self::Relay(_) => None,
+            Self::Relay(_) | Self::Socket(_) => None,
         }
     }
 
     pub(super) const fn stack_mut(&mut self) -> Option<&mut Stack> {
         match self {
             Self::Node(stack) => Some(stack),
-            Self::Relay(_) => None,
+            Self::Relay(_) | Self::Socket(_) => None,
         }
     }
 
     pub(super) const fn relay(&self) -> Option<&Relay> {
         match self {
-            Self::Node(_) => None,
+            Self::Node(_) | Self::Socket(_) => None,
             Self::Relay(relay) => Some(relay),
         }
     }
 
     pub(super) const fn relay_mut(&mut self) -> Option<&mut Relay> {
         match self {
-            Self::Node(_) => None,
+            Self::Node(_) | Self::Socket(_) => None,
             Self::Relay(relay) => Some(relay),
+        }
+    }
+
+    pub(super) const fn socket(&self) -> Option<&Socket> {
+        match self {
+            Self::Node(_) | Self::Relay(_) => None,
+            Self::Socket(socket) => Some(socket),
+        }
+    }
+
+    pub(super) const fn socket_mut(&mut self) -> Option<&mut Socket> {
+        match self {
+            Self::Node(_) | Self::Relay(_) => None,
+            Self::Socket(socket) => Some(socket),
         }
     }
 
@@ -79,17 +95,21 @@ impl Engine {
         &mut self,
         now: Instant,
         interface: Option<InterfaceId>,
+        listener: Option<ListenerId>,
         remote: SocketAddr,
     ) -> Option<LinkId> {
         match self {
             Self::Node(stack) => stack.handle_accepted(now, interface?, remote),
             Self::Relay(relay) => Some(relay.handle_accepted(now)),
+            Self::Socket(socket) => socket.handle_accepted(now, listener?, Some(remote)),
         }
     }
 
     pub(super) fn handle_connected(&mut self, now: Instant, link: LinkId, local: SocketAddr) {
-        if let Some(stack) = self.stack_mut() {
-            stack.handle_connected(now, link, local);
+        match self {
+            Self::Node(stack) => stack.handle_connected(now, link, local),
+            Self::Relay(_) => {}
+            Self::Socket(socket) => socket.handle_connected(now, link),
         }
     }
 
@@ -97,6 +117,7 @@ impl Engine {
         match self {
             Self::Node(stack) => stack.handle_received(now, link, octets),
             Self::Relay(relay) => relay.handle_received(now, link, octets),
+            Self::Socket(socket) => socket.handle_received(now, link, octets),
         }
     }
 
@@ -104,6 +125,7 @@ impl Engine {
         match self {
             Self::Node(stack) => stack.handle_transmitted(now, link, octets),
             Self::Relay(relay) => relay.handle_transmitted(now, link, octets),
+            Self::Socket(socket) => socket.handle_transmitted(now, link, octets),
         }
     }
 
@@ -111,12 +133,15 @@ impl Engine {
         match self {
             Self::Node(stack) => stack.handle_disconnected(now, link, cut),
             Self::Relay(relay) => relay.handle_disconnected(now, link, cut),
+            Self::Socket(socket) => socket.handle_disconnected(now, link, cut),
         }
     }
 
     pub(super) fn handle_verdict(&mut self, now: Instant, link: LinkId, verdict: Verdict) {
-        if let Some(stack) = self.stack_mut() {
-            stack.handle_verdict(now, link, verdict);
+        match self {
+            Self::Node(stack) => stack.handle_verdict(now, link, verdict),
+            Self::Relay(_) => {}
+            Self::Socket(socket) => socket.handle_verdict(now, link, verdict),
         }
     }
 
@@ -130,6 +155,7 @@ impl Engine {
         match self {
             Self::Node(stack) => stack.handle_timeout(now),
             Self::Relay(relay) => relay.handle_timeout(now),
+            Self::Socket(socket) => socket.handle_timeout(now),
         }
     }
 
@@ -140,6 +166,7 @@ impl Engine {
         let relay = match self {
             Self::Node(stack) => return stack.poll_action(),
             Self::Relay(relay) => relay,
+            Self::Socket(_) => return None,
         };
         match relay.poll_action()? {
             relay::Action::Transmit { link } => Some(Action::Transmit { link }),
@@ -154,18 +181,26 @@ impl Engine {
         }
     }
 
+    /// What a socket wants to be done next.
+    pub(super) fn poll_socket_action(&mut self) -> Option<socket::Action> {
+        self.socket_mut()?.poll_action()
+    }
+
     pub(super) fn poll_transmit(&self, link: LinkId) -> impl Iterator<Item = &[u8]> {
         let node = self.stack().map(|stack| stack.poll_transmit(link));
         let relay = self.relay().map(|relay| relay.poll_transmit(link));
+        let socket = self.socket().map(|socket| socket.poll_transmit(link));
         node.into_iter()
             .flatten()
             .chain(relay.into_iter().flatten())
+            .chain(socket.into_iter().flatten())
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self {
             Self::Node(stack) => stack.poll_timeout().map(|(at, _)| at),
             Self::Relay(relay) => relay.poll_timeout().map(|(at, _)| at),
+            Self::Socket(socket) => socket.deadline(),
         }
     }
 
@@ -179,6 +214,7 @@ impl Engine {
 
     /// Whether it ended by itself. A relay ends with the nodes of its program.
     pub(super) fn is_stopped(&self) -> bool {
-        self.stack().is_some_and(Stack::is_stopped)
+        let is_closed = self.socket().is_some_and(Socket::is_closed);
+        is_closed || self.stack().is_some_and(Stack::is_stopped)
     }
 }

@@ -182,6 +182,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         }
         for node in self.world.topology.host(host).nodes.clone() {
             self.rebind(node, host, interface, old);
+            self.listen_elsewhere(node, old, address);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Processes: what is put into a node, what comes out of it, and its end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use atonce::{Action, Event, Instant, LinkId, Stack};
 use bytes::Bytes;
 
 use super::engine::Engine;
+use super::sockets::Listening;
 use super::{Bound, Coming, Process, Resolved, Sim, World};
 use crate::application::{Application, Context, NodeId, Observer};
 use crate::chance::Chance;
@@ -18,13 +19,19 @@ use crate::tcp::{LinkTable, StreamKey};
 use crate::trace::{self, Kind};
 
 /// How long a resolver takes.
-const RESOLVER: Duration = Duration::from_millis(20);
+pub(super) const RESOLVER: Duration = Duration::from_millis(20);
 
 /// A process that lives.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) engine: Engine,
     pub(super) interfaces: Vec<Bound>,
+    /// Where a socket listens.
+    pub(super) listening: Vec<Listening>,
+    /// Links of a socket for which a name is looked up.
+    pub(super) resolving: BTreeSet<LinkId>,
+    /// Something happened to a socket of which its program was not told.
+    pub(super) news: bool,
     /// From where it sends datagrams, and where it hears them if it does.
     pub(super) beacon_port: u16,
     pub(super) chance: Chance,
@@ -61,6 +68,9 @@ impl Running {
         Self {
             engine,
             interfaces,
+            listening: Vec::new(),
+            resolving: BTreeSet::new(),
+            news: false,
             beacon_port,
             chance,
             links: LinkTable::default(),
@@ -103,10 +113,12 @@ impl Process {
         Some(relay.expect(now, dialler, acceptor))
     }
 
-    /// The port of its first mailbox.
+    /// The port of its first mailbox, or where a socket listens first.
     pub(crate) fn port(&self) -> Option<u16> {
-        let bound = self.running.as_deref()?.interfaces.first()?;
-        Some(bound.mailbox.port())
+        let running = self.running.as_deref()?;
+        let mailbox = running.interfaces.first().map(|bound| bound.mailbox);
+        let listens = running.listening.first().map(|listening| listening.at);
+        Some(mailbox.or(listens)?.port())
     }
 
     /// The node, as an application has it; `None` when it has ended, or is a relay.
@@ -158,6 +170,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let process = self.processes.get_mut(node.index())?;
         let running = process.running.as_deref_mut()?;
         self.world.counters.inputs += 1;
+        running.news = true;
         let now = self.world.host_now(process.host);
         Some(give(&mut running.engine, now))
     }
@@ -181,6 +194,10 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 self.act(node, action);
                 continue;
             }
+            if let Some(action) = running.engine.poll_socket_action() {
+                self.act_for_socket(node, action);
+                continue;
+            }
             let now = self.world.host_now(process.host);
             if !running.deaf
                 && !running.suspended
@@ -192,7 +209,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 self.tell(node, event);
                 continue;
             }
-            if self.flush(node) {
+            if self.flush(node) || self.tell_of_socket(node) {
                 continue;
             }
             break;
@@ -304,7 +321,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
     }
 
     /// Does one thing that the node wants.
-    fn act(&mut self, node: NodeId, action: Action) {
+    pub(super) fn act(&mut self, node: NodeId, action: Action) {
         if matches!(
             action,
             Action::Broadcast { .. } | Action::Beacon { .. } | Action::Close { .. }
@@ -371,6 +388,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 let resolved = Resolved {
                     node,
                     query,
+                    link: None,
                     address,
                 };
                 let coming = Coming::Resolved(Box::new(resolved));
@@ -385,8 +403,12 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let &Resolved {
             node,
             query,
+            link,
             address,
         } = resolved;
+        if let Some(link) = link {
+            return self.resolved_for_socket(node, link, address);
+        }
         self.input(node, |engine, now| {
             engine.handle_resolved(now, query, address.as_slice());
         });

@@ -202,7 +202,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
         }
     }
 
-    /// A node of a program has ended; with the last one the process ends, and with it its relays.
+    /// A node or socket of a program has ended; with the last one the process ends, and with it its relays.
     pub(super) fn member_ended(&mut self, id: ProgramId, node: NodeId) {
         let Some(running) = self.programs.get_mut(id.0 as usize) else {
             return;
@@ -210,7 +210,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
         running.members.retain(|member| *member != node);
         running.held.retain(|member| *member != node);
         let left = running.members.clone();
-        if left.iter().any(|member| self.stack(*member).is_some()) {
+        let lives =
+            |member: &NodeId| self.stack(*member).is_some() || self.socket(*member).is_some();
+        if left.iter().any(lives) {
             return;
         }
         if let Some(running) = self.programs.get_mut(id.0 as usize) {

@@ -131,9 +131,11 @@ impl<A: Application, O: Observer> Sim<A, O> {
             let bound = running.interfaces.iter().find(|it| it.mailbox == mailbox);
             bound.map(|bound| bound.id)
         });
-        let link = interface.and_then(|interface| {
+        let listener = self.listener_of(node, mailbox);
+        let is_known = interface.is_some() || listener.is_some();
+        let link = is_known.then_some(()).and_then(|()| {
             self.input(node, |engine, now| {
-                engine.handle_accepted(now, interface, seen)
+                engine.handle_accepted(now, interface.flatten(), listener, seen)
             })?
         });
         let Some(link) = link else {
