@@ -172,7 +172,7 @@ impl Behaviour for Req {
         // SOCK-47
         if let Turn::Answer { pipe, number } = mem::replace(&mut self.turn, Turn::Ask) {
             if peers.queued(pipe) > 0 {
-                peers.discard(pipe);
+                peers.lose_queue(pipe);
             } else if number.is_none() && peers.is_ready(pipe) {
                 // A late answer could not be told from that to the next question.
                 peers.redial(now, pipe);

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use atonce::socket::{Config, Event, Kind, QueueLimit, RecvError, SendError, Why};
+use atonce::socket::{Config, Event, Kind, QueueLimit, RecvError, SendError, Socket, Why};
 use atonce::wire::zmtp::SocketType;
-use atonce::{Bytes, Frames, zmtp};
+use atonce::{Bytes, Frames, Instant, zmtp};
 
 use crate::network::{HostId, Net};
 use crate::{HERE, ms};
@@ -1062,4 +1062,18 @@ fn an_answer_through_devices_to_one_that_is_gone_goes_nowhere_and_the_next_one_a
     net.send(rep, "a2");
     devices.run(&mut net);
     assert_eq!(net.recv_all(req), ["a2"]);
+}
+
+#[test]
+fn a_question_that_is_given_up_before_it_left_is_counted_as_lost() {
+    // SOCK-47; found by the fuzzer: it was sent, did not wait, had not left, and was not lost.
+    let mut req = Socket::new(Instant::ZERO, [7; 32], Kind::Req, Config::default());
+    let endpoint = "tcp://10.0.0.1:5555".parse().unwrap();
+    req.connect(Instant::ZERO, &endpoint).unwrap();
+    req.send(Instant::ZERO, &Frames::from("anybody?")).unwrap();
+    assert_eq!(req.usage().queued_messages, 1);
+    req.reset(Instant::ZERO);
+    assert_eq!(req.usage().queued_messages, 0);
+    assert_eq!(req.counters().messages_lost, 1);
+    assert!(req.can_send());
 }

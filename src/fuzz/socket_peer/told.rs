@@ -36,6 +36,13 @@ impl Told {
         self.lost_at_close.get_or_insert(counters.messages_lost);
     }
 
+    /// What is lost by now needs not be told.
+    pub(super) fn knows(&mut self, counters: &Counters) {
+        if self.lost_at_close.is_none() {
+            self.lost = counters.messages_lost;
+        }
+    }
+
     pub(super) const fn is_closed(&self) -> bool {
         self.closed
     }
