@@ -101,9 +101,10 @@
 //! | | |
 //! |---|---|
 //! | the network | [`segment`](Sim::segment)s of some [`Quality`], [`host`](Sim::host)s with one or several interfaces, [`router`](Sim::router)s, [`nat`](Sim::nat)s, names |
-//! | UDP | broadcast on a segment; loss, duplication, delay and reordering; buffers that overflow; [datagrams of other programs](Sim::send_datagram) to one host, to all, or to a [multicast group](Sim::join_multicast) |
+//! | UDP | broadcast on a segment; loss, duplication, delay and reordering; buffers that overflow; [datagrams of other programs](Sim::send_datagram) to one host, to all, or to a [multicast group](Sim::join_multicast); [sockets of UDP](Nodes::start_udp) of programs |
 //! | TCP | bandwidth, delay and bounded buffers ([`Tcp`]): a reader that stops is felt by the writer; refusals, time-outs, backlogs; orderly ends and resets as Linux does them |
 //! | @Once | [servers, bridges](once) and [relays](Nodes::start_relay) as programs, over the same TCP |
+//! | autoconfiguration | [servers that announce themselves, and clients](autoconf) that find them and say hello, as programs, over the same UDP and TCP |
 //! | sockets | [all types](atonce::socket::Kind) in [programs](Nodes::start_socket) or [used by the test](Sim::start_socket), over the same TCP; there are no Unix sockets, and no loopback |
 //! | faults of the network | [`partition`](Sim::partition), [`cut_one_way`](Sim::cut_one_way), [`reset`](Sim::reset), [`blackhole_some`](Sim::blackhole_some), [`swallow`](Sim::swallow), [`change_address`](Sim::change_address) |
 //! | faults of processes | [`kill`](Sim::kill), [`suspend`](Sim::suspend), [`set_deaf`](Sim::set_deaf) (the application takes no events), [`set_stalled`](Sim::set_stalled) (the process reads no sockets), a port given to another one ([`start_on`](Sim::start_on)) |
@@ -118,7 +119,9 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod alarm;
 mod application;
+pub mod autoconf;
 mod chance;
 pub mod once;
 mod program;

@@ -41,14 +41,15 @@ mod server;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use atonce::Event;
 use atonce::curve::{KeyPair, PublicKey};
 use atonce::endpoint::Endpoint;
 use atonce::zre::Curve;
-use atonce::{Event, Instant};
 
 pub use bridge::{Bridge, BridgeSetup};
 pub use server::{Server, ServerSetup};
 
+use crate::alarm::Alarm;
 use crate::{Context, NodeId, Nodes};
 
 /// The UDP port at which servers and bridges hear beacons that are sent to them alone.
@@ -81,36 +82,6 @@ impl Contact {
 /// What makes a node secure, for which any key will do: who may take part is proved afterwards.
 fn secure(keys: Option<&Arc<KeyPair>>) -> Option<Curve> {
     keys.map(|keys| Curve::new(Arc::clone(keys)))
-}
-
-/// A deadline of a machine, as a timer of the simulation.
-#[derive(Clone, Copy, Debug, Default)]
-struct Alarm {
-    /// The earliest for which a timer was asked for.
-    armed: Option<Instant>,
-}
-
-impl Alarm {
-    /// Asks for a timer unless an earlier one is to come.
-    fn arm(&mut self, nodes: &mut Nodes<'_>, deadline: Option<Instant>) {
-        let now = nodes.now();
-        let Some(at) = deadline.map(|at| at.max(now)) else {
-            return;
-        };
-        if self.armed.is_none_or(|armed| at < armed) {
-            self.armed = Some(at);
-            nodes.set_timer(at - now, at.as_micros());
-        }
-    }
-
-    /// A timer came; whether it is the one that was asked for last.
-    fn rings(&mut self, token: u64) -> bool {
-        let is_last = self.armed.is_some_and(|at| at.as_micros() == token);
-        if is_last {
-            self.armed = None;
-        }
-        is_last
-    }
 }
 
 /// The key of the peer that an event is about, as a secure node knows it.

@@ -1,6 +1,7 @@
 //! Programs with several nodes or sockets in one process.
 
 use std::any::Any;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use atonce::curve::PublicKey;
@@ -9,10 +10,11 @@ use atonce::socket::{self, Socket};
 use atonce::wire::once::Ticket;
 use atonce::zmtp::{Credentials, Verdict};
 use atonce::{Config, Event, Instant, Stack};
+use bytes::Bytes;
 
 use crate::application::{Context, NodeId};
 use crate::chance::Chance;
-use crate::sim::{Coming, Process, World, launch, launch_relay, launch_socket};
+use crate::sim::{Coming, Process, World, launch, launch_relay, launch_socket, launch_udp};
 use crate::socket::SocketContext;
 use crate::topology::{HostId, SegmentId};
 use crate::trace::Kind;
@@ -46,7 +48,7 @@ pub struct Place {
 
 /// What one process does with several nodes, or with [sockets](Nodes::start_socket): a gateway, say, that is on two networks.
 ///
-/// [`Sim::start_program`](crate::Sim::start_program) starts it. Its nodes and sockets come and go while it runs, and it ends when the last of
+/// [`Sim::start_program`](crate::Sim::start_program) starts it. Its nodes and sockets, those of UDP as well, come and go while it runs, and it ends when the last of
 /// them has, with the relays that it runs beside them. What is done to one of them by [`Sim::kill`](crate::Sim::kill), [`suspend`](crate::Sim::suspend) and the like is done to the
 /// process, and so to all.
 ///
@@ -118,6 +120,17 @@ pub trait Program: Any {
     /// One of its sockets tells its monitor something.
     fn on_socket_event(&mut self, nodes: &mut Nodes<'_>, socket: NodeId, event: socket::Event) {
         let _ = (nodes, socket, event);
+    }
+
+    /// A datagram came to one of its [sockets of UDP](Nodes::start_udp).
+    fn on_datagram(
+        &mut self,
+        nodes: &mut Nodes<'_>,
+        udp: NodeId,
+        source: SocketAddr,
+        datagram: Bytes,
+    ) {
+        let _ = (nodes, udp, source, datagram);
     }
 
     /// One of its sockets asks whether a client may come in. Unless said otherwise everybody may.
@@ -293,6 +306,93 @@ impl Nodes<'_> {
             self.touched.push(socket);
         }
         Some(result)
+    }
+
+    /// Opens a socket of UDP in this process, at this port and on every interface that its host has now: it hears what is sent to the
+    /// host, to all on its segments, and to the groups that the host [joined](Nodes::join_multicast), its own datagrams included.
+    /// Several of a host may be at one port, as with `SO_REUSEADDR`; then each hears everything. What comes is told by
+    /// [`Program::on_datagram`]; of what it is too slow for the kernel keeps 256 datagrams.
+    ///
+    /// What happens to the process and its host happens to it. The process ends with the last of its nodes and sockets, so that one
+    /// with no other lives until this one is [closed](Nodes::close_udp).
+    ///
+    /// ```
+    /// use atonce::Bytes;
+    /// use atonce_sim::{NodeId, Nodes, Program, Sim};
+    /// use std::net::SocketAddr;
+    /// use std::time::Duration;
+    ///
+    /// /// Tells everybody that it is there, and counts who does.
+    /// #[derive(Default)]
+    /// struct Roll {
+    ///     heard: Vec<SocketAddr>,
+    /// }
+    ///
+    /// impl Program for Roll {
+    ///     fn on_start(&mut self, nodes: &mut Nodes<'_>) {
+    ///         let udp = nodes.start_udp(7_000);
+    ///         nodes.join_multicast([239, 1, 2, 3]);
+    ///         nodes.send_datagram(udp, ([239, 1, 2, 3], 7_000).into(), "here");
+    ///     }
+    ///
+    ///     fn on_datagram(&mut self, _: &mut Nodes<'_>, _: NodeId, source: SocketAddr, _: Bytes) {
+    ///         self.heard.push(source);
+    ///     }
+    /// }
+    ///
+    /// let mut sim: Sim<()> = Sim::new(1);
+    /// let lan = sim.segment();
+    /// let [first, second] = [1, 2].map(|n| {
+    ///     let host = sim.host(lan, [10, 0, 0, n]);
+    ///     let program = sim.start_program(host, Roll::default());
+    ///     sim.run_for(Duration::from_millis(1));
+    ///     program
+    /// });
+    /// let heard = [first, second].map(|program| sim.program::<Roll>(program).unwrap().heard.len());
+    /// assert_eq!(heard, [2, 1]);
+    /// ```
+    pub fn start_udp(&mut self, port: u16) -> NodeId {
+        let udp = launch_udp(self.world, self.processes, self.host, port, self.program);
+        self.members.push(udp);
+        udp
+    }
+
+    /// Lets the host take the datagrams of a multicast group, on all its segments. It does until the end of the simulation, whatever becomes
+    /// of this process.
+    ///
+    /// # Panics
+    ///
+    /// When the address is none of a group.
+    pub fn join_multicast(&mut self, group: impl Into<IpAddr>) {
+        self.world.join_multicast(self.host, group.into());
+    }
+
+    /// Sends a datagram from one of its sockets of UDP: to one address, to everybody on the segments of its host (255.255.255.255), or to
+    /// a multicast group there, which no router passes on. Nothing happens when the socket has ended, or is another's.
+    pub fn send_datagram(&mut self, udp: NodeId, to: SocketAddr, octets: impl Into<Bytes>) {
+        let process = self.processes.get(udp.index());
+        let process = process.filter(|process| process.program == Some(self.program));
+        if let Some(port) = process.and_then(Process::udp_port) {
+            self.world
+                .send_datagram(self.host, port, to, &octets.into());
+        }
+    }
+
+    /// Closes one of its sockets of UDP: nothing more comes to it.
+    pub fn close_udp(&mut self, udp: NodeId) {
+        let Some(process) = self.processes.get_mut(udp.index()) else {
+            return;
+        };
+        if process.program == Some(self.program) && process.close_udp() {
+            self.world.say(udp, Kind::CloseUdp, [0; 3]);
+            self.touched.push(udp);
+        }
+    }
+
+    /// The addresses that the interfaces of its host have now.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let interfaces = self.world.topology.host(self.host).interfaces.iter();
+        interfaces.map(|iface| iface.address).collect()
     }
 
     /// The port of the first mailbox of a node, that of a relay, or where a socket listens first; `None` when it has ended, or is another's.

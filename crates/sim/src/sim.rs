@@ -8,6 +8,7 @@ mod process;
 mod programs;
 mod sockets;
 mod streams;
+mod udp;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -31,6 +32,7 @@ use crate::trace::{self, Kind, Trace};
 use engine::Engine;
 use process::Running;
 pub(crate) use sockets::launch_socket;
+pub(crate) use udp::launch_udp;
 
 /// The port on which beacons are heard.
 const BEACON_PORT: u16 = 5_670;
@@ -266,13 +268,11 @@ impl<A: Application, O: Observer> Sim<A, O> {
     ///
     /// When the address is none of a group.
     pub fn join_multicast(&mut self, host: HostId, group: impl Into<IpAddr>) {
-        let group = group.into();
-        assert!(group.is_multicast(), "{group} is no multicast group");
-        self.world.topology.host_mut(host).groups.insert(group);
+        self.world.join_multicast(host, group.into());
     }
 
     /// Another program on a host sends a datagram: to one address, to everybody on its segments (255.255.255.255), or to a
-    /// multicast group there, which no router passes on. Nodes hear what is sent to the port of beacons, 5670, and those that
+    /// multicast group there, which no router passes on, from those of its addresses that are of the same family. Nodes hear what is sent to the port of beacons, 5670, and those that
     /// are directed what is sent to [their own](Sim::beacon_port). It fares as the segments' quality has it.
     ///
     /// ```
@@ -289,7 +289,8 @@ impl<A: Application, O: Observer> Sim<A, O> {
     /// assert_eq!(alice.counters().datagrams_malformed, 1);
     /// ```
     pub fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: impl Into<Bytes>) {
-        self.world.send_datagram(from, to, &octets.into());
+        self.world
+            .send_datagram(from, BEACON_PORT, to, &octets.into());
     }
 
     /// How the hosts' TCP behaves, from now on.

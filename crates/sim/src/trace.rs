@@ -142,6 +142,11 @@ pub(crate) enum Kind {
     GiveUp,
     /// Checksum.
     SocketEvent,
+    /// A socket of UDP was opened: host, port.
+    StartUdp,
+    CloseUdp,
+    /// Host; then an address of the group follows.
+    JoinGroup,
 }
 
 /// The running trace.
@@ -546,6 +551,9 @@ impl fmt::Display for Shown<'_> {
             Kind::Unsubscribe => write!(f, "unsubscribe, sum {a:016x}"),
             Kind::GiveUp => f.write_str("gives up what is under way"),
             Kind::SocketEvent => write!(f, "tells its monitor something, sum {a:016x}"),
+            Kind::StartUdp => write!(f, "opened port {b} of UDP on host {a}"),
+            Kind::CloseUdp => f.write_str("closes its port of UDP"),
+            Kind::JoinGroup => write!(f, "host {a} joins a group"),
             Kind::Address => write!(f, "  at {}", address_of(words)),
         }
     }

@@ -97,7 +97,7 @@ impl Bridge {
             setup,
             running: None,
             told: Vec::new(),
-            alarm: Alarm { armed: None },
+            alarm: Alarm::new(),
             most_stand_ins: 0,
         }
     }

@@ -73,7 +73,7 @@ impl Server {
             setup,
             running: None,
             told: Vec::new(),
-            alarm: Alarm { armed: None },
+            alarm: Alarm::new(),
         }
     }
 

@@ -8,13 +8,13 @@ use atonce::{Instant, InterfaceId, PeerId};
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
-use super::{BEACON_PORT, Coming, Datagram, Sim, To, World};
+use super::{Coming, Datagram, Sim, To, World};
 use crate::application::{Application, NodeId, Observer};
 use crate::topology::{Cargo, HostId, Route, count};
 use crate::trace::{self, Kind};
 
 /// Datagrams that a kernel keeps for a process that does not read: as many beacons as fit the usual buffer of Linux.
-const KEPT: usize = 256;
+pub(super) const KEPT: usize = 256;
 
 /// How many hosts are looked at together before they hear a beacon.
 const AHEAD: usize = 16;
@@ -106,13 +106,10 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let plain = quality.loss == crate::Odds::NEVER
             && quality.duplicate == crate::Odds::NEVER
             && quality.reorder == crate::Odds::NEVER;
-        let members = self
-            .world
-            .topology
-            .segment(datagram.segment)
-            .members
-            .values();
-        let mut members: Vec<HostId> = members.copied().collect();
+        let members = &self.world.topology.segment(datagram.segment).members;
+        let is_ipv4 = datagram.source.is_ipv4();
+        let members = members.iter().filter(|(at, _)| at.is_ipv4() == is_ipv4);
+        let mut members: Vec<HostId> = members.map(|(_, host)| *host).collect();
         members.dedup();
         if let To::Group(group) = datagram.to {
             members.retain(|host| self.world.topology.host(*host).groups.contains(&group));
@@ -206,7 +203,14 @@ impl<A: Application, O: Observer> Sim<A, O> {
 }
 
 impl World {
-    pub(super) fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: &Bytes) {
+    /// Sends a datagram of a program from this port.
+    pub(crate) fn send_datagram(
+        &mut self,
+        from: HostId,
+        port: u16,
+        to: SocketAddr,
+        octets: &Bytes,
+    ) {
         let words = [
             u64::from(from.0),
             octets.len() as u64,
@@ -224,11 +228,12 @@ impl World {
         };
         if let Some(all) = all {
             let segments = self.topology.host(from).interfaces.iter();
+            let segments = segments.filter(|it| it.address.is_ipv4() == to.is_ipv4());
             let segments: Vec<_> = segments.map(|it| (it.segment, it.address)).collect();
             for (segment, address) in segments {
                 let quality = self.topology.segment(segment).quality;
                 let at = self.now + quality.delay + self.jitter(quality.jitter);
-                let source = SocketAddr::new(address, BEACON_PORT);
+                let source = SocketAddr::new(address, port);
                 let octets = octets.clone();
                 self.post(
                     at,
@@ -243,7 +248,7 @@ impl World {
                 );
             }
         } else {
-            let cargo = Cargo::Datagram(self.now, BEACON_PORT);
+            let cargo = Cargo::Datagram(self.now, port);
             if let Some(way) = self.topology.route_over(from, to, cargo, |_| true) {
                 self.send_to_one(from, &way, octets);
             }

@@ -1,4 +1,4 @@
-//! What runs in a process: a node, a relay of @Once, or a ZMTP socket. All take the same from the network, and want nearly the same of it.
+//! What runs in a process: a node, a relay of @Once, a ZMTP socket, or a socket of UDP. All take the same from the network, and want nearly the same of it.
 
 use std::net::SocketAddr;
 
@@ -6,6 +6,8 @@ use atonce::once::{Relay, relay};
 use atonce::socket::{self, ListenerId, Socket};
 use atonce::zmtp::Verdict;
 use atonce::{Action, Cut, Event, Instant, Interface, InterfaceId, LinkId, Stack};
+
+use super::udp::Udp;
 
 /// See [the module](self). What only a node is ever given does nothing to the others.
 #[derive(Debug)]
@@ -17,49 +19,61 @@ pub(super) enum Engine {
     Node(Stack),
     Relay(Relay),
     Socket(Socket),
+    Udp(Udp),
 }
 
 impl Engine {
     pub(super) const fn stack(&self) -> Option<&Stack> {
         match self {
             Self::Node(stack) => Some(stack),
-            Self::Relay(_) | Self::Socket(_) => None,
+            Self::Relay(_) | Self::Socket(_) | Self::Udp(_) => None,
         }
     }
 
     pub(super) const fn stack_mut(&mut self) -> Option<&mut Stack> {
         match self {
             Self::Node(stack) => Some(stack),
-            Self::Relay(_) | Self::Socket(_) => None,
+            Self::Relay(_) | Self::Socket(_) | Self::Udp(_) => None,
         }
     }
 
     pub(super) const fn relay(&self) -> Option<&Relay> {
         match self {
-            Self::Node(_) | Self::Socket(_) => None,
+            Self::Node(_) | Self::Socket(_) | Self::Udp(_) => None,
             Self::Relay(relay) => Some(relay),
         }
     }
 
     pub(super) const fn relay_mut(&mut self) -> Option<&mut Relay> {
         match self {
-            Self::Node(_) | Self::Socket(_) => None,
+            Self::Node(_) | Self::Socket(_) | Self::Udp(_) => None,
             Self::Relay(relay) => Some(relay),
         }
     }
 
     pub(super) const fn socket(&self) -> Option<&Socket> {
         match self {
-            Self::Node(_) | Self::Relay(_) => None,
+            Self::Node(_) | Self::Relay(_) | Self::Udp(_) => None,
             Self::Socket(socket) => Some(socket),
         }
     }
 
     pub(super) const fn socket_mut(&mut self) -> Option<&mut Socket> {
         match self {
-            Self::Node(_) | Self::Relay(_) => None,
+            Self::Node(_) | Self::Relay(_) | Self::Udp(_) => None,
             Self::Socket(socket) => Some(socket),
         }
+    }
+
+    pub(super) const fn udp_mut(&mut self) -> Option<&mut Udp> {
+        match self {
+            Self::Node(_) | Self::Relay(_) | Self::Socket(_) => None,
+            Self::Udp(udp) => Some(udp),
+        }
+    }
+
+    pub(super) const fn is_udp(&self) -> bool {
+        matches!(self, Self::Udp(_))
     }
 
     // ---- inputs
@@ -86,8 +100,10 @@ impl Engine {
     }
 
     pub(super) fn handle_datagram(&mut self, now: Instant, source: SocketAddr, octets: &[u8]) {
-        if let Some(stack) = self.stack_mut() {
-            stack.handle_datagram(now, source, octets);
+        match self {
+            Self::Node(stack) => stack.handle_datagram(now, source, octets),
+            Self::Relay(_) | Self::Socket(_) => {}
+            Self::Udp(udp) => udp.keep(source, octets),
         }
     }
 
@@ -102,13 +118,14 @@ impl Engine {
             Self::Node(stack) => stack.handle_accepted(now, interface?, remote),
             Self::Relay(relay) => Some(relay.handle_accepted(now)),
             Self::Socket(socket) => socket.handle_accepted(now, listener?, Some(remote)),
+            Self::Udp(_) => None,
         }
     }
 
     pub(super) fn handle_connected(&mut self, now: Instant, link: LinkId, local: SocketAddr) {
         match self {
             Self::Node(stack) => stack.handle_connected(now, link, local),
-            Self::Relay(_) => {}
+            Self::Relay(_) | Self::Udp(_) => {}
             Self::Socket(socket) => socket.handle_connected(now, link),
         }
     }
@@ -118,6 +135,7 @@ impl Engine {
             Self::Node(stack) => stack.handle_received(now, link, octets),
             Self::Relay(relay) => relay.handle_received(now, link, octets),
             Self::Socket(socket) => socket.handle_received(now, link, octets),
+            Self::Udp(_) => {}
         }
     }
 
@@ -126,6 +144,7 @@ impl Engine {
             Self::Node(stack) => stack.handle_transmitted(now, link, octets),
             Self::Relay(relay) => relay.handle_transmitted(now, link, octets),
             Self::Socket(socket) => socket.handle_transmitted(now, link, octets),
+            Self::Udp(_) => {}
         }
     }
 
@@ -134,13 +153,14 @@ impl Engine {
             Self::Node(stack) => stack.handle_disconnected(now, link, cut),
             Self::Relay(relay) => relay.handle_disconnected(now, link, cut),
             Self::Socket(socket) => socket.handle_disconnected(now, link, cut),
+            Self::Udp(_) => {}
         }
     }
 
     pub(super) fn handle_verdict(&mut self, now: Instant, link: LinkId, verdict: Verdict) {
         match self {
             Self::Node(stack) => stack.handle_verdict(now, link, verdict),
-            Self::Relay(_) => {}
+            Self::Relay(_) | Self::Udp(_) => {}
             Self::Socket(socket) => socket.handle_verdict(now, link, verdict),
         }
     }
@@ -156,6 +176,7 @@ impl Engine {
             Self::Node(stack) => stack.handle_timeout(now),
             Self::Relay(relay) => relay.handle_timeout(now),
             Self::Socket(socket) => socket.handle_timeout(now),
+            Self::Udp(_) => {}
         }
     }
 
@@ -166,7 +187,7 @@ impl Engine {
         let relay = match self {
             Self::Node(stack) => return stack.poll_action(),
             Self::Relay(relay) => relay,
-            Self::Socket(_) => return None,
+            Self::Socket(_) | Self::Udp(_) => return None,
         };
         match relay.poll_action()? {
             relay::Action::Transmit { link } => Some(Action::Transmit { link }),
@@ -201,6 +222,7 @@ impl Engine {
             Self::Node(stack) => stack.poll_timeout().map(|(at, _)| at),
             Self::Relay(relay) => relay.poll_timeout().map(|(at, _)| at),
             Self::Socket(socket) => socket.deadline(),
+            Self::Udp(_) => None,
         }
     }
 
@@ -214,7 +236,11 @@ impl Engine {
 
     /// Whether it ended by itself. A relay ends with the nodes of its program.
     pub(super) fn is_stopped(&self) -> bool {
-        let is_closed = self.socket().is_some_and(Socket::is_closed);
-        is_closed || self.stack().is_some_and(Stack::is_stopped)
+        match self {
+            Self::Node(stack) => stack.is_stopped(),
+            Self::Relay(_) => false,
+            Self::Socket(socket) => socket.is_closed(),
+            Self::Udp(udp) => udp.closed,
+        }
     }
 }

@@ -209,7 +209,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 self.tell(node, event);
                 continue;
             }
-            if self.flush(node) || self.tell_of_socket(node) {
+            if self.flush(node) || self.tell_of_socket(node) || self.tell_of_datagram(node) {
                 continue;
             }
             break;

@@ -210,8 +210,10 @@ impl<A: Application, O: Observer> Sim<A, O> {
         running.members.retain(|member| *member != node);
         running.held.retain(|member| *member != node);
         let left = running.members.clone();
-        let lives =
-            |member: &NodeId| self.stack(*member).is_some() || self.socket(*member).is_some();
+        let lives = |member: &NodeId| {
+            let engine = self.running(*member).map(|running| &running.engine);
+            engine.is_some_and(|engine| engine.relay().is_none())
+        };
         if left.iter().any(lives) {
             return;
         }
