@@ -5,6 +5,9 @@
         b = net.host()
         process = a.popen(["python3", "peers/czyre.py", "--interface", a.device])
 
+`Network(ipv4=False, ipv6="fd77::")` has the other family, or both: address6 is fd77::1. Without `ipv6` a host has what the kernel gives
+it, an address that is good on this link and a second or two after the start; with False it has no IPv6.
+
 Layout: the bridge lives in a namespace that holds nothing else, so no packet reaches the machine's
 own devices. Each host is a namespace with `lo` and `veth0`, whose other end is a port of the
 bridge. Names carry the process id and random digits, so tests run side by side. Closing removes
@@ -43,22 +46,46 @@ class Host:
         self.network = network
         self.namespace = f"{network.prefix}-{number}"
         self.device = "veth0"
-        self.address = f"{network.subnet}.{number}"
+        self.address = f"{network.subnet}.{number}" if network.ipv4 else None
+        self.address6 = f"{network.ipv6}{number}" if network.ipv6 else None
         self.port = f"{network.prefix[-6:]}p{number}"
 
     def up(self):
         net = self.network
         ip("netns", "add", self.namespace)
         net.namespaces.append(self.namespace)
+        if net.ipv6 is not None:
+            # With addresses of ours nobody has to be asked whether they are taken.
+            self.conf6("accept_dad", 0)
+            self.conf6("disable_ipv6", 0 if net.ipv6 else 1)
         ip("-n", self.namespace, "link", "set", "lo", "up")
         # The pair is made inside the namespaces: no device ever appears on the machine itself.
         ip("-n", self.namespace, "link", "add", self.device, "type", "veth",
            "peer", "name", self.port, "netns", net.bridge)
         ip("-n", net.bridge, "link", "set", self.port, "master", "br0", "up")
-        ip("-n", self.namespace, "address", "add", f"{self.address}/24",
-           "broadcast", f"{net.subnet}.255", "dev", self.device)
+        for address in (self.address, self.address6):
+            if address:
+                self.add(address)
         ip("-n", self.namespace, "link", "set", self.device, "up")
         self.wait_until_running()
+
+    def conf6(self, what, value):
+        """Sets an option of IPv6 of this namespace, for devices that are there and that will be."""
+        with self.inside():
+            for which in ("all", "default"):
+                with open(f"/proc/sys/net/ipv6/conf/{which}/{what}", "w") as file:
+                    file.write(f"{value}")
+
+    def add(self, address):
+        """Gives the device one more address, of either family."""
+        if ":" in address:
+            more = [f"{address}/64", "nodad"]
+        else:
+            more = [f"{address}/24", "broadcast", f"{self.network.subnet}.255"]
+        ip("-n", self.namespace, "address", "add", *more, "dev", self.device)
+
+    def remove(self, address):
+        ip("-n", self.namespace, "address", "delete", f"{address}/{64 if ':' in address else 24}", "dev", self.device)
 
     def wait_until_running(self):
         """The kernel notices some time later that a device has a carrier; until then C Zyre finds no interface, and gives up."""
@@ -102,9 +129,11 @@ class Host:
 class Network:
     Host = Host
 
-    def __init__(self, subnet="10.77.0"):
+    def __init__(self, subnet="10.77.0", ipv4=True, ipv6=None):
         self.prefix = f"at{os.getpid():x}{secrets.token_hex(3)}"
         self.subnet = subnet
+        self.ipv4 = ipv4
+        self.ipv6 = ipv6
         self.bridge = f"{self.prefix}-br"
         self.namespaces = []
         self.hosts = []

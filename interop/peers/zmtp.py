@@ -15,6 +15,7 @@ SHA-256 of all content once `--expect N` messages came.
 
 import argparse
 import hashlib
+import json
 import struct
 import sys
 import time
@@ -52,6 +53,7 @@ class Zmtp(common.Driver):
         self.socket = s = self.context.socket(kind)
         self.routed = kind == zmq.ROUTER
         s.linger = o.linger
+        s.ipv6 = o.ipv6
         if o.identity:
             s.setsockopt(zmq.ROUTING_ID, bytes.fromhex(o.identity))
         for value, option in ((o.heartbeat_ivl, zmq.HEARTBEAT_IVL),
@@ -140,6 +142,8 @@ class Zmtp(common.Driver):
             self.wrong += 1
         if o.echo:
             self.socket.send_multipart(([route] if self.routed else []) + frames)
+        if o.answer is not None:
+            self.socket.send_multipart(([route] if self.routed else []) + o.answer)
         if not o.quiet:
             extra = {"from": route.hex().upper()} if self.routed else {}
             self.emit("message", content=[common.frame_to_json(f) for f in frames], **extra)
@@ -192,6 +196,10 @@ class Zmtp(common.Driver):
         self.context.term()
 
 
+def frames(text):
+    return common.frames_from_json({"content": json.loads(text)})
+
+
 def main():
     p = argparse.ArgumentParser(description="one ZeroMQ socket of libzmq")
     p.add_argument("--name", help="for the log of whoever started this; not used")
@@ -203,6 +211,8 @@ def main():
     p.add_argument("--identity", metavar="HEX")
     p.add_argument("--subscribe", metavar="PREFIX")
     p.add_argument("--echo", action="store_true", help="send each message back where it came from")
+    p.add_argument("--answer", type=frames, metavar="JSON", help="answer this to whatever comes: an array of frames")
+    p.add_argument("--ipv6", action="store_true", help="IPv6 as well")
     p.add_argument("--send", type=int, default=0, metavar="N")
     p.add_argument("--size", type=int, default=64, metavar="OCTETS")
     p.add_argument("--to", default="", metavar="HEX", help="routing id that a ROUTER sends to")
