@@ -381,21 +381,20 @@ fn an_answer_that_was_whole_before_the_end_is_given_and_half_of_one_is_not() {
 
 /// What a peer of this type says before its first message.
 fn opening(socket_type: SocketType) -> Vec<u8> {
-    let mut here = zmtp::Connection::new(atonce::Instant::ZERO, zmtp::Config::new(socket_type));
-    let mut there =
-        zmtp::Connection::new(atonce::Instant::ZERO, zmtp::Config::new(SocketType::Req));
+    let mut here = zmtp::Connection::new(Instant::ZERO, zmtp::Config::new(socket_type));
+    let mut there = zmtp::Connection::new(Instant::ZERO, zmtp::Config::new(SocketType::Req));
     if socket_type == SocketType::Dealer || socket_type == SocketType::Req {
-        there = zmtp::Connection::new(atonce::Instant::ZERO, zmtp::Config::new(SocketType::Router));
+        there = zmtp::Connection::new(Instant::ZERO, zmtp::Config::new(SocketType::Router));
     }
     let mut said = Vec::new();
     for _ in 0..2 {
         let octets = here.poll_transmit().collect::<Vec<_>>().concat();
-        here.handle_transmitted(atonce::Instant::ZERO, octets.len());
+        here.handle_transmitted(Instant::ZERO, octets.len());
         said.extend_from_slice(&octets);
-        there.handle_input(atonce::Instant::ZERO, &octets);
+        there.handle_input(Instant::ZERO, &octets);
         let octets = there.poll_transmit().collect::<Vec<_>>().concat();
-        there.handle_transmitted(atonce::Instant::ZERO, octets.len());
-        here.handle_input(atonce::Instant::ZERO, &octets);
+        there.handle_transmitted(Instant::ZERO, octets.len());
+        here.handle_input(Instant::ZERO, &octets);
     }
     assert!(here.is_ready());
     said
