@@ -130,13 +130,16 @@ pub fn zre(frame: &[u8]) {
     }
 }
 
-/// An endpoint: what is read is written so that it reads the same, and fits the field of HELLO.
+/// An endpoint, of a node or of a socket: what is read is written so that it reads the same, and that of a node fits the field of HELLO.
 pub fn endpoint(octets: &[u8]) {
     let text = Text::try_from(octets);
     let read = core::str::from_utf8(octets).map(str::parse::<Endpoint>);
     values::text(octets);
     if let (Ok(text), Ok(read)) = (&text, &read) {
         assert_eq!(Endpoint::try_from(text), *read);
+    }
+    if let Ok(text) = core::str::from_utf8(octets) {
+        sockets::written(text);
     }
     if let Ok(Ok(endpoint)) = &read {
         let written = endpoint.to_string();

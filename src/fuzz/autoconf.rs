@@ -9,17 +9,21 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use arbitrary::{Result, Unstructured};
+use bytes::Bytes;
 
 use super::values;
 use crate::Instant;
 use crate::autoconf::announcer::{self, Announcer};
-use crate::autoconf::hello::{self, Client, ClientAction, ClientEvent, ClientName};
+use crate::autoconf::hello::{
+    self, Client, ClientAction, ClientEvent, ClientName, ServerAction, ServerEvent,
+};
 use crate::autoconf::seeker::{Config, Event, Limits, Seeker, Server, ServerId};
 use crate::wire::autoconf::{Announcement, Datagram, InstanceId, Offer, ServiceName};
 use crate::wire::{Frames, Text};
 
 /// A datagram: what decodes is, octet by octet, what its value encodes to, and can be made by hand.
 pub fn autoconf(octets: &[u8]) {
+    answered(octets);
     let datagram = match Datagram::decode(octets) {
         Ok(datagram) => datagram,
         Err(error) => {
@@ -58,6 +62,72 @@ pub fn autoconf(octets: &[u8]) {
             }
         }
     }
+}
+
+/// Requests of anybody: each is answered, by OK only when it is one frame that is not too large, and a socket that fails is made anew, at
+/// once or after a pause.
+fn answered(octets: &[u8]) {
+    let mut server = hello::Server::new();
+    let whole = Bytes::copy_from_slice(octets);
+    let mut greeted = octets.to_vec();
+    greeted.extend_from_slice(b" HI");
+    let parts: Frames = octets
+        .split(|octet| *octet == 0)
+        .map(Bytes::copy_from_slice)
+        .collect();
+    let long = Bytes::from(octets.repeat(64));
+    for request in [
+        whole.into(),
+        Bytes::from(greeted).into(),
+        parts,
+        long.into(),
+    ] {
+        server.handle_request(START, &request);
+        let fits = request.len() == 1 && request.octets() <= 512;
+        let answer = if fits { "OK" } else { "TOO MUCH" };
+        let message = Frames::from(answer);
+        assert_eq!(server.poll_action(), Some(ServerAction::Answer { message }));
+        match server.poll_event() {
+            Some(ServerEvent::Hello { name }) => {
+                assert!(fits && name.hello() == request);
+                assert_eq!(name.to_string().parse(), Ok(name.clone()));
+            }
+            Some(ServerEvent::Said { text }) => {
+                assert!(text.len() <= 512 && (!fits || text == request[0]));
+                let name = core::str::from_utf8(&text).map(str::parse::<ClientName>);
+                values::shown(text.len(), format_args!("{name:?}"));
+                if let Ok(Err(error)) = name {
+                    values::shown(text.len(), format_args!("{error}"));
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!((server.poll_action(), server.poll_event()), (None, None));
+    }
+    assert_eq!(server.counters().requests, 4);
+    // An answer that nobody sent is of no use when the next request comes, or the socket fails.
+    let request = Frames::from("x HI");
+    server.handle_request(START, &request);
+    let mut now = START;
+    for pause in [0, 100, 200] {
+        server.handle_failed(now);
+        if pause > 0 {
+            // While it waits, to fail changes nothing.
+            server.handle_failed(now);
+            assert_eq!(server.poll_action(), None);
+            let (at, _) = server.poll_timeout().expect("it is to be made anew");
+            assert_eq!(at - now, Duration::from_millis(pause));
+            server.handle_timeout(now);
+            assert_eq!(server.poll_action(), None);
+            now = at;
+            server.handle_timeout(now);
+        }
+        assert_eq!(server.poll_action(), Some(ServerAction::Reset));
+        assert_eq!(server.poll_timeout(), None);
+    }
+    now += Duration::from_secs(10);
+    server.handle_failed(now);
+    assert_eq!(server.poll_action(), Some(ServerAction::Reset));
 }
 
 fn named(service: &ServiceName) {

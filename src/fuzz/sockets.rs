@@ -1,10 +1,12 @@
 //! What the two targets for sockets share: how a socket is set up, with limits so small that they are reached.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 
+use super::values;
 use crate::Bytes;
 use crate::socket::{Backoff, Config, Endpoint, Kind, QueueLimit, SubscriptionLimit};
 use crate::wire::Frames;
@@ -81,6 +83,27 @@ pub(super) fn endpoint(number: usize) -> Endpoint {
         _ => "tcp://10.0.0.3:5555",
     };
     text.parse().expect("an endpoint")
+}
+
+/// The endpoint of a socket, as people write it: what is read is written so that it reads the same.
+pub(super) fn written(text: &str) {
+    let read = text.parse::<Endpoint>();
+    let endpoint = match read {
+        Ok(endpoint) => endpoint,
+        Err(error) => return values::shown(text.len(), format_args!("{error} {error:?}")),
+    };
+    values::shown(text.len(), format_args!("{endpoint} {endpoint:?}"));
+    assert_eq!(endpoint.to_string().parse(), Ok(endpoint.clone()));
+    if let Some(address) = endpoint.socket_address() {
+        assert_eq!(Endpoint::from(address), endpoint);
+        assert_eq!(endpoint.can_be_dialled(), address.port() != 0);
+    }
+    if let Endpoint::Ipc(path) = &endpoint {
+        assert_eq!(path.as_str().parse(), Ok(path.clone()));
+        let name = path.abstract_name();
+        assert_eq!(name.is_some(), path.as_str().starts_with('@'));
+        assert!(endpoint.can_be_dialled());
+    }
 }
 
 /// Some frames, as messages, envelopes and wishes have them.
