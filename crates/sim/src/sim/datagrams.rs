@@ -106,10 +106,12 @@ impl<A: Application, O: Observer> Sim<A, O> {
         let plain = quality.loss == crate::Odds::NEVER
             && quality.duplicate == crate::Odds::NEVER
             && quality.reorder == crate::Odds::NEVER;
-        let members = &self.world.topology.segment(datagram.segment).members;
+        let all = &self.world.topology.segment(datagram.segment).members;
         let is_ipv4 = datagram.source.is_ipv4();
-        let members = members.iter().filter(|(at, _)| at.is_ipv4() == is_ipv4);
-        let mut members: Vec<HostId> = members.map(|(_, host)| *host).collect();
+        // With room for all at once: how many a filter leaves is not known before.
+        let mut members: Vec<HostId> = Vec::with_capacity(all.len());
+        let same = all.iter().filter(|(at, _)| at.is_ipv4() == is_ipv4);
+        members.extend(same.map(|(_, host)| *host));
         members.dedup();
         if let To::Group(group) = datagram.to {
             members.retain(|host| self.world.topology.host(*host).groups.contains(&group));
