@@ -1,5 +1,6 @@
 //! What REQ, REP and ROUTER need of their peers, beyond what all patterns do.
 
+use super::Event;
 use super::peers::Peers;
 use super::pipe::PipeId;
 use crate::wire::Frames;
@@ -91,9 +92,16 @@ impl Peers {
         self.pipes.get(pipe.0).map_or(0, |pipe| pipe.leftover.len())
     }
 
-    /// Drops what waits for a peer and was not handed to a link: it is lost.
+    /// Drops what waits for a peer and was not handed to a link: it is lost, and that is told.
     pub(super) fn lose_queue(&mut self, pipe: PipeId) {
         let lost = self.discard(pipe);
+        if lost == 0 {
+            return;
+        }
         self.counters.messages_lost += crate::wire::primitive::wide(lost);
+        if let Some(entry) = self.pipes.get(pipe.0) {
+            let remote = entry.remote.clone();
+            self.tell(Event::GivenUp { remote, lost });
+        }
     }
 }

@@ -326,8 +326,10 @@ impl Peers {
             FAREWELL.min(self.config.linger)
         };
         if !flushes && !entry.patient {
+            let lost = entry.discard();
             // Told with the end of the link, which is near.
-            entry.given_up += entry.discard();
+            entry.given_up += lost;
+            self.counters.messages_lost += count(lost);
         }
         let has_words = entry.connected
             && entry
@@ -397,7 +399,7 @@ impl Peers {
         entry.deadline = None;
         let why = entry.ending.take();
         // SOCK-11
-        lost += core::mem::take(&mut entry.given_up);
+        let given_up = core::mem::take(&mut entry.given_up);
         if gave_up_queue {
             lost += entry.discard();
         }
@@ -437,6 +439,7 @@ impl Peers {
         );
         let why = why.or(cut.map(Why::Cut)).unwrap_or(Why::Unwanted);
         self.counters.messages_lost += count(lost);
+        let lost = lost + given_up;
         if self.closing {
             self.lost_at_close += lost;
         }
@@ -524,8 +527,10 @@ impl Peers {
         };
         let origin = entry.origin;
         entry.forget_leftover();
-        let dropped = entry.discard();
-        self.counters.messages_lost += count(dropped);
+        self.lose_queue(pipe);
+        let Some(entry) = self.pipes.get_mut(pipe.0) else {
+            return;
+        };
         if let Some(connection) = &mut entry.connection {
             while connection.next_is_message() {
                 drop(connection.poll_event());
@@ -572,17 +577,16 @@ impl Peers {
             let waits = entry.is_dialled() && !entry.queue.is_empty() && !self.hard;
             if entry.ready {
                 self.begin_close(now, pipe, Why::Unwanted);
-            } else if entry.ending.is_none() && !waits {
-                entry.ending = Some(Why::Unwanted);
-                self.end_link(now, pipe, None);
-            }
-            // One that has no link.
-            let idle = self
-                .pipes
-                .get(pipe.0)
-                .is_some_and(|entry| entry.link.is_none());
-            if idle && !waits {
+            } else if !waits {
+                let ends = entry.ending.is_none();
+                if ends {
+                    entry.ending = Some(Why::Unwanted);
+                }
                 self.give_up(pipe);
+                if ends {
+                    self.end_link(now, pipe, None);
+                }
+                self.forget_if_done(pipe);
             }
         }
         self.conclude();
@@ -593,8 +597,10 @@ impl Peers {
         self.hard = true;
         let pipes: Vec<_> = self.pipes.iter().map(|(link, _)| PipeId(link)).collect();
         for pipe in pipes {
-            self.end_link(now, pipe, None);
+            // Before its link ends, with which it may be forgotten.
             self.give_up(pipe);
+            self.end_link(now, pipe, None);
+            self.forget_if_done(pipe);
         }
         self.conclude();
     }
@@ -605,7 +611,6 @@ impl Peers {
             let lost = entry.discard();
             self.lost_at_close += lost;
             self.counters.messages_lost += count(lost);
-            self.forget_if_done(pipe);
         }
     }
 

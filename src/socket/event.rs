@@ -131,6 +131,14 @@ pub enum Event {
         /// How many messages waited for it and are dropped.
         lost: usize,
     },
+    /// Messages that waited for somebody who was connected are given up: a question was [reset](super::Socket::reset), or somebody else
+    /// than they were for came to that endpoint, or has that identity now (ROUTER).
+    GivenUp {
+        /// Where they were to go.
+        remote: Endpoint,
+        /// How many.
+        lost: usize,
+    },
     /// The socket is closed, with all its links. The last event.
     Closed {
         /// How many messages could not be sent in time.

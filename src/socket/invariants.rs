@@ -130,12 +130,6 @@ impl Socket {
     pub(crate) fn check_bounds(&self, reading: usize) {
         self.peers.check_bounds(reading);
     }
-
-    /// Messages that were given up with links that are about to end: they wait no more, and are not told to be lost yet.
-    pub(crate) fn given_up(&self) -> usize {
-        let pipes = self.peers.pipes.iter();
-        pipes.map(|(_, pipe)| pipe.given_up).sum()
-    }
 }
 
 impl Peers {

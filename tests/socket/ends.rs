@@ -178,6 +178,25 @@ fn a_close_waits_for_who_was_connected_and_is_not_there() {
 }
 
 #[test]
+fn what_waits_while_somebody_is_dialled_is_lost_with_the_close_and_told() {
+    // SOCK-31; found by the fuzzer: it was not told.
+    for wait in [Duration::ZERO, ms(500)] {
+        let mut net = Net::new();
+        net.silence(HERE);
+        let push = net.socket_with(Kind::Push, linger(wait));
+        net.connect(push, HERE);
+        net.send(push, "one");
+        net.send(push, "two");
+        net.run_for(ms(10));
+        close(&mut net, push);
+        net.run_for(ms(1_000));
+        assert_eq!(closed(&net.events(push)), Some(2));
+        assert_eq!(net.the(push).counters().messages_lost, 2);
+        assert_eq!(net.the(push).usage(), Usage::default());
+    }
+}
+
+#[test]
 fn without_a_linger_a_close_is_at_once() {
     // SOCK-31
     let mut net = Net::new();

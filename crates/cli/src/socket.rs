@@ -484,6 +484,11 @@ fn words(event: &Event) -> String {
         Event::Released { endpoint, lost, .. } => {
             format!("not connecting to {endpoint} any more; {lost} messages are dropped")
         }
+        Event::GivenUp { remote, lost } => {
+            format!(
+                "{lost} messages for {remote} are given up: it is somebody else, or they are wanted no more"
+            )
+        }
         Event::Closed { lost } => format!("closed; {lost} messages could not be sent"),
         other => format!("{other:?}"),
     }

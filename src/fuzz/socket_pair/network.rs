@@ -91,7 +91,9 @@ impl World {
                 host.ended += usize::from(*was_ready);
                 self.disturbed |= *was_ready || *lost > 0;
             }
-            Event::Released { lost, .. } => self.disturbed |= *lost > 0,
+            Event::Released { lost, .. } | Event::GivenUp { lost, .. } => {
+                self.disturbed |= *lost > 0
+            }
             Event::Closed { .. } => {
                 host.account();
                 assert!(host.links.is_empty(), "links are left open");

@@ -59,9 +59,6 @@ impl World {
             29 => {
                 self.note(format_args!("resets"));
                 self.socket.reset(self.now);
-                self.obey();
-                // What was given up with a question is counted; the application knows of it.
-                self.told.knows(self.socket.counters());
             }
             30 => self.judge(u)?,
             _ => self.end_something(u)?,

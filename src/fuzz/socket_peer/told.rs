@@ -36,13 +36,6 @@ impl Told {
         self.lost_at_close.get_or_insert(counters.messages_lost);
     }
 
-    /// What is lost by now needs not be told.
-    pub(super) fn knows(&mut self, counters: &Counters) {
-        if self.lost_at_close.is_none() {
-            self.lost = counters.messages_lost;
-        }
-    }
-
     pub(super) const fn is_closed(&self) -> bool {
         self.closed
     }
@@ -82,7 +75,7 @@ impl Told {
                 }
             }
             // Also while it closes: that was the application's decision.
-            Event::Released { lost, .. } => self.lost += lost as u64,
+            Event::Released { lost, .. } | Event::GivenUp { lost, .. } => self.lost += lost as u64,
             Event::Closed { lost } => {
                 assert!(self.links.is_empty(), "{:?}", self.links);
                 self.closed = true;

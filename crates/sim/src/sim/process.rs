@@ -194,6 +194,7 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 self.act(node, action);
                 continue;
             }
+            let is_node = running.engine.stack().is_some();
             if let Some(action) = running.engine.poll_socket_action() {
                 self.act_for_socket(node, action);
                 continue;
@@ -209,10 +210,13 @@ impl<A: Application, O: Observer> Sim<A, O> {
                 self.tell(node, event);
                 continue;
             }
-            if self.flush(node) || self.tell_of_socket(node) || self.tell_of_datagram(node) {
+            if self.flush(node) {
                 continue;
             }
-            break;
+            // Most are nodes, which have told all by now.
+            if is_node || !(self.tell_of_socket(node) || self.tell_of_datagram(node)) {
+                break;
+            }
         }
         let now = self.world.now;
         let Some(running) = self
