@@ -92,7 +92,7 @@ impl World {
                 self.disturbed |= *was_ready || *lost > 0;
             }
             Event::Released { lost, .. } | Event::GivenUp { lost, .. } => {
-                self.disturbed |= *lost > 0
+                self.disturbed |= *lost > 0;
             }
             Event::Closed { .. } => {
                 host.account();
