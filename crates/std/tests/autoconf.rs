@@ -4,9 +4,10 @@
 
 #[path = "common/loopback.rs"]
 mod loopback;
+#[path = "common/namespace.rs"]
+mod namespace;
 
 use std::net::{SocketAddr, UdpSocket};
-use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use atonce_std::autoconf::{
 use atonce_std::socket::Kind;
 use atonce_std::{Certificate, Socket, Trust};
 use loopback::{PATIENCE, free_port};
+use namespace::{ip, within};
 
 fn announcer(port: u16) -> AnnouncerBuilder {
     Announcer::builder("printing").interface("lo").port(port)
@@ -404,27 +406,11 @@ fn over_curve_the_owner_of_the_key_answers_or_nobody() {
 
 // ---- in a network of its own
 
-const WITHIN: &str = "ATONCE_TEST_WITHIN_NAMESPACE";
-
 #[test]
 #[ignore = "needs unshare(1), ip(8) and the right to make a network namespace"]
 fn interfaces_come_and_go_and_ipv6_suffices() {
     // AUTO-10, AUTO-12, AUTO-13, AUTO-14, AUTO-22, AUTO-38
-    if std::env::var_os(WITHIN).is_some() {
-        return follow();
-    }
-    let status = Command::new("unshare")
-        .args(["--map-root-user", "--net"])
-        .arg(std::env::current_exe().unwrap())
-        .args([
-            "--ignored",
-            "--nocapture",
-            "interfaces_come_and_go_and_ipv6_suffices",
-        ])
-        .env(WITHIN, "1")
-        .status()
-        .unwrap();
-    assert!(status.success());
+    within("interfaces_come_and_go_and_ipv6_suffices", follow);
 }
 
 fn follow() {
@@ -504,12 +490,4 @@ fn follow() {
         .iter()
         .filter(|server| server.source.ip().is_loopback());
     assert_eq!(local_ones.count(), 0);
-}
-
-fn ip(arguments: &str) {
-    let status = Command::new("ip")
-        .args(arguments.split(' '))
-        .status()
-        .unwrap();
-    assert!(status.success(), "ip {arguments}");
 }

@@ -3,29 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test is where they belong
 
 mod common;
+#[path = "common/namespace.rs"]
+mod namespace;
 
-use std::process::Command;
 use std::time::Duration;
 
 use atonce_std::{Event, Node};
 use common::{wait_enter, wait_for};
-
-const WITHIN: &str = "ATONCE_TEST_WITHIN_NAMESPACE";
+use namespace::{ip, within};
 
 #[test]
 #[ignore = "needs unshare(1), ip(8) and the right to make a network namespace"]
 fn nodes_follow_their_network() {
-    if std::env::var_os(WITHIN).is_some() {
-        return follow();
-    }
-    let status = Command::new("unshare")
-        .args(["--map-root-user", "--net"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--ignored", "--nocapture", "nodes_follow_their_network"])
-        .env(WITHIN, "1")
-        .status()
-        .unwrap();
-    assert!(status.success());
+    within("nodes_follow_their_network", follow);
 }
 
 fn follow() {
@@ -96,12 +86,4 @@ fn wait_down(node: &Node) {
     wait_for(node, |event| {
         matches!(event, Event::InterfaceDown { interface, .. } if interface == "eth7").then_some(())
     });
-}
-
-fn ip(arguments: &str) {
-    let status = Command::new("ip")
-        .args(arguments.split(' '))
-        .status()
-        .unwrap();
-    assert!(status.success(), "ip {arguments}");
 }
