@@ -7,6 +7,7 @@ mod network;
 mod base;
 mod cable;
 mod dealer;
+mod devices;
 mod ends;
 mod hostile;
 mod limits;
@@ -14,6 +15,7 @@ mod pair;
 mod pipeline;
 mod prefixes;
 mod pubsub;
+mod rep;
 mod req_rep;
 mod router;
 #[cfg(feature = "curve")]

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use atonce::socket::{Action, Config, ConnectId, Endpoint, Event, Kind, ListenerId, Socket};
+use atonce::socket::{Action, Config, ConnectId, Endpoint, Event, Kind, ListenerId, Socket, Why};
 use atonce::wire::zmtp::SocketType;
 use atonce::zmtp::{self, Connection, Credentials};
 use atonce::{Cut, Frames, Instant, LinkId, Verdict};
@@ -201,6 +201,16 @@ impl Net {
     pub(crate) fn events(&mut self, host: HostId) -> Vec<Event> {
         self.settle();
         std::mem::take(&mut self.events[host.0])
+    }
+
+    /// Why links of a socket ended, of those that it told of since events were taken last.
+    pub(crate) fn why_ended(&mut self, host: HostId) -> Vec<Why> {
+        let events = self.events(host).into_iter();
+        let ends = events.filter_map(|event| match event {
+            Event::Disconnected { why, .. } => Some(why),
+            _ => None,
+        });
+        ends.collect()
     }
 
     /// Ends a socket as a process that is killed: its links end at once, with what the kernel still had.

@@ -84,15 +84,6 @@ pub(crate) fn puppet_was_asked(net: &mut Net, puppet: HostId) -> Vec<String> {
     wishes.collect()
 }
 
-fn ends(net: &mut Net, host: HostId) -> Vec<Why> {
-    let events = net.events(host).into_iter();
-    let ends = events.filter_map(|event| match event {
-        Event::Disconnected { why, .. } => Some(why),
-        _ => None,
-    });
-    ends.collect()
-}
-
 #[test]
 fn messages_come_that_begin_as_was_wished() {
     // SOCK-80, SOCK-81
@@ -325,7 +316,7 @@ fn who_subscribes_to_more_than_he_may_is_parted_from_and_told_why() {
         puppet_wants(&mut net, long, &"x".repeat(100));
         net.events(source);
         puppet_wants(&mut net, long, "y");
-        assert_eq!(ends(&mut net, source), [Why::OverLimit]);
+        assert_eq!(net.why_ended(source), [Why::OverLimit]);
         let last = net.the_puppet(long).events.pop();
         let reason = "Too many subscriptions".try_into().unwrap();
         let refused = zmtp::Event::Closed(zmtp::Error::Refused { reason });
@@ -334,7 +325,7 @@ fn who_subscribes_to_more_than_he_may_is_parted_from_and_told_why() {
         let wishes: Vec<_> = (0..200_u8).map(|n| frame(0, &[1, n])).collect();
         net.puppet_says(many, &wishes.concat());
         net.run_for(ms(5));
-        assert_eq!(ends(&mut net, source), [Why::OverLimit]);
+        assert_eq!(net.why_ended(source), [Why::OverLimit]);
         let heard = &net.the_puppet(many).heard;
         assert!(heard.ends_with(b"\x04\x1d\x05ERROR\x16Too many subscriptions"));
         assert!(net.the_puppet(many).ended);

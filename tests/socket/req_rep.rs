@@ -1,29 +1,29 @@
-//! REQ and REP: lock-step, envelopes, peers that are lost, answers that come late.
+//! REQ and REP in turn, and REQ: envelopes, peers that are lost, answers that come late.
 
 use std::collections::BTreeSet;
 
-use atonce::socket::{Config, Event, Kind, QueueLimit, RecvError, SendError, Socket, Why};
+use atonce::socket::{Config, Kind, QueueLimit, RecvError, SendError, Socket, Why};
 use atonce::wire::zmtp::SocketType;
 use atonce::{Bytes, Frames, Instant, zmtp};
 
 use crate::network::{HostId, Net};
 use crate::{HERE, ms};
 
-const THERE: &str = "tcp://10.0.0.2:5555";
+pub(crate) const THERE: &str = "tcp://10.0.0.2:5555";
 
 /// A message of these frames; empty ones are empty frames.
-fn frames(text: &str) -> Frames {
+pub(crate) fn frames(text: &str) -> Frames {
     text.split('|')
         .map(|frame| Bytes::copy_from_slice(frame.as_bytes()))
         .collect()
 }
 
 /// A REQ that is connected to a REP.
-fn two() -> (Net, HostId, HostId) {
+pub(crate) fn two() -> (Net, HostId, HostId) {
     two_with(Config::default(), Config::default())
 }
 
-fn two_with(req: Config, rep: Config) -> (Net, HostId, HostId) {
+pub(crate) fn two_with(req: Config, rep: Config) -> (Net, HostId, HostId) {
     let mut net = Net::new();
     let (req, rep) = (
         net.socket_with(Kind::Req, req),
@@ -36,7 +36,7 @@ fn two_with(req: Config, rep: Config) -> (Net, HostId, HostId) {
 }
 
 /// One question, answered.
-fn talk(net: &mut Net, req: HostId, rep: HostId, question: &str) {
+pub(crate) fn talk(net: &mut Net, req: HostId, rep: HostId, question: &str) {
     let answer = format!("re: {question}");
     net.send(req, frames(question));
     net.run_for(ms(10));
@@ -46,17 +46,8 @@ fn talk(net: &mut Net, req: HostId, rep: HostId, question: &str) {
     assert_eq!(net.recv_all(req), [answer]);
 }
 
-fn discarded(net: &mut Net, host: HostId) -> u64 {
+pub(crate) fn discarded(net: &mut Net, host: HostId) -> u64 {
     net.the(host).counters().messages_discarded
-}
-
-fn why_ended(net: &mut Net, host: HostId) -> Vec<Why> {
-    let events = net.events(host).into_iter();
-    let ends = events.filter_map(|event| match event {
-        Event::Disconnected { why, .. } => Some(why),
-        _ => None,
-    });
-    ends.collect()
 }
 
 // ---- whose turn it is
@@ -217,7 +208,7 @@ fn only_who_was_asked_answers() {
 }
 
 /// The messages that a puppet got, whole.
-fn heard(net: &mut Net, host: HostId) -> Vec<Frames> {
+pub(crate) fn heard(net: &mut Net, host: HostId) -> Vec<Frames> {
     let events = std::mem::take(&mut net.the_puppet(host).events);
     let messages = events.into_iter().filter_map(|event| match event {
         zmtp::Event::Message(message) => Some(message),
@@ -226,7 +217,7 @@ fn heard(net: &mut Net, host: HostId) -> Vec<Frames> {
     messages.collect()
 }
 
-fn correlate() -> Config {
+pub(crate) fn correlate() -> Config {
     Config {
         correlate: true,
         ..Config::default()
@@ -273,7 +264,7 @@ fn who_was_asked_and_says_what_is_no_answer_loses_its_link() {
             net.puppet_sends(rep, message);
             net.run_for(ms(10));
             assert_eq!(discarded(&mut net, req), 1, "{answer:?}");
-            let ends = why_ended(&mut net, req);
+            let ends = net.why_ended(req);
             assert!(
                 matches!(ends[..], [Why::Failed(zmtp::Error::Misbehaving(_))]),
                 "{answer:?}: {ends:?}"
@@ -380,7 +371,7 @@ fn an_answer_that_was_whole_before_the_end_is_given_and_half_of_one_is_not() {
 }
 
 /// What a peer of this type says before its first message.
-fn opening(socket_type: SocketType) -> Vec<u8> {
+pub(crate) fn opening(socket_type: SocketType) -> Vec<u8> {
     let mut here = zmtp::Connection::new(Instant::ZERO, zmtp::Config::new(socket_type));
     let mut there = zmtp::Connection::new(Instant::ZERO, zmtp::Config::new(SocketType::Req));
     if socket_type == SocketType::Dealer || socket_type == SocketType::Req {
@@ -494,7 +485,7 @@ fn an_answer_to_a_question_that_was_given_up_is_not_taken_for_that_to_the_next()
         net.events(req);
         let now = net.now;
         net.the(req).reset(now);
-        assert_eq!(why_ended(&mut net, req), [Why::Unwanted]);
+        assert_eq!(net.why_ended(req), [Why::Unwanted]);
         assert_eq!(net.try_recv(req), Err(RecvError::OutOfTurn));
         if !req_binds {
             // It is dialled anew at once, not after a while.
@@ -526,7 +517,7 @@ fn an_answer_to_a_question_that_was_given_up_is_not_taken_for_that_to_the_next()
         let now = net.now;
         net.the(req).reset(now);
         assert_eq!(net.try_recv(req), Err(RecvError::OutOfTurn));
-        assert_eq!(why_ended(&mut net, req), []);
+        assert_eq!(net.why_ended(req), []);
         talk(&mut net, req, rep, "q4");
     }
 }
@@ -553,7 +544,7 @@ fn numbers_tell_late_answers() {
     net.run_for(ms(10));
     assert_eq!(net.recv_all(req), ["a2"]);
     // All of it over one link.
-    assert_eq!(why_ended(&mut net, req), []);
+    assert_eq!(net.why_ended(req), []);
     assert_eq!(net.the(req).counters().peers, 1);
 }
 
@@ -626,441 +617,6 @@ fn a_late_answer_through_a_device_to_one_that_came_back_is_told_by_its_number() 
         let taken = if numbered { "a2" } else { "a1" };
         assert_eq!(net.recv_all(req), [taken]);
     }
-}
-
-// ---- REP
-
-#[test]
-fn questions_are_taken_from_the_peers_in_turn() {
-    // SOCK-50
-    let mut net = Net::new();
-    let rep = net.socket(Kind::Rep);
-    net.bind(rep, HERE);
-    let dealers: [_; 3] = std::array::from_fn(|_| net.puppet(SocketType::Dealer, HERE));
-    for (n, dealer) in dealers.into_iter().enumerate() {
-        for k in 0..4 {
-            net.puppet_sends(dealer, frames(&format!("|{n}.{k}")));
-        }
-    }
-    net.run_for(ms(10));
-    let mut order = Vec::new();
-    while let Some(question) = net.recv(rep) {
-        order.push(String::from_utf8(question[0].to_vec()).unwrap());
-        net.send(rep, question);
-    }
-    for (k, round) in order.chunks(3).enumerate() {
-        let mut round = round.to_vec();
-        round.sort();
-        assert_eq!(
-            round,
-            [format!("0.{k}"), format!("1.{k}"), format!("2.{k}")]
-        );
-    }
-    net.run_for(ms(10));
-    for (n, dealer) in dealers.into_iter().enumerate() {
-        let expected: Vec<_> = (0..4).map(|k| format!("|{n}.{k}")).collect();
-        assert_eq!(net.puppet_hears(dealer), expected);
-    }
-}
-
-#[test]
-fn what_stands_before_a_question_stands_before_its_answer() {
-    // SOCK-51
-    let mut net = Net::new();
-    let rep = net.socket(Kind::Rep);
-    net.bind(rep, HERE);
-    let dealer = net.puppet(SocketType::Dealer, HERE);
-    for envelope in ["|", "one|", "one|\u{1}two|three|"] {
-        net.puppet_sends(dealer, frames(&format!("{envelope}|q")));
-        net.run_for(ms(10));
-    }
-    for envelope in ["|", "one|", "one|\u{1}two|three|"] {
-        // That of "|" is one empty frame, and the question begins with one.
-        let (envelope, question) = match envelope {
-            "|" => ("", "|q"),
-            envelope => (envelope, "q"),
-        };
-        assert_eq!(net.recv(rep), Some(frames(question)));
-        net.send(rep, frames("a|b"));
-        net.run_for(ms(10));
-        assert_eq!(net.puppet_hears(dealer), [format!("{envelope}|a|b")]);
-    }
-}
-
-#[test]
-fn a_question_without_an_envelope_is_discarded_and_the_link_stays() {
-    // SOCK-52
-    let mut net = Net::new();
-    let rep = net.socket(Kind::Rep);
-    net.bind(rep, HERE);
-    let dealer = net.puppet(SocketType::Dealer, HERE);
-    for malformed in ["q", "a|q", "a|b|c", "a|"] {
-        net.puppet_sends(dealer, frames(malformed));
-    }
-    net.puppet_sends(dealer, Frames::from(""));
-    net.puppet_sends(dealer, frames("|good"));
-    net.run_for(ms(10));
-    assert_eq!(net.recv(rep), Some(Frames::from("good")));
-    assert_eq!(discarded(&mut net, rep), 5);
-    assert_eq!(net.the(rep).counters().messages_received, 1);
-    net.send(rep, "a");
-    net.run_for(ms(10));
-    assert_eq!(net.puppet_hears(dealer), ["|a"]);
-    assert_eq!(net.links(rep), 1);
-    // None but malformed ones.
-    net.puppet_sends(dealer, frames("q"));
-    net.run_for(ms(10));
-    assert_eq!(net.try_recv(rep), Ok(None));
-    assert!(!net.the(rep).can_recv());
-}
-
-#[test]
-fn an_envelope_has_as_many_frames_as_there_may_be_devices() {
-    // SOCK-52
-    let mut net = Net::new();
-    let rep = net.socket(Kind::Rep);
-    net.bind(rep, HERE);
-    let dealer = net.puppet(SocketType::Dealer, HERE);
-    let asks = |hops: usize| {
-        let mut message: Frames = (0..hops).map(|hop| hop.to_string()).collect();
-        message.push("");
-        message.push("q");
-        message
-    };
-    net.puppet_sends(dealer, asks(255));
-    net.puppet_sends(dealer, asks(256));
-    // As many frames as a message may have: with and without an empty one.
-    net.puppet_sends(dealer, asks(1_022));
-    net.puppet_sends(dealer, (0..1_024).map(|_| "x").collect::<Frames>());
-    net.puppet_sends(dealer, frames("|last"));
-    net.run_for(ms(10));
-    assert_eq!(net.recv(rep), Some(Frames::from("q")));
-    // An answer of many frames still fits into a message.
-    net.send(rep, (0..768).map(|_| "a").collect::<Frames>());
-    net.run_for(ms(10));
-    let answer = heard(&mut net, dealer).remove(0);
-    assert_eq!(answer.len(), 1_024);
-    assert_eq!(answer[..256], asks(255)[..256]);
-    assert_eq!(net.recv(rep), Some(Frames::from("last")));
-    assert_eq!(discarded(&mut net, rep), 3);
-    assert_eq!(net.links(rep), 1);
-}
-
-#[test]
-fn an_asker_that_is_gone_is_told_once_and_the_next_one_is_answered() {
-    // SOCK-54
-    let (mut net, req, rep) = two();
-    let next = net.socket(Kind::Req);
-    net.send(req, "q1");
-    net.run_for(ms(10));
-    assert_eq!(net.recv_all(rep), ["q1"]);
-    net.kill(req);
-    net.run_for(ms(10));
-    net.connect(next, HERE);
-    net.send(next, "q2");
-    net.run_for(ms(10));
-    assert!(net.the(rep).can_send() && !net.the(rep).can_recv());
-    assert_eq!(net.try_recv(rep), Err(RecvError::OutOfTurn));
-    assert_eq!(net.try_send(rep, "a1"), Err(SendError::PeerLost));
-    assert_eq!(net.try_send(rep, "a1"), Err(SendError::OutOfTurn));
-    assert_eq!(net.recv_all(rep), ["q2"]);
-    net.send(rep, "a2");
-    net.run_for(ms(10));
-    assert_eq!(net.recv_all(next), ["a2"]);
-}
-
-#[test]
-fn a_question_of_one_who_is_gone_is_given_and_its_answer_goes_nowhere() {
-    // SOCK-54
-    let mut net = Net::new();
-    let rep = net.socket(Kind::Rep);
-    let (one, two) = (
-        net.puppet_at(SocketType::Dealer, HERE),
-        net.puppet_at(SocketType::Dealer, HERE),
-    );
-    // The REP dials, so that the next link is another one of the same pipe.
-    net.connect(rep, HERE);
-    net.run_for(ms(10));
-    net.puppet_sends(one, frames("|q1"));
-    net.puppet_sends(one, frames("|q2"));
-    net.run_for(ms(10));
-    assert_eq!(net.recv(rep), Some(Frames::from("q1")));
-    net.kill(one);
-    net.run_for(ms(500));
-    net.puppet_sends(two, frames("|q3"));
-    net.run_for(ms(10));
-    assert_eq!(net.the(rep).peers().count(), 1);
-    assert_eq!(net.try_send(rep, "a1"), Err(SendError::PeerLost));
-    assert_eq!(net.recv(rep), Some(Frames::from("q2")));
-    assert_eq!(net.try_send(rep, "a2"), Err(SendError::PeerLost));
-    assert_eq!(net.recv(rep), Some(Frames::from("q3")));
-    net.send(rep, "a3");
-    net.run_for(ms(10));
-    assert_eq!(net.puppet_hears(two), ["|a3"]);
-}
-
-#[test]
-fn who_does_not_take_its_answers_holds_up_nobody_else() {
-    // SOCK-55
-    let mut net = Net::new();
-    net.capacity = 1_000;
-    let config = Config {
-        send: QueueLimit {
-            messages: 3,
-            octets: 1 << 20,
-        },
-        receive: QueueLimit {
-            messages: 10,
-            octets: 1 << 20,
-        },
-        ..Config::default()
-    };
-    let (rep, req) = (net.socket_with(Kind::Rep, config), net.socket(Kind::Req));
-    net.bind(rep, HERE);
-    net.connect(req, HERE);
-    let dealer = net.puppet(SocketType::Dealer, HERE);
-    net.run_for(ms(10));
-    net.the_puppet(dealer).reads = false;
-    for n in 0..100 {
-        net.puppet_sends(dealer, frames(&format!("|{n}")));
-    }
-    net.run_for(ms(100));
-    // Answers of which none fits into the wire.
-    let mut taken = 0;
-    while let Some(question) = net.recv(rep) {
-        assert_eq!(question, Frames::from(taken.to_string()));
-        net.send(rep, vec![b'a'; 2_000]);
-        net.run_for(ms(10));
-        taken += 1;
-    }
-    assert!(
-        (3..6).contains(&taken),
-        "{taken} answers in a queue of three"
-    );
-    assert!(!net.the(rep).can_recv());
-    for n in 0..20 {
-        talk(&mut net, req, rep, &format!("q{n}"));
-    }
-    let usage = net.the(rep).usage();
-    assert!(
-        usage.queued_messages <= 4 && usage.pending_messages <= 11,
-        "{usage:?}"
-    );
-    // It reads again, and gets what it asked for.
-    net.the_puppet(dealer).reads = true;
-    for n in taken..100 {
-        net.run_for(ms(100));
-        assert!(net.the(rep).can_recv(), "{n}");
-        assert_eq!(net.recv(rep), Some(Frames::from(n.to_string())));
-        net.send(rep, "a");
-    }
-    net.run_for(ms(100));
-    assert_eq!(net.puppet_hears(dealer).len(), 100);
-}
-
-#[test]
-fn one_who_does_not_take_its_answers_and_is_gone_leaves_nothing() {
-    // SOCK-55, SOCK-57
-    let mut net = Net::new();
-    net.capacity = 100;
-    let config = Config {
-        send: QueueLimit {
-            messages: 1,
-            octets: 1 << 20,
-        },
-        ..Config::default()
-    };
-    let rep = net.socket_with(Kind::Rep, config);
-    net.bind(rep, HERE);
-    let dealer = net.puppet(SocketType::Dealer, HERE);
-    net.run_for(ms(10));
-    net.the_puppet(dealer).reads = false;
-    for n in 0..3 {
-        net.puppet_sends(dealer, frames(&format!("|{n}")));
-    }
-    net.run_for(ms(100));
-    assert_eq!(net.recv(rep), Some(Frames::from("0")));
-    net.send(rep, vec![b'a'; 2_000]);
-    assert_eq!(net.recv(rep), None);
-    net.kill(dealer);
-    net.run_for(ms(10));
-    // What it asked is still given, and has no answer.
-    for n in 1..3 {
-        assert_eq!(net.recv(rep), Some(Frames::from(n.to_string())));
-        assert_eq!(net.try_send(rep, "a"), Err(SendError::PeerLost));
-    }
-    assert_eq!(net.recv(rep), None);
-    assert_eq!(net.the(rep).counters().messages_lost, 1);
-    let usage = net.the(rep).usage();
-    assert_eq!(
-        (usage.links, usage.queued_messages, usage.pending_messages),
-        (0, 0, 0)
-    );
-}
-
-#[test]
-fn answers_that_waited_do_not_go_over_the_next_link() {
-    // SOCK-57: the REP dials, and the other side asks something else when it is back.
-    let mut net = Net::new();
-    net.capacity = 1_000;
-    let rep = net.socket(Kind::Rep);
-    let (one, two) = (
-        net.puppet_at(SocketType::Dealer, HERE),
-        net.puppet_at(SocketType::Dealer, HERE),
-    );
-    net.connect(rep, HERE);
-    net.run_for(ms(10));
-    net.the_puppet(one).reads = false;
-    for _ in 0..8 {
-        net.puppet_sends(one, frames("|q"));
-        net.run_for(ms(10));
-        assert_eq!(net.recv_all(rep), ["q"]);
-        // More than is handed to a link at once.
-        net.send(rep, vec![b'a'; 100_000]);
-    }
-    net.kill(one);
-    net.run_for(ms(10));
-    assert_eq!(net.the(rep).counters().messages_lost, 8);
-    net.run_for(ms(500));
-    net.puppet_sends(two, frames("|another"));
-    net.run_for(ms(10));
-    assert_eq!(net.recv_all(rep), ["another"]);
-    net.send(rep, "its answer");
-    net.run_for(ms(10));
-    assert_eq!(net.puppet_hears(two), ["|its answer"]);
-}
-
-#[test]
-fn a_question_that_a_rep_gives_up_stays_without_an_answer() {
-    // SOCK-56
-    let (mut net, req, rep) = two();
-    let other = net.socket(Kind::Req);
-    net.connect(other, HERE);
-    net.send(req, "q1");
-    net.run_for(ms(10));
-    assert_eq!(net.recv_all(rep), ["q1"]);
-    let now = net.now;
-    net.the(rep).reset(now);
-    assert_eq!(net.try_send(rep, "a1"), Err(SendError::OutOfTurn));
-    talk(&mut net, other, rep, "q2");
-    assert_eq!(net.try_recv(req), Ok(None));
-    // And one whose asker is gone.
-    net.send(other, "q3");
-    net.run_for(ms(10));
-    assert_eq!(net.recv_all(rep), ["q3"]);
-    net.kill(other);
-    net.run_for(ms(10));
-    let now = net.now;
-    net.the(rep).reset(now);
-    assert_eq!(net.try_send(rep, "a3"), Err(SendError::OutOfTurn));
-    net.the(req).reset(now);
-    talk(&mut net, req, rep, "q4");
-}
-
-// ---- devices
-
-/// ROUTER and DEALER back to back, so many times, between here and there. Each passes on what it gets.
-struct Devices(Vec<(HostId, HostId)>);
-
-impl Devices {
-    fn endpoint(n: usize) -> String {
-        format!("tcp://10.0.1.{n}:5555")
-    }
-
-    /// Askers connect to the endpoint 0, who answers to the last one.
-    fn new(net: &mut Net, many: usize) -> Self {
-        let mut devices = Vec::new();
-        for n in 0..many {
-            let (front, back) = (net.socket(Kind::Router), net.socket(Kind::Dealer));
-            net.bind(front, &Self::endpoint(n));
-            if n + 1 < many {
-                net.connect(back, &Self::endpoint(n + 1));
-            } else {
-                net.bind(back, &Self::endpoint(many));
-            }
-            devices.push((front, back));
-        }
-        Self(devices)
-    }
-
-    fn run(&self, net: &mut Net) {
-        for _ in 0..self.0.len() * 2 + 2 {
-            for &(front, back) in &self.0 {
-                while let Some(message) = net.recv(front) {
-                    net.send(back, message);
-                }
-                while let Some(message) = net.recv(back) {
-                    // Who is gone gets none.
-                    let sent = net.try_send(front, message);
-                    assert!(matches!(sent, Ok(()) | Err(SendError::Unroutable)));
-                }
-            }
-            net.run_for(ms(5));
-        }
-    }
-}
-
-#[test]
-fn questions_and_answers_find_their_way_through_any_number_of_devices() {
-    // SOCK-51, SOCK-61, SOCK-62
-    for many in 1..5 {
-        let mut net = Net::new();
-        let devices = Devices::new(&mut net, many);
-        let reqs = [Config::default(), Config::default(), correlate()]
-            .map(|config| net.socket_with(Kind::Req, config));
-        let reps = [(); 2].map(|()| net.socket(Kind::Rep));
-        for req in reqs {
-            net.connect(req, &Devices::endpoint(0));
-        }
-        for rep in reps {
-            net.connect(rep, &Devices::endpoint(many));
-        }
-        net.run_for(ms(500));
-        for round in 0..3 {
-            for (n, req) in reqs.into_iter().enumerate() {
-                net.send(req, frames(&format!("{round}.{n}|")));
-            }
-            devices.run(&mut net);
-            // Whoever is asked has others wait, and answers them all.
-            for _ in 0..3 {
-                for rep in reps {
-                    if let Some(question) = net.recv(rep) {
-                        net.send(rep, question);
-                    }
-                }
-                devices.run(&mut net);
-            }
-            for (n, req) in reqs.into_iter().enumerate() {
-                assert_eq!(net.recv_all(req), [format!("{round}.{n}|")]);
-            }
-        }
-    }
-}
-
-#[test]
-fn an_answer_through_devices_to_one_that_is_gone_goes_nowhere_and_the_next_one_arrives() {
-    // SOCK-45, SOCK-63
-    let mut net = Net::new();
-    let devices = Devices::new(&mut net, 2);
-    let (req, rep) = (net.socket(Kind::Req), net.socket(Kind::Rep));
-    net.connect(req, &Devices::endpoint(0));
-    net.connect(rep, &Devices::endpoint(2));
-    net.run_for(ms(500));
-    net.send(req, "q1");
-    devices.run(&mut net);
-    assert_eq!(net.recv_all(rep), ["q1"]);
-    net.cut(req);
-    net.run_for(ms(500));
-    assert_eq!(net.try_recv(req), Err(RecvError::PeerLost));
-    net.send(req, "q2");
-    devices.run(&mut net);
-    net.send(rep, "a1");
-    devices.run(&mut net);
-    assert_eq!(net.try_recv(req), Ok(None));
-    assert_eq!(net.recv_all(rep), ["q2"]);
-    net.send(rep, "a2");
-    devices.run(&mut net);
-    assert_eq!(net.recv_all(req), ["a2"]);
 }
 
 #[test]
