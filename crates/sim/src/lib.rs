@@ -70,7 +70,7 @@
 //! impl Program for Echo {
 //!     fn on_start(&mut self, nodes: &mut Nodes<'_>) {
 //!         let socket = nodes.start_socket(Kind::Rep, Config::default());
-//!         nodes.with_socket(socket, |socket| socket.bind(&"tcp://*:5555".parse().unwrap()));
+//!         nodes.with_socket(socket, |socket| socket.bind(&"tcp://*:5555".parse().expect("an endpoint")));
 //!     }
 //!
 //!     fn on_socket(&mut self, nodes: &mut Nodes<'_>, socket: NodeId) {
@@ -88,8 +88,8 @@
 //! sim.start_program(server, Echo);
 //! let req = sim.start_socket(client, Kind::Req, Config::default());
 //! sim.with_socket(req, |req| {
-//!     req.connect(&"tcp://10.0.0.1:5555".parse().unwrap()).unwrap();
-//!     req.send(&"hello".into()).unwrap();
+//!     req.connect(&"tcp://10.0.0.1:5555".parse().expect("an endpoint")).expect("it can be dialled");
+//!     req.send(&"hello".into()).expect("there is room");
 //! });
 //! let took = sim.run_until_true(Duration::from_secs(1), |sim| sim.socket(req).is_some_and(|req| req.can_recv()));
 //! assert!(took.is_some_and(|took| took < Duration::from_millis(5)));

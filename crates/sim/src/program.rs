@@ -348,8 +348,8 @@ impl Nodes<'_> {
     ///     sim.run_for(Duration::from_millis(1));
     ///     program
     /// });
-    /// let heard = [first, second].map(|program| sim.program::<Roll>(program).unwrap().heard.len());
-    /// assert_eq!(heard, [2, 1]);
+    /// let heard = [first, second].map(|program| sim.program::<Roll>(program).map(|roll| roll.heard.len()));
+    /// assert_eq!(heard, [Some(2), Some(1)]);
     /// ```
     pub fn start_udp(&mut self, port: u16) -> NodeId {
         let udp = launch_udp(self.world, self.processes, self.host, port, self.program);

@@ -27,9 +27,9 @@ use crate::trace::{self, Kind, Trace};
 /// let [alice, bob] = [1, 2].map(|n| sim.host(lan, [10, 0, 0, n]));
 /// let pull = sim.start_socket(bob, Kind::Pull, Config::default());
 /// let push = sim.start_socket(alice, Kind::Push, Config::default());
-/// sim.with_socket(pull, |pull| pull.bind(&"tcp://*:5555".parse().unwrap()));
+/// sim.with_socket(pull, |pull| pull.bind(&"tcp://*:5555".parse().expect("an endpoint")));
 /// sim.with_socket(push, |push| {
-///     push.connect(&"tcp://10.0.0.2:5555".parse().unwrap()).unwrap();
+///     push.connect(&"tcp://10.0.0.2:5555".parse().expect("an endpoint")).expect("it can be dialled");
 ///     push.send(&Frames::from("work"))
 /// });
 /// sim.run_for(Duration::from_secs(1));

@@ -262,7 +262,7 @@ impl<D: Drive> Shared<D> {
         let mut poller = self.poller.lock().expect(PANICKED);
         loop {
             poller.wait(timeout).inspect_err(|error| {
-                tracing::error!(%error, "nothing can wait for the sockets");
+                tracing::error!(%error, "cannot wait for the sockets");
             })?;
             let mut core = self.lock();
             self.turn(&mut core, &mut poller);

@@ -328,7 +328,7 @@ impl<D: Drive> Future for Task<D> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.turn(cx).unwrap_or_else(|error| {
-            tracing::error!(%error, "nothing can wait for the sockets");
+            tracing::error!(%error, "cannot wait for the sockets");
             Poll::Ready(())
         })
     }
