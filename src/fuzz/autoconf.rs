@@ -177,6 +177,8 @@ struct World {
     /// The servers of which the application said that they answered, when they were known.
     confirmed: BTreeMap<ServerId, Arc<Server>>,
     hello: Option<(ServerId, Client)>,
+    /// Where the hello has a socket.
+    open: BTreeSet<SocketAddr>,
     /// The last time it was asked for each service.
     asked: BTreeMap<Option<ServiceName>, Instant>,
     pinned: Option<[u8; 32]>,
@@ -214,6 +216,7 @@ impl World {
             known: BTreeMap::new(),
             confirmed: BTreeMap::new(),
             hello: None,
+            open: BTreeSet::new(),
             asked: BTreeMap::new(),
             pinned: pinned.then_some([9; 32]),
         })
@@ -425,26 +428,37 @@ impl World {
             return Ok(());
         };
         let id = *id;
-        match u.int_in_range(0..=2_u8)? {
+        let open: Vec<SocketAddr> = self.open.iter().copied().collect();
+        let endpoint = match &open[..] {
+            // One that was not asked.
+            [] => ([0, 0, 0, 0], 0).into(),
+            some => *u.choose(some)?,
+        };
+        match u.int_in_range(0..=3_u8)? {
             0 => {
                 let answer = if u.arbitrary()? {
                     Frames::from("OK")
                 } else {
                     Frames::from(u.arbitrary::<Vec<u8>>()?)
                 };
-                client.handle_answer(now, &answer);
+                client.handle_answer(now, endpoint, &answer);
             }
-            1 => client.handle_lost(now),
+            1 => client.handle_lost(now, endpoint),
+            2 => client.handle_reached(now, endpoint),
             _ => {}
         }
-        let mut open = false;
         while let Some(action) = client.poll_action() {
-            open = matches!(action, ClientAction::Ask { .. });
-            if let ClientAction::Ask { endpoint, .. } = action {
-                assert_ne!(endpoint.port(), 0);
+            match action {
+                ClientAction::Ask { endpoint, .. } => {
+                    assert_ne!(endpoint.port(), 0);
+                    assert!(self.open.insert(endpoint), "asked twice at once");
+                }
+                ClientAction::Close { endpoint } => {
+                    assert!(self.open.remove(&endpoint), "nobody was asked there");
+                }
             }
         }
-        assert!(!(open && client.is_over()), "asked, and gave up at once");
+        assert!(self.open.is_empty() || !client.is_over(), "one is left open");
         match client.poll_event() {
             Some(ClientEvent::Welcome { .. }) => self.seeker.confirm(now, id),
             Some(ClientEvent::Unanswered { tries }) => {

@@ -33,6 +33,7 @@ fn asks(client: &mut Client) -> SocketAddr {
 
 const ONE: &str = "10.0.0.1:1";
 const TWO: &str = "10.0.0.2:1";
+const THREE: &str = "10.0.0.3:1";
 
 #[test]
 fn a_client_that_is_answered_ok_is_welcome() {
@@ -40,14 +41,14 @@ fn a_client_that_is_answered_ok_is_welcome() {
     let mut client = client(&[ONE]);
     assert_eq!(asks(&mut client), address(ONE));
     assert!(client.poll_event().is_none() && !client.is_over());
-    client.handle_answer(after(10), &Frames::from("OK"));
+    client.handle_answer(after(10), address(ONE), &Frames::from("OK"));
     let endpoint = address(ONE);
     assert_eq!(client.poll_event(), Some(ClientEvent::Welcome { endpoint }));
-    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    assert_eq!(client.poll_action(), Some(ClientAction::Close { endpoint: address(ONE) }));
     assert!(client.is_over() && client.poll_timeout().is_none());
     // It is over, whatever comes.
-    client.handle_lost(after(20));
-    client.handle_answer(after(20), &Frames::from("OK"));
+    client.handle_lost(after(20), address(ONE));
+    client.handle_answer(after(20), address(ONE), &Frames::from("OK"));
     client.handle_timeout(after(9_000));
     assert_eq!((client.poll_action(), client.poll_event()), (None, None));
 }
@@ -68,7 +69,7 @@ fn any_other_answer_is_told_with_its_text() {
     ] {
         let mut client = client(&[ONE]);
         asks(&mut client);
-        client.handle_answer(after(10), &answer);
+        client.handle_answer(after(10), address(ONE), &answer);
         let (endpoint, text) = (address(ONE), text.to_owned().into());
         let event = ClientEvent::Answered { endpoint, text };
         assert_eq!(client.poll_event(), Some(event));
@@ -83,7 +84,7 @@ fn who_is_not_answered_tries_three_times_each_with_a_new_socket() {
     let mut now = START;
     for n in 0..3 {
         if n > 0 {
-            assert_eq!(client.poll_action(), Some(ClientAction::Close));
+            assert_eq!(client.poll_action(), Some(ClientAction::Close { endpoint: address(ONE) }));
         }
         assert_eq!(asks(&mut client), address(ONE));
         assert_eq!(client.poll_action(), None);
@@ -95,36 +96,76 @@ fn who_is_not_answered_tries_three_times_each_with_a_new_socket() {
         client.handle_timeout(at);
         now = at;
     }
-    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    assert_eq!(client.poll_action(), Some(ClientAction::Close { endpoint: address(ONE) }));
     assert_eq!(client.poll_action(), None);
     assert_eq!(
         client.poll_event(),
         Some(ClientEvent::Unanswered { tries: 3 })
     );
     // Too late.
-    client.handle_answer(now, &Frames::from("OK"));
+    client.handle_answer(now, address(ONE), &Frames::from("OK"));
     assert_eq!((client.is_over(), client.poll_event()), (true, None));
 }
 
-#[test]
-fn each_endpoint_has_its_turn() {
-    // AUTO-53
-    let tried = |endpoints: &[&str]| {
-        let mut client = client(endpoints);
-        let mut tried = Vec::new();
-        while !client.is_over() {
-            tried.push(asks(&mut client).ip().to_string());
-            let (at, _) = client.poll_timeout().unwrap();
-            client.handle_timeout(at);
-            assert_eq!(client.poll_action(), Some(ClientAction::Close));
+/// What it does until it is over when nobody is there: when, and at which endpoint.
+fn in_vain(endpoints: &[&str]) -> Vec<String> {
+    let (mut client, mut now, mut done) = (client(endpoints), START, Vec::new());
+    loop {
+        while let Some(action) = client.poll_action() {
+            let (what, endpoint) = match action {
+                ClientAction::Ask { endpoint, .. } => ("asks", endpoint),
+                ClientAction::Close { endpoint } => ("closes", endpoint),
+                other => panic!("{other:?}"),
+            };
+            let [.., last] = endpoint.ip().to_string().into_bytes()[..] else {
+                panic!();
+            };
+            let at = (now - START).as_millis();
+            done.push(format!("{at} {what} {}", char::from(last)));
         }
-        tried
-    };
-    assert_eq!(tried(&[ONE, TWO]), ["10.0.0.1", "10.0.0.2", "10.0.0.1"]);
+        let Some((at, _)) = client.poll_timeout() else {
+            assert!(client.is_over());
+            return done;
+        };
+        assert!(at > now);
+        now = at;
+        client.handle_timeout(now);
+    }
+}
+
+#[test]
+fn the_next_endpoint_is_tried_beside_one_at_which_nobody_is() {
+    // AUTO-53
+    assert_eq!(
+        in_vain(&[ONE, TWO]),
+        [
+            "0 asks 1",
+            "500 asks 2",
+            "2500 closes 1",
+            "2500 asks 1",
+            "3000 closes 2",
+            "5000 closes 1"
+        ]
+    );
     let five: Vec<String> = (1..=5).map(|n| format!("10.0.0.{n}:1")).collect();
     let five: Vec<&str> = five.iter().map(String::as_str).collect();
-    let expected: Vec<String> = (1..=5).map(|n| format!("10.0.0.{n}")).collect();
-    assert_eq!(tried(&five), expected);
+    assert_eq!(
+        in_vain(&five),
+        [
+            "0 asks 1",
+            "500 asks 2",
+            "1000 asks 3",
+            "1500 asks 4",
+            "2000 asks 5",
+            "2500 closes 1",
+            "3000 closes 2",
+            "3500 closes 3",
+            "4000 closes 4",
+            "4500 closes 5"
+        ]
+    );
+    // The same one several times is one.
+    assert_eq!(in_vain(&[ONE, ONE]), in_vain(&[ONE]));
     let mut nowhere = client(&[]);
     assert_eq!(
         nowhere.poll_event(),
@@ -134,29 +175,86 @@ fn each_endpoint_has_its_turn() {
 }
 
 #[test]
+fn the_first_that_answers_ends_it_for_all() {
+    // AUTO-52, AUTO-53
+    let mut client = client(&[ONE, TWO]);
+    asks(&mut client);
+    client.handle_timeout(after(500));
+    assert_eq!(asks(&mut client), address(TWO));
+    client.handle_answer(after(510), address(TWO), &Frames::from("OK"));
+    let endpoint = address(TWO);
+    assert_eq!(client.poll_event(), Some(ClientEvent::Welcome { endpoint }));
+    for endpoint in [ONE, TWO] {
+        let endpoint = address(endpoint);
+        assert_eq!(client.poll_action(), Some(ClientAction::Close { endpoint }));
+    }
+    assert_eq!((client.poll_action(), client.poll_timeout()), (None, None));
+    client.handle_answer(after(520), address(ONE), &Frames::from("NO"));
+    assert_eq!(client.poll_event(), None);
+}
+
+#[test]
+fn nobody_else_is_asked_while_somebody_is_there_to_answer() {
+    // AUTO-53
+    let mut client = client(&[ONE, TWO]);
+    asks(&mut client);
+    client.handle_reached(after(10), address(TWO)); // that one was not asked
+    client.handle_reached(after(10), address(ONE));
+    assert_eq!(client.poll_timeout(), Some((after(2_500), Timer::Answer)));
+    client.handle_timeout(after(500));
+    assert_eq!(client.poll_action(), None);
+    // It is there, and does not answer.
+    client.handle_timeout(after(2_500));
+    let endpoint = address(ONE);
+    assert_eq!(client.poll_action(), Some(ClientAction::Close { endpoint }));
+    assert_eq!(asks(&mut client), address(TWO));
+}
+
+#[test]
 fn a_connection_that_breaks_is_not_waited_for() {
     // AUTO-54
     let mut client = client(&[ONE, TWO]);
     asks(&mut client);
-    client.handle_lost(after(50));
-    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    client.handle_lost(after(50), address(ONE));
+    let closes = |endpoint| {
+        let endpoint = address(endpoint);
+        Some(ClientAction::Close { endpoint })
+    };
+    assert_eq!(client.poll_action(), closes(ONE));
     assert_eq!(client.poll_action(), None);
     assert_eq!(client.poll_timeout(), Some((after(150), Timer::Again)));
     // What the old socket brings is not for it.
-    client.handle_answer(after(60), &Frames::from("OK"));
-    client.handle_lost(after(60));
+    client.handle_answer(after(60), address(ONE), &Frames::from("OK"));
+    client.handle_lost(after(60), address(ONE));
+    client.handle_reached(after(60), address(ONE));
     assert_eq!((client.poll_action(), client.poll_event()), (None, None));
     client.handle_timeout(after(150));
     assert_eq!(asks(&mut client), address(TWO));
-    client.handle_lost(after(160));
+    client.handle_lost(after(160), address(TWO));
     client.handle_timeout(after(260));
-    assert_eq!(client.poll_action(), Some(ClientAction::Close));
+    assert_eq!(client.poll_action(), closes(TWO));
     asks(&mut client);
-    client.handle_lost(after(270));
+    client.handle_lost(after(270), address(ONE));
     assert_eq!(
         client.poll_event(),
         Some(ClientEvent::Unanswered { tries: 3 })
     );
+}
+
+#[test]
+fn one_that_is_refused_late_begins_no_other_too_soon_or_too_late() {
+    // AUTO-54
+    let mut alone = client(&[ONE]);
+    asks(&mut alone);
+    // The time for the next one is over, and there was none.
+    alone.handle_lost(after(900), address(ONE));
+    assert_eq!(alone.poll_timeout(), Some((after(1_000), Timer::Again)));
+    let mut several = client(&[ONE, TWO, THREE]);
+    asks(&mut several);
+    several.handle_timeout(after(500));
+    several.handle_lost(after(980), address(ONE));
+    // The third was due at that time anyway.
+    assert_eq!(several.poll_timeout(), Some((after(1_000), Timer::Again)));
 }
 
 #[test]

@@ -248,7 +248,7 @@ impl Link {
                                 message,
                             });
                         }
-                        ClientAction::Close => client.socket = None,
+                        ClientAction::Close { .. } => client.socket = None,
                         other => panic!("{other:?}"),
                     }
                 } else if let Some(event) = hello.poll_event() {
@@ -319,11 +319,11 @@ impl Link {
                 message,
             } => {
                 let client = &mut self.clients[client];
-                let is_its = client.socket.is_some_and(|(open, _)| open == socket);
-                if let (true, Some((_, hello))) = (is_its, &mut client.hello) {
+                let its = client.socket.filter(|(open, _)| *open == socket);
+                if let (Some((_, endpoint)), Some((_, hello))) = (its, &mut client.hello) {
                     match message {
-                        Some(message) => hello.handle_answer(now, &message),
-                        None => hello.handle_lost(now),
+                        Some(message) => hello.handle_answer(now, endpoint, &message),
+                        None => hello.handle_lost(now, endpoint),
                     }
                 }
             }

@@ -307,53 +307,70 @@ fn after(tries: u32, endpoints: &[&str]) -> (Client, Instant) {
     (client, now)
 }
 
+fn here() -> SocketAddr {
+    address("10.0.0.2:1")
+}
+
 #[test]
 fn a_client_in_each_state_at_each_event() {
     const BOTH: [&str; 2] = ["10.0.0.2:1", "10.0.0.3:1"];
+    const ALONE: [&str; 1] = ["10.0.0.2:1"];
     type Greeting = (Client, Instant);
     type Made = fn() -> Greeting;
     type Happens = fn(&mut Client, Instant);
-    let states: [(&str, Made); 5] = [
+    let states: [(&str, Made); 8] = [
         ("asked once", || after(0, &BOTH)),
-        ("asked for the last time", || after(2, &BOTH)),
+        ("asked both", || after(1, &BOTH)),
+        ("reached the first", || {
+            let (mut client, now) = after(0, &BOTH);
+            client.handle_reached(now, here());
+            (client, now)
+        }),
+        ("asked the only one for the last time", || after(2, &ALONE)),
+        ("asked both, and the first for the last time", || after(2, &BOTH)),
         ("its connection was refused", || {
             let (mut client, now) = after(0, &BOTH);
-            client.handle_lost(now);
+            client.handle_lost(now, here());
             while client.poll_action().is_some() {}
             (client, now)
         }),
         ("welcome", || {
             let (mut client, now) = after(0, &BOTH);
-            client.handle_answer(now, &Frames::from("OK"));
+            client.handle_answer(now, here(), &Frames::from("OK"));
             while client.poll_action().is_some() || client.poll_event().is_some() {}
             (client, now)
         }),
         ("given up", || {
-            let (mut client, now) = after(3, &BOTH);
+            let (mut client, now) = after(3, &ALONE);
             while client.poll_event().is_some() {}
             (client, now)
         }),
     ];
-    let events: [(&str, Happens); 6] = [
+    let events: [(&str, Happens); 7] = [
         ("OK", |client, now| {
-            client.handle_answer(now, &Frames::from("OK"));
+            client.handle_answer(now, here(), &Frames::from("OK"));
         }),
         ("another answer", |client, now| {
-            client.handle_answer(now, &Frames::from("NO"));
+            client.handle_answer(now, here(), &Frames::from("NO"));
         }),
         ("OK in two frames", |client, now| {
-            client.handle_answer(now, &Frames::from_iter(["O", "K"]));
+            client.handle_answer(now, here(), &Frames::from_iter(["O", "K"]));
         }),
-        ("the connection is gone", Client::handle_lost),
+        ("the connection is gone", |client, now| {
+            client.handle_lost(now, here());
+        }),
         ("100 ms pass", |client, now| {
             client.handle_timeout(now + ms(100));
+        }),
+        ("500 ms pass", |client, now| {
+            client.handle_timeout(now + ms(500));
         }),
         ("2.5 s pass", |client, now| {
             client.handle_timeout(now + ms(2_500));
         }),
     ];
     let mut table = String::from(
-        "What a client does that says hello to a server with two endpoints, 10.0.0.2 and 10.0.0.3.\n",
+        "What a client does that says hello to a server with two endpoints, 10.0.0.2 and 10.0.0.3. What happens does so at the first.\n",
     );
     for (name, state) in states {
         table.push_str(&format!("\n== {name}\n\n"));
@@ -365,7 +382,7 @@ fn a_client_in_each_state_at_each_event() {
             while let Some(action) = client.poll_action() {
                 all.push(match action {
                     ClientAction::Ask { endpoint, .. } => format!("asks {}", endpoint.ip()),
-                    ClientAction::Close => "closes".to_owned(),
+                    ClientAction::Close { endpoint } => format!("closes {}", endpoint.ip()),
                     other => format!("{other:?}"),
                 });
             }

@@ -28,6 +28,8 @@ pub struct Config {
     pub tries: u32,
     /// How long it waits after a connection failed: 100 ms.
     pub pause: Duration,
+    /// How long one endpoint has for the connection before the next one is tried beside it: 500 ms.
+    pub beside: Duration,
 }
 
 impl Default for Config {
@@ -36,6 +38,7 @@ impl Default for Config {
             timeout: Duration::from_millis(2_500),
             tries: 3,
             pause: Duration::from_millis(100),
+            beside: Duration::from_millis(500),
         }
     }
 }
@@ -45,15 +48,19 @@ impl Default for Config {
 #[non_exhaustive]
 pub enum Action {
     /// Make a REQ, connect it there and nowhere else, and send this over it. If it cannot be made, say so with
-    /// [`Client::handle_lost`].
+    /// [`Client::handle_lost`]. There may be one for each endpoint at a time.
     Ask {
         /// Where.
         endpoint: SocketAddr,
         /// What.
         message: Frames,
     },
-    /// Close the REQ, without waiting for what it has not sent. What comes of it later is not for this machine.
-    Close,
+    /// Close the REQ that was made for this endpoint, without waiting for what it has not sent. What comes of it later is not for this
+    /// machine.
+    Close {
+        /// Where it was connected.
+        endpoint: SocketAddr,
+    },
 }
 
 /// How it ended.
@@ -89,17 +96,20 @@ pub enum Timer {
     Again,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// It was said, and not answered.
-    Asking { until: Instant },
-    /// The socket was reset, and it will be said again.
-    Pausing { until: Instant },
-    /// It is answered, or given up.
-    Over,
+/// An endpoint at which it was said, and that did not answer yet.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    endpoint: SocketAddr,
+    /// How long it has for the answer.
+    until: Instant,
+    /// The handshake is done: somebody is there.
+    is_reached: bool,
 }
 
 /// Says hello to one server, at each of its endpoints if need be, with a new socket each time.
+///
+/// An endpoint at which nobody is takes its time to show that. So the next one is tried beside it after [a while](Config::beside), and
+/// not when somebody is [reached](Self::handle_reached): then it is for that server to answer.
 ///
 /// ```
 /// use atonce::{Frames, Instant};
@@ -114,10 +124,10 @@ enum State {
 /// // Nobody answers: the socket is given up, and it is said again with another one.
 /// let (at, _) = client.poll_timeout().expect("it does not wait for ever");
 /// client.handle_timeout(at);
-/// assert_eq!(client.poll_action(), Some(ClientAction::Close));
+/// assert_eq!(client.poll_action(), Some(ClientAction::Close { endpoint }));
 /// assert_eq!(client.poll_action(), Some(asked));
 ///
-/// client.handle_answer(at, &Frames::from("OK"));
+/// client.handle_answer(at, endpoint, &Frames::from("OK"));
 /// assert_eq!(client.poll_event(), Some(ClientEvent::Welcome { endpoint }));
 /// assert!(client.is_over());
 /// # Ok::<(), atonce::autoconf::hello::InvalidClientName>(())
@@ -125,11 +135,16 @@ enum State {
 #[derive(Debug)]
 pub struct Client {
     hello: Frames,
+    /// Each once.
     endpoints: Vec<SocketAddr>,
     config: Config,
     /// How often it was said.
     tries: u32,
-    state: State,
+    /// Each endpoint at most once.
+    asked: Vec<Asked>,
+    /// When it is said at the next endpoint, unless something stands against that.
+    next_at: Instant,
+    is_over: bool,
     actions: VecDeque<Action>,
     event: Option<Event>,
 }
@@ -142,30 +157,44 @@ impl Client {
         endpoints: impl IntoIterator<Item = SocketAddr>,
         config: Config,
     ) -> Self {
+        let mut each: Vec<SocketAddr> = Vec::new();
+        for endpoint in endpoints {
+            if !each.contains(&endpoint) {
+                each.push(endpoint);
+            }
+        }
         let mut client = Self {
             hello: name.hello(),
-            endpoints: endpoints.into_iter().collect(),
+            endpoints: each,
             config,
             tries: 0,
-            state: State::Over,
+            asked: Vec::new(),
+            next_at: now,
+            is_over: false,
             actions: VecDeque::new(),
             event: None,
         };
-        client.try_next(now);
+        client.go_on(now);
         client
     }
 
     // ---- inputs
 
-    /// An answer came over the REQ.
+    /// The handshake of the REQ for this endpoint is done: somebody is there. Optional: without it the other endpoints are tried
+    /// beside.
+    pub fn handle_reached(&mut self, _now: Instant, endpoint: SocketAddr) {
+        let mut asked = self.asked.iter_mut();
+        if let Some(asked) = asked.find(|asked| asked.endpoint == endpoint) {
+            asked.is_reached = true;
+        }
+    }
+
+    /// An answer came over the REQ for this endpoint.
     // AUTO-52
-    pub fn handle_answer(&mut self, _now: Instant, message: &Frames) {
-        let State::Asking { .. } = self.state else {
+    pub fn handle_answer(&mut self, _now: Instant, endpoint: SocketAddr, message: &Frames) {
+        if !self.asked.iter().any(|asked| asked.endpoint == endpoint) {
             return;
-        };
-        let Some(endpoint) = self.endpoint() else {
-            return;
-        };
+        }
         let event = match &message[..] {
             [only] if *only == OK => Event::Welcome { endpoint },
             _ => Event::Answered {
@@ -173,36 +202,46 @@ impl Client {
                 text: said(message),
             },
         };
-        self.actions.push_back(Action::Close);
+        for Asked { endpoint, .. } in core::mem::take(&mut self.asked) {
+            self.actions.push_back(Action::Close { endpoint });
+        }
         self.end(event);
     }
 
-    /// The REQ could not be made or connected, or the connection on which the answer is due is gone.
+    /// The REQ for this endpoint could not be made or connected, or the connection on which the answer is due is gone.
     // AUTO-54
-    pub fn handle_lost(&mut self, now: Instant) {
-        if !matches!(self.state, State::Asking { .. }) {
+    pub fn handle_lost(&mut self, now: Instant, endpoint: SocketAddr) {
+        let before = self.asked.len();
+        self.asked.retain(|asked| asked.endpoint != endpoint);
+        if self.asked.len() == before {
             return;
         }
-        self.actions.push_back(Action::Close);
-        if self.tries >= self.most() {
-            return self.give_up();
-        }
-        self.state = State::Pausing {
-            until: now + self.config.pause,
+        self.actions.push_back(Action::Close { endpoint });
+        let paused = now + self.config.pause;
+        self.next_at = match self.next_at <= now {
+            true => paused,
+            false => self.next_at.min(paused),
         };
+        self.give_up_if_done();
     }
 
     /// Does what is due by `now`.
     // AUTO-53
     pub fn handle_timeout(&mut self, now: Instant) {
-        match self.state {
-            State::Asking { until } if until <= now => {
-                self.actions.push_back(Action::Close);
-                self.try_next(now);
+        let actions = &mut self.actions;
+        let before = self.asked.len();
+        self.asked.retain(|asked| {
+            let is_late = asked.until <= now;
+            if is_late {
+                let endpoint = asked.endpoint;
+                actions.push_back(Action::Close { endpoint });
             }
-            State::Pausing { until } if until <= now => self.try_next(now),
-            _ => {}
+            !is_late
+        });
+        if self.asked.len() < before {
+            self.next_at = self.next_at.min(now);
         }
+        self.go_on(now);
     }
 
     // ---- outputs
@@ -222,16 +261,14 @@ impl Client {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest, and what for. `None`: not at all.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        match self.state {
-            State::Asking { until } => Some((until, Timer::Answer)),
-            State::Pausing { until } => Some((until, Timer::Again)),
-            State::Over => None,
-        }
+        let answers = self.asked.iter().map(|asked| (asked.until, Timer::Answer));
+        let again = self.next().map(|_| (self.next_at, Timer::Again));
+        answers.chain(again).min_by_key(|(at, _)| *at)
     }
 
     /// Whether it has ended. Actions may still be to be done, and the event to be taken.
     pub fn is_over(&self) -> bool {
-        self.state == State::Over
+        self.is_over
     }
 
     // ---- within
@@ -242,37 +279,48 @@ impl Client {
         self.config.tries.max(1).max(endpoints)
     }
 
-    /// Where it is said, or was last.
-    fn endpoint(&self) -> Option<SocketAddr> {
-        let turn = usize::try_from(self.tries.checked_sub(1)?).ok()?;
-        let place = turn.checked_rem(self.endpoints.len())?;
-        self.endpoints.get(place).copied()
-    }
-
-    fn try_next(&mut self, now: Instant) {
-        if self.tries >= self.most() {
-            return self.give_up();
+    /// Where it is said next, if nothing stands against it but the time.
+    // AUTO-53
+    fn next(&self) -> Option<SocketAddr> {
+        if self.is_over || self.tries >= self.most() {
+            return None;
         }
-        self.tries += 1;
-        let Some(endpoint) = self.endpoint() else {
-            self.tries = 0;
-            return self.give_up();
-        };
-        self.actions.push_back(Action::Ask {
-            endpoint,
-            message: self.hello.clone(),
-        });
-        self.state = State::Asking {
-            until: now + self.config.timeout,
-        };
+        let turn = usize::try_from(self.tries).ok()?;
+        let place = turn.checked_rem(self.endpoints.len())?;
+        let next = *self.endpoints.get(place)?;
+        let in_the_way = |asked: &Asked| asked.is_reached || asked.endpoint == next;
+        (!self.asked.iter().any(in_the_way)).then_some(next)
     }
 
-    fn give_up(&mut self) {
-        self.end(Event::Unanswered { tries: self.tries });
+    /// Says it where it is due.
+    fn go_on(&mut self, now: Instant) {
+        while self.next_at <= now
+            && let Some(endpoint) = self.next()
+        {
+            self.tries += 1;
+            self.actions.push_back(Action::Ask {
+                endpoint,
+                message: self.hello.clone(),
+            });
+            self.asked.push(Asked {
+                endpoint,
+                until: now + self.config.timeout,
+                is_reached: false,
+            });
+            self.next_at = now + self.config.beside;
+        }
+        self.give_up_if_done();
+    }
+
+    fn give_up_if_done(&mut self) {
+        let is_tried = self.endpoints.is_empty() || self.tries >= self.most();
+        if is_tried && self.asked.is_empty() && !self.is_over {
+            self.end(Event::Unanswered { tries: self.tries });
+        }
     }
 
     fn end(&mut self, event: Event) {
-        self.state = State::Over;
+        self.is_over = true;
         self.event = Some(event);
     }
 }

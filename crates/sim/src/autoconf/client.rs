@@ -102,7 +102,8 @@ struct Greeting {
     /// The key that the server announced.
     key: Option<[u8; 32]>,
     machine: hello::Client,
-    req: Option<NodeId>,
+    /// A REQ for each endpoint that is asked.
+    asked: Vec<(NodeId, SocketAddr)>,
 }
 
 impl Client {
@@ -146,7 +147,7 @@ impl Client {
     /// Ends.
     pub fn stop(&mut self, nodes: &mut Nodes<'_>) {
         if let Some(greeting) = &mut self.greeting {
-            greeting.close(nodes);
+            greeting.close_all(nodes);
         }
         if let Some(udp) = self.udp.take() {
             nodes.close_udp(udp);
@@ -231,7 +232,7 @@ impl Client {
             instance: server.instance,
             key: server.offer.key().copied(),
             machine: hello::Client::new(now, &self.setup.name, endpoints, config),
-            req: None,
+            asked: Vec::new(),
         });
     }
 
@@ -246,7 +247,7 @@ impl Client {
                 ClientAction::Ask { endpoint, message } => {
                     greeting.ask(nodes, &self.setup, endpoint, &message);
                 }
-                ClientAction::Close => greeting.close(nodes),
+                ClientAction::Close { endpoint } => greeting.close(nodes, endpoint),
                 // An action that this crate does not know of: it is a part of the same workspace.
                 _ => debug_assert!(false, "{action:?}"),
             }
@@ -317,20 +318,35 @@ impl Greeting {
             ..Config::default()
         };
         let req = nodes.start_socket(Kind::Req, config);
-        self.req = Some(req);
+        self.asked.push((req, address));
         let sent = nodes.with_socket(req, |req| {
             req.connect(&endpoint(address)).is_ok() && req.send(message).is_ok()
         });
         if sent != Some(true) {
-            self.machine.handle_lost(nodes.now());
+            self.machine.handle_lost(nodes.now(), address);
         }
     }
 
-    fn close(&mut self, nodes: &mut Nodes<'_>) {
-        if let Some(req) = self.req.take() {
+    /// Where this REQ was connected, if it is one of those in use.
+    fn endpoint(&self, socket: NodeId) -> Option<SocketAddr> {
+        let mut asked = self.asked.iter();
+        let (_, endpoint) = asked.find(|(req, _)| *req == socket)?;
+        Some(*endpoint)
+    }
+
+    fn close(&mut self, nodes: &mut Nodes<'_>, endpoint: SocketAddr) {
+        let mut asked = self.asked.iter();
+        if let Some(place) = asked.position(|(_, at)| *at == endpoint) {
+            let (req, _) = self.asked.remove(place);
             nodes.with_socket(req, |req| {
                 req.close();
             });
+        }
+    }
+
+    fn close_all(&mut self, nodes: &mut Nodes<'_>) {
+        while let Some((_, endpoint)) = self.asked.last().copied() {
+            self.close(nodes, endpoint);
         }
     }
 }
@@ -359,27 +375,35 @@ impl Program for Client {
 
     fn on_socket(&mut self, nodes: &mut Nodes<'_>, socket: NodeId) {
         let now = nodes.now();
-        let greeting = self.greeting.as_mut();
-        let Some(greeting) = greeting.filter(|greeting| greeting.req == Some(socket)) else {
+        let Some(greeting) = &mut self.greeting else {
+            return;
+        };
+        let Some(endpoint) = greeting.endpoint(socket) else {
             return;
         };
         let machine = &mut greeting.machine;
         nodes.with_socket(socket, |req| match req.recv() {
-            Ok(Some(answer)) => machine.handle_answer(now, &answer),
+            Ok(Some(answer)) => machine.handle_answer(now, endpoint, &answer),
             Ok(None) => {}
-            Err(_) => machine.handle_lost(now),
+            Err(_) => machine.handle_lost(now, endpoint),
         });
         self.pump(nodes);
     }
 
     fn on_socket_event(&mut self, nodes: &mut Nodes<'_>, socket: NodeId, event: socket::Event) {
-        let greeting = self.greeting.as_mut();
-        let Some(greeting) = greeting.filter(|greeting| greeting.req == Some(socket)) else {
+        let Some(greeting) = &mut self.greeting else {
             return;
         };
-        // AUTO-54
-        if let socket::Event::Disconnected { .. } = event {
-            greeting.machine.handle_lost(nodes.now());
+        let Some(endpoint) = greeting.endpoint(socket) else {
+            return;
+        };
+        match event {
+            socket::Event::Ready { .. } => greeting.machine.handle_reached(nodes.now(), endpoint),
+            // AUTO-54
+            socket::Event::Disconnected { .. } => {
+                greeting.machine.handle_lost(nodes.now(), endpoint);
+            }
+            _ => {}
         }
         self.pump(nodes);
     }
