@@ -458,7 +458,10 @@ impl World {
                 }
             }
         }
-        assert!(self.open.is_empty() || !client.is_over(), "one is left open");
+        assert!(
+            self.open.is_empty() || !client.is_over(),
+            "one is left open"
+        );
         match client.poll_event() {
             Some(ClientEvent::Welcome { .. }) => self.seeker.confirm(now, id),
             Some(ClientEvent::Unanswered { tries }) => {

@@ -44,7 +44,12 @@ fn a_client_that_is_answered_ok_is_welcome() {
     client.handle_answer(after(10), address(ONE), &Frames::from("OK"));
     let endpoint = address(ONE);
     assert_eq!(client.poll_event(), Some(ClientEvent::Welcome { endpoint }));
-    assert_eq!(client.poll_action(), Some(ClientAction::Close { endpoint: address(ONE) }));
+    assert_eq!(
+        client.poll_action(),
+        Some(ClientAction::Close {
+            endpoint: address(ONE)
+        })
+    );
     assert!(client.is_over() && client.poll_timeout().is_none());
     // It is over, whatever comes.
     client.handle_lost(after(20), address(ONE));
@@ -84,7 +89,12 @@ fn who_is_not_answered_tries_three_times_each_with_a_new_socket() {
     let mut now = START;
     for n in 0..3 {
         if n > 0 {
-            assert_eq!(client.poll_action(), Some(ClientAction::Close { endpoint: address(ONE) }));
+            assert_eq!(
+                client.poll_action(),
+                Some(ClientAction::Close {
+                    endpoint: address(ONE)
+                })
+            );
         }
         assert_eq!(asks(&mut client), address(ONE));
         assert_eq!(client.poll_action(), None);
@@ -96,7 +106,12 @@ fn who_is_not_answered_tries_three_times_each_with_a_new_socket() {
         client.handle_timeout(at);
         now = at;
     }
-    assert_eq!(client.poll_action(), Some(ClientAction::Close { endpoint: address(ONE) }));
+    assert_eq!(
+        client.poll_action(),
+        Some(ClientAction::Close {
+            endpoint: address(ONE)
+        })
+    );
     assert_eq!(client.poll_action(), None);
     assert_eq!(
         client.poll_event(),

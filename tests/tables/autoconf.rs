@@ -327,7 +327,9 @@ fn a_client_in_each_state_at_each_event() {
             (client, now)
         }),
         ("asked the only one for the last time", || after(2, &ALONE)),
-        ("asked both, and the first for the last time", || after(2, &BOTH)),
+        ("asked both, and the first for the last time", || {
+            after(2, &BOTH)
+        }),
         ("its connection was refused", || {
             let (mut client, now) = after(0, &BOTH);
             client.handle_lost(now, here());

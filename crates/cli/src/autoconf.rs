@@ -78,6 +78,15 @@ pub(crate) enum Line<'a> {
         /// Its public key, or null.
         key: Option<String>,
     },
+    /// It is announced at these endpoints now: there is a network, or another address.
+    Announced {
+        /// What it offers.
+        service: &'a str,
+        /// Where.
+        endpoints: Vec<String>,
+        /// Its public key, or null.
+        key: Option<String>,
+    },
     /// A client said hello.
     Hello {
         /// What it calls itself.

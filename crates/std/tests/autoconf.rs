@@ -337,6 +337,80 @@ fn who_is_silent_or_gone_is_given_up_and_who_comes_back_is_reached() {
     assert!(begun.elapsed() < PATIENCE);
 }
 
+/// An endpoint where the system takes connections and nobody speaks, as of a program that hangs.
+fn silent() -> (std::net::TcpListener, String) {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", silent.local_addr().unwrap());
+    (silent, endpoint)
+}
+
+#[test]
+fn behind_four_endpoints_at_which_nobody_speaks_the_fifth_is_reached() {
+    // AUTO-53
+    let answerer = Answerer::bind("tcp://127.0.0.1:0").unwrap();
+    let dead: Vec<_> = (0..4).map(|_| silent()).collect();
+    let port = free_port();
+    let builder = dead.iter().fold(announcer(port), |builder, (_, endpoint)| {
+        builder.endpoint(endpoint)
+    });
+    let _announcer = builder.endpoint(answerer.endpoint()).start().unwrap();
+    let seeker = seeker(port).start().unwrap();
+    let server = seeker.find(PATIENCE).unwrap();
+    // One after the other they would take all of that, each.
+    let hello = Hello::new("alice").unwrap().timeout(PATIENCE);
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| hello.say(&server).unwrap());
+        while !asked.is_finished() {
+            answerer.recv_timeout(Duration::from_millis(20));
+        }
+        let endpoint = server.endpoints[4];
+        assert_eq!(asked.join().unwrap(), ClientEvent::Welcome { endpoint });
+        assert!(begun.elapsed() < PATIENCE);
+    });
+}
+
+#[test]
+fn a_hello_is_given_up_when_its_server_is_doubted() {
+    // AUTO-54
+    let (_silent, endpoint) = silent();
+    let port = free_port();
+    let _announcer = announcer(port).endpoint(endpoint).start().unwrap();
+    let seeker = seeker(port).start().unwrap();
+    let server = seeker.find(PATIENCE).unwrap();
+    let hello = Hello::new("alice").unwrap().timeout(PATIENCE).tries(1);
+    thread::scope(|scope| {
+        let said = scope.spawn(|| {
+            hello
+                .say_while(&server, || seeker.is_in_order(server.id))
+                .unwrap()
+        });
+        // Doubts end as soon as it is heard: until one of them is seen.
+        let until = Instant::now() + PATIENCE / 2;
+        while !said.is_finished() && Instant::now() < until {
+            seeker.doubt(server.id);
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(said.is_finished());
+        assert_eq!(said.join().unwrap(), None);
+    });
+}
+
+#[test]
+fn an_announcer_tells_where_it_is_announced_now() {
+    // AUTO-14, AUTO-22
+    let announcer = announcer(free_port()).endpoint("tcp://127.0.0.1:1");
+    let announcer = announcer.start().unwrap();
+    let (instance, offer) = announcer.next_instance(None).unwrap();
+    assert_eq!(Some(instance), announcer.instance());
+    assert_eq!(Some(offer), announcer.offer());
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| announcer.next_instance(Some(instance)));
+        announcer.stop();
+        assert_eq!(waits.join().unwrap(), None);
+    });
+}
+
 #[test]
 fn a_client_that_dies_does_not_stop_the_server() {
     // AUTO-55
@@ -421,6 +495,8 @@ fn follow() {
     let everywhere = || Announcer::builder("printing").endpoint("tcp://*:50053");
     let announcer = everywhere().start().unwrap();
     assert_eq!(announcer.offer(), None);
+    let waits = announcer.clone();
+    let first = thread::spawn(move || waits.next_instance(None));
     let _local = everywhere().interface("lo").start().unwrap();
     let seeker = Seeker::builder().service("printing").start().unwrap();
     let local = Seeker::builder().interface("lo").start().unwrap();
@@ -429,6 +505,8 @@ fn follow() {
     ip("link set eth7 up");
     let server = found(&seeker);
     assert_eq!(server.endpoints[0], "10.77.0.1:50053".parse().unwrap());
+    let (first, offer) = first.join().unwrap().unwrap();
+    assert_eq!((first, offer), (server.instance, server.offer.clone()));
     assert_eq!(
         found(&local).endpoints,
         [
@@ -451,6 +529,8 @@ fn follow() {
         thread::sleep(Duration::from_millis(50));
     };
     assert_ne!(moved.instance, server.instance);
+    let (now, _) = announcer.next_instance(Some(first)).unwrap();
+    assert_eq!(Some(now), announcer.instance());
 
     // IPv6 alone, at an address of the link, over its multicast alone.
     let six = || {

@@ -60,10 +60,12 @@
 //! Commands are no futures: [`whisper`](Node::whisper), [`shout`](Node::shout) and the others never wait, and can be given
 //! where nothing can be awaited. When a peer's queue is full, [`whisper_wait`](Node::whisper_wait) waits for room.
 
+pub mod autoconf;
 pub mod once;
 pub mod socket;
 
 mod node;
+mod running;
 mod task;
 
 /// The programs of the README are compiled.

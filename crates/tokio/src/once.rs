@@ -20,10 +20,9 @@
 //! # }
 //! ```
 
-mod task;
-
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use atonce::PeerId;
 use atonce::once;
@@ -38,32 +37,50 @@ pub use atonce_std::once::{
     ServerBuilder, ServerOptions, ServerStatus, Start, Which, bridge, load_secret, relay, server,
 };
 
-use self::task::{Shared, Task};
+use crate::running::{Running, Turn};
 
 /// All handles of one server or bridge share it; its end is the end of that.
 struct Handle<M: Machine> {
-    shared: Arc<Shared<M>>,
+    running: Running<Driver<M>>,
     id: PeerId,
     name: Text,
 }
 
 impl<M: Machine> Handle<M> {
     fn start(made: (Driver<M>, Poller), runtime: &Runtime) -> Result<Arc<Self>, StartError> {
-        let (driver, poller) = made;
+        let (driver, _) = &made;
         let (id, name) = (driver.id(), driver.name().clone());
-        let shared = Arc::new(Shared::new(driver));
-        let task = Task::new(Arc::clone(&shared), poller).map_err(|source| StartError::System {
+        let running = Running::start(made, runtime).map_err(|source| StartError::System {
             what: "a place in the runtime",
             source,
         })?;
-        runtime.spawn(task);
-        Ok(Arc::new(Self { shared, id, name }))
+        Ok(Arc::new(Self { running, id, name }))
     }
 }
 
-impl<M: Machine> Drop for Handle<M> {
-    fn drop(&mut self) {
-        self.shared.begin_stop();
+impl<M: Machine> Turn for Driver<M> {
+    fn turn(&mut self, poller: &mut Poller) {
+        Self::turn(self, poller);
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        Self::timeout(self)
+    }
+
+    fn has_news(&self) -> bool {
+        self.has_event()
+    }
+
+    fn is_ended(&self) -> bool {
+        Self::is_ended(self)
+    }
+
+    fn stop(&mut self) {
+        Self::stop(self);
+    }
+
+    fn abandon(&mut self) {
+        Self::abandon(self);
     }
 }
 
@@ -103,7 +120,7 @@ impl Bridge {
 
     /// How it is doing. Takes time in proportion to what it has.
     pub fn status(&self) -> BridgeStatus {
-        self.0.shared.lock().driver.status()
+        self.0.running.lock().driver.status()
     }
 }
 
@@ -115,7 +132,7 @@ impl Server {
 
     /// How it is doing. Takes time in proportion to what it has.
     pub fn status(&self) -> ServerStatus {
-        self.0.shared.lock().driver.status()
+        self.0.running.lock().driver.status()
     }
 }
 
@@ -135,32 +152,31 @@ macro_rules! handle {
 
             /// Where servers and bridges reach it: an endpoint for each interface in use.
             pub fn endpoints(&self) -> Vec<String> {
-                self.0.shared.lock().driver.endpoints()
+                self.0.running.lock().driver.endpoints()
             }
 
             /// The UDP port at which beacons come that are sent to it alone; `None` when it is stopped, or the socket has to be
             /// made again.
             pub fn port(&self) -> Option<u16> {
-                self.0.shared.lock().driver.port()
+                self.0.running.lock().driver.port()
             }
 
             /// What happened next. `None` when it is stopped and everything was told. Dropped before it is done, it has taken
             /// nothing. Whoever takes none loses what comes beyond 4,096, which the status counts.
             pub async fn recv(&self) -> Option<Event<$event>> {
-                self.0.shared.receive().await
+                self.0.running.wait(Driver::poll_event).await
             }
 
             /// What happened next, if anything did.
             pub fn try_recv(&self) -> Option<Event<$event>> {
-                self.0.shared.lock().driver.poll_event()
+                self.0.running.lock().driver.poll_event()
             }
 
             /// Says goodbye to all, and is done when that is, after some seconds at most. The events of it,
             /// [`Stopped`](Event::Stopped) last, can be received afterwards. The goodbye is said by the first poll; dropped
             /// before it is done, it stops all the same.
             pub async fn stop(&self) {
-                self.0.shared.begin_stop();
-                self.0.shared.ended().await;
+                self.0.running.stop().await;
             }
         }
     };

@@ -1,12 +1,14 @@
 //! `announce`: a server that says where it is, and answers who says hello.
 
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::Duration;
 
 use atonce::Frames;
 use atonce::curve::PublicKey;
 use atonce_std::autoconf::hello::ServerEvent;
-use atonce_std::autoconf::{Announcer, Answerer};
+use atonce_std::autoconf::{Announcer, Answerer, InstanceId, Offer};
 use clap::Args;
 
 use crate::autoconf::{Line, WhereOptions, key, no_socket};
@@ -113,27 +115,17 @@ impl Announce {
             builder = builder.key(key);
         }
         let announcer = builder.start()?;
-        let places: Vec<String> = match announcer.offer() {
-            None => Vec::new(),
-            Some(offer) => {
-                let places = offer.endpoints().iter();
-                places.map(|place| format!("tcp://{place}")).collect()
+        let key = announced.map(|key| key.to_string());
+        let begun = announcer.instance();
+        self.tell(&mut output, announcer.offer().as_ref(), |endpoints| {
+            Line::Start {
+                service: &self.service,
+                endpoints,
+                key: key.clone(),
             }
-        };
-        let line = Line::Start {
-            service: &self.service,
-            endpoints: places.clone(),
-            key: announced.map(|key| key.to_string()),
-        };
-        output.line(&line, || match places.is_empty() {
-            true => "no network yet: waiting for one".to_owned(),
-            false => format!(
-                "announcing {} at {}",
-                escaped(&self.service),
-                places.join(" ")
-            ),
         })?;
-        let told = self.answer(&interrupt, &mut output, &answerers);
+        let news = news(&interrupt, &announcer, begun, &answerers);
+        let told = self.answer(&news, &mut output, key.as_deref());
         for answerer in &answerers {
             answerer.close();
         }
@@ -142,32 +134,44 @@ impl Announce {
         output.line(&Line::Stop, || "stopped".to_owned())
     }
 
-    /// Answers until a signal comes, or so many said hello.
+    /// Where it is announced, as it begins or when that is somewhere else than before.
+    fn tell<'a>(
+        &self,
+        output: &mut Output,
+        offer: Option<&Offer>,
+        line: impl FnOnce(Vec<String>) -> Line<'a>,
+    ) -> Result<(), Failure> {
+        let places = offer.map_or(&[][..], Offer::endpoints).iter();
+        let places: Vec<String> = places.map(|place| format!("tcp://{place}")).collect();
+        let words = match places.is_empty() {
+            true => "no network yet: waiting for one".to_owned(),
+            false => format!(
+                "announcing {} at {}",
+                escaped(&self.service),
+                places.join(" ")
+            ),
+        };
+        output.line(&line(places), || words)
+    }
+
+    /// Tells until a signal comes, or so many said hello.
     fn answer(
         &self,
-        interrupt: &Interrupt,
+        news: &Receiver<News>,
         output: &mut Output,
-        answerers: &[Arc<Answerer>],
+        key: Option<&str>,
     ) -> Result<(), Failure> {
-        let (tell, told) = std::sync::mpsc::channel::<Option<ServerEvent>>();
-        let stop = tell.clone();
-        interrupt.does(move || {
-            let _ = stop.send(None);
-        });
-        for answerer in answerers {
-            let (answerer, tell) = (Arc::clone(answerer), tell.clone());
-            std::thread::spawn(move || {
-                while let Some(event) = answerer.recv() {
-                    if tell.send(Some(event)).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
         let mut left = self.count;
-        while let Ok(Some(event)) = told.recv() {
-            match event {
-                ServerEvent::Hello { name } => {
+        while let Ok(news) = news.recv() {
+            match news {
+                News::Announced(offer) => {
+                    self.tell(output, Some(&offer), |endpoints| Line::Announced {
+                        service: &self.service,
+                        endpoints,
+                        key: key.map(str::to_owned),
+                    })?
+                }
+                News::Answered(ServerEvent::Hello { name }) => {
                     let name = name.as_str();
                     output.line(&Line::Hello { name }, || {
                         format!("{} says hello", escaped(name))
@@ -177,16 +181,61 @@ impl Announce {
                         break;
                     }
                 }
-                ServerEvent::Said { text } => {
+                News::Answered(ServerEvent::Said { text }) => {
                     let frames = Frames::from(text);
                     let line = Line::Said { content: &frames };
                     output.line(&line, || {
                         format!("somebody says {}", content::to_words(&frames))
                     })?;
                 }
-                _ => {}
+                News::Answered(_) => {}
+                News::Stop => break,
             }
         }
         Ok(())
     }
+}
+
+/// What there is to tell.
+enum News {
+    /// It is announced elsewhere than before.
+    Announced(Offer),
+    /// Somebody came.
+    Answered(ServerEvent),
+    /// A signal came.
+    Stop,
+}
+
+/// Has a thread wait for each kind of news; `begun` is what was told of the announcer.
+fn news(
+    interrupt: &Interrupt,
+    announcer: &Announcer,
+    begun: Option<InstanceId>,
+    answerers: &[Arc<Answerer>],
+) -> Receiver<News> {
+    let (tell, told) = mpsc::channel();
+    let stop = tell.clone();
+    interrupt.does(move || {
+        let _ = stop.send(News::Stop);
+    });
+    for answerer in answerers {
+        let (answerer, tell) = (Arc::clone(answerer), tell.clone());
+        thread::spawn(move || {
+            while let Some(event) = answerer.recv() {
+                if tell.send(News::Answered(event)).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let (announcer, mut before) = (announcer.clone(), begun);
+    thread::spawn(move || {
+        while let Some((instance, offer)) = announcer.next_instance(before) {
+            before = Some(instance);
+            if tell.send(News::Announced(offer)).is_err() {
+                return;
+            }
+        }
+    });
+    told
 }

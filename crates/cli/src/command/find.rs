@@ -118,7 +118,9 @@ impl Find {
                 None => hello.clone(),
                 Some(own) => hello.clone().certificate(own.clone()),
             };
-            let go_on = || !interrupt.came() && Instant::now() < until;
+            // AUTO-54
+            let go_on =
+                || !interrupt.came() && Instant::now() < until && seeker.is_in_order(server.id);
             let answer = hello.say_while(&server, go_on);
             match answer.map_err(|error| no_socket(&error))? {
                 Some(ClientEvent::Welcome { endpoint }) => {
@@ -151,7 +153,7 @@ impl Find {
                         output.line(&Line::Unanswered((&*server).into()), String::new)?;
                     }
                 }
-                // Interrupted, or late.
+                // Interrupted, late, or the server is doubted or lost.
                 None => silent += 1,
             }
         }

@@ -1,10 +1,11 @@
 //! `announce` and `find`.
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::namespace::{ip, within};
 use crate::program::Program;
 
 /// A UDP port of the loopback on which nobody else announces anything.
@@ -112,7 +113,7 @@ fn nobody_is_exit_code_1() {
         .with(1)
         .saying("no server of printing is here, waited 0.3 s");
     // Somebody is announced, and does not answer.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("tcp://{}", closed.local_addr().unwrap());
     let mut server = link.start(&["announce", "printing", &endpoint, "--no-bind", "--json"]);
     server.event(&json!({"event": "start", "endpoints": [endpoint]}));
@@ -131,6 +132,91 @@ fn nobody_is_exit_code_1() {
         .saying("no server of printing answered, waited 1 s");
     server.signal(Signal::INT);
     server.end().with(0);
+}
+
+/// Where the system takes connections and nobody speaks, as of a program that hangs.
+fn silent() -> (TcpListener, String) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", silent.local_addr().unwrap());
+    (silent, endpoint)
+}
+
+#[test]
+fn behind_four_endpoints_at_which_nobody_speaks_the_fifth_is_reached_in_time() {
+    // AUTO-53
+    let link = Link::new();
+    let (mut answers, endpoint) = link.server("printing at its place", &[]);
+    let dead: Vec<_> = (0..4).map(|_| silent()).collect();
+    let dead = dead.iter().map(|(_, endpoint)| &**endpoint);
+    let places: Vec<&str> = dead.chain([&*endpoint]).collect();
+    let args = [
+        &["announce", "printing"],
+        &places[..],
+        &["--no-bind", "--json"],
+    ]
+    .concat();
+    let mut server = link.start(&args);
+    server.event(&json!({"event": "start", "endpoints": places}));
+    // As long as it is sought unless it is said otherwise.
+    let found = link.start(&["find", "printing", "--name", "x"]);
+    assert_eq!(found.end().with(0).lines, [&*endpoint]);
+    answers.event(&json!({"event": "hello", "name": "x"}));
+}
+
+#[test]
+fn who_is_lost_while_it_is_asked_is_not_waited_for() {
+    // AUTO-54
+    let link = Link::new();
+    let (_silent, endpoint) = silent();
+    let mut gone = link.start(&["announce", "printing", &endpoint, "--no-bind", "--json"]);
+    gone.event(&json!({"event": "start", "endpoints": [endpoint]}));
+    let args = ["find", "printing", "--name", "x", "--wait", "60", "--json"];
+    let find = link.start(&args);
+    let (mut server, endpoint) = link.server("printing", &[]);
+    gone.signal(Signal::TERM);
+    gone.end().with(0);
+    server.event(&json!({"event": "hello", "name": "x"}));
+    // It is not told as one that did not answer in all the time that it had.
+    let lines = parsed(&find.end().with(0).lines);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(
+        (&lines[0]["event"], &lines[0]["endpoint"]),
+        (&json!("welcome"), &json!(endpoint))
+    );
+}
+
+#[test]
+#[ignore = "needs unshare(1), ip(8) and the right to make a network namespace"]
+fn a_server_without_a_network_tells_its_endpoints_when_they_come() {
+    // AUTO-12, AUTO-14
+    within(
+        "a_server_without_a_network_tells_its_endpoints_when_they_come",
+        || {
+            ip("link set lo up");
+            ip("link add eth7 type veth peer name eth8");
+            ip("link set eth8 up");
+            let announce = ["announce", "printing", "tcp://0.0.0.0:50053", "--no-bind"];
+            let mut json = Program::start(&[&announce[..], &["--json"]].concat());
+            let mut words = Program::start(&announce);
+            json.event(&json!({"event": "start", "endpoints": [], "key": null}));
+            words.line("no network yet");
+            ip("addr add 10.77.0.1/24 brd + dev eth7");
+            ip("link set eth7 up");
+            let at = |address: &str| {
+                let endpoint = format!("tcp://{address}:50053");
+                json!({"event": "announced", "service": "printing", "endpoints": [endpoint], "key": null})
+            };
+            json.event(&at("10.77.0.1"));
+            words.line("announcing printing at tcp://10.77.0.1:50053");
+            ip("addr add 10.77.0.9/24 brd + dev eth7");
+            ip("addr del 10.77.0.1/24 dev eth7");
+            json.event(&at("10.77.0.9"));
+            for program in [json, words] {
+                program.signal(Signal::TERM);
+                program.end().with(0);
+            }
+        },
+    );
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod demo;
 mod keygen;
 mod listen;
 mod measure;
+#[path = "../../../std/tests/common/namespace.rs"]
+mod namespace;
 mod network;
 mod once;
 mod options;

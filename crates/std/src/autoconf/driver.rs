@@ -1,133 +1,91 @@
-//! A machine of autoconfiguration with its sockets, on a thread.
+//! An announcer or a seeker on the sockets of this machine, without a thread: the loop that adapters share.
+//!
+//! ```no_run
+//! use atonce_std::autoconf::{Seeker, driver::Driver};
+//!
+//! let (mut seeker, mut poller) = Driver::seeker(Seeker::builder().service("printing").options()?)?;
+//! while !seeker.is_ended() {
+//!     poller.wait(seeker.timeout())?;
+//!     seeker.turn(&mut poller);
+//!     while let Some(event) = seeker.poll_event() {
+//!         println!("{event:?}");
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod announcing;
+mod seeking;
+
+use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
 
 use atonce::{Bytes, Instant};
-use mio::{Events, Poll, Token, Waker};
+use mio::{Token, Waker};
 
-use super::faces::{Face, Faces};
+use super::faces::Faces;
 use super::radio::Radio;
 use super::{AutoconfError, Network};
-use crate::driver::Clock;
+use crate::driver::{Clock, random_seed};
+
+#[doc(hidden)]
+pub use super::faces::Face;
+pub use crate::driver::Poller;
+
+pub use self::announcing::Announcing;
+pub(super) use self::announcing::What;
+pub use self::seeking::Seeking;
 
 /// How often the interfaces are looked at.
 // AUTO-12
 const RESCAN: Duration = Duration::from_secs(2);
 /// How soon they are looked at when a socket failed.
 const SOON: Duration = Duration::from_millis(200);
-/// How long a stop may take: the goodbye is said for 100 ms, and this is for a busy machine besides.
-const STOP: Duration = Duration::from_secs(2);
 
 const WAKE: Token = Token(0);
 
-/// What is said when its own code panicked: everything it held is suspect.
-const PANICKED: &str =
-    "atonce: the thread of the autoconfiguration panicked earlier; this is a bug, please report it";
-
-/// What both machines have in common.
-pub(super) trait Machine: Send + 'static {
+/// What announces or seeks: [`Announcing`] or [`Seeking`]. For adapters, which are generic over it.
+pub trait Machine: fmt::Debug + Send + Sized + 'static {
+    #[doc(hidden)]
     fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]);
+    #[doc(hidden)]
     fn handle_timeout(&mut self, now: Instant);
     /// Other interfaces, or addresses, are in use now.
+    #[doc(hidden)]
     fn handle_faces(&mut self, now: Instant, faces: &[Face]);
+    #[doc(hidden)]
     fn poll_datagram(&mut self) -> Option<Bytes>;
+    #[doc(hidden)]
     fn deadline(&self) -> Option<Instant>;
+    #[doc(hidden)]
     fn stop(&mut self, now: Instant);
+    #[doc(hidden)]
     fn is_over(&self) -> bool;
 }
 
+/// See [the module](self).
 #[derive(Debug)]
-pub(super) struct Driver<M> {
-    pub(super) machine: M,
+pub struct Driver<M: Machine> {
+    machine: M,
     radio: Radio,
     clock: Clock,
     rescan_at: Instant,
     waker: Arc<Waker>,
-    /// The thread ended, or is about to.
-    pub(super) ended: bool,
+    /// There may be more to hear than a turn takes in.
+    more: bool,
+    ended: bool,
     /// The system does not tell its interfaces, which was logged.
     blind: bool,
 }
 
-/// All handles of one announcer or seeker. Its end is the end of that.
-#[derive(Debug)]
-pub(super) struct Running<M: Machine> {
-    shared: Arc<Shared<M>>,
-}
-
-#[derive(Debug)]
-struct Shared<M> {
-    driver: Mutex<Driver<M>>,
-    /// Something happened, or the thread ended.
-    news: Condvar,
-}
-
 impl<M: Machine> Driver<M> {
-    /// What the machine wants done now.
-    pub(super) fn now(&self) -> Instant {
-        self.clock.now()
-    }
-
-    /// Sends what there is to send.
-    fn speak(&mut self) {
-        while let Some(datagram) = self.machine.poll_datagram() {
-            if self.radio.send(&datagram) {
-                self.rescan_at = self.rescan_at.min(self.clock.recent() + SOON);
-            }
-        }
-    }
-
-    /// Takes in what came and what is due. Whether there may be more at once.
-    fn turn(&mut self) -> bool {
-        let now = self.clock.now();
-        if self.rescan_at <= now {
-            self.rescan(now);
-        }
-        let machine = &mut self.machine;
-        let more = self.radio.receive(|source, datagram| {
-            machine.handle_datagram(now, source, datagram);
-        });
-        if self.machine.deadline().is_some_and(|at| at <= now) {
-            self.machine.handle_timeout(now);
-        }
-        self.speak();
-        more
-    }
-
-    fn rescan(&mut self, now: Instant) {
-        self.rescan_at = now + RESCAN;
-        match Faces::read() {
-            Ok(faces) => {
-                self.blind = false;
-                if self.radio.follow(&faces) {
-                    self.machine.handle_faces(now, self.radio.faces());
-                }
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut self.blind, true) {
-                    tracing::warn!(%error, "cannot list the interfaces; trying again");
-                }
-            }
-        }
-    }
-
-    fn timeout(&self) -> Duration {
-        let at = self.machine.deadline().unwrap_or(self.rescan_at);
-        // Rounded up: what comes a microsecond too early would come again at once.
-        at.min(self.rescan_at) - self.clock.now() + Duration::from_micros(1)
-    }
-}
-
-impl<M: Machine> Running<M> {
-    /// Opens the sockets and starts the thread, with a machine that is made for the interfaces in use.
-    pub(super) fn start(
+    /// Opens the sockets, with a machine that is made for the interfaces in use. Nothing is sent before the first turn.
+    fn open(
         network: Network,
-        name: &str,
-        machine: impl FnOnce(Instant, &[Face]) -> Result<M, AutoconfError>,
-    ) -> Result<Self, AutoconfError> {
+        machine: impl FnOnce(Instant, [u8; 32], &[Face]) -> M,
+    ) -> Result<(Self, Poller), AutoconfError> {
         let system = |what| move |source| AutoconfError::System { what, source };
         let Network {
             interfaces,
@@ -145,154 +103,113 @@ impl<M: Machine> Running<M> {
                 present: faces.describe(),
             });
         }
-        let poll = Poll::new().map_err(system("a poller"))?;
-        let waker = Waker::new(poll.registry(), WAKE).map_err(system("a waker"))?;
-        let registry = poll.registry().try_clone().map_err(system("a poller"))?;
+        let seed = random_seed().map_err(system("random octets"))?;
+        let poller = Poller::new().map_err(system("a poller"))?;
+        let waker = Waker::new(poller.registry(), WAKE).map_err(system("a waker"))?;
+        let registry = poller.registry().try_clone().map_err(system("a poller"))?;
         let radio = Radio::open(interfaces, ways, port, registry, &faces)
             .map_err(|source| AutoconfError::Port { port, source })?;
         let clock = Clock::start();
         let now = clock.now();
-        let mut driver = Driver {
-            machine: machine(now, radio.faces())?,
+        let driver = Self {
+            machine: machine(now, *seed, radio.faces()),
             radio,
             clock,
             rescan_at: now + RESCAN,
             waker: Arc::new(waker),
+            more: true,
             ended: false,
             blind: false,
         };
-        driver.speak();
-        let shared = Arc::new(Shared {
-            driver: Mutex::new(driver),
-            news: Condvar::new(),
-        });
-        let thread = Arc::clone(&shared);
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || thread.run(poll))
-            .map_err(system("a thread"))?;
-        Ok(Self { shared })
+        Ok((driver, poller))
     }
 
-    /// # Panics
-    ///
-    /// When the thread panicked.
-    pub(super) fn driver(&self) -> MutexGuard<'_, Driver<M>> {
-        self.shared.driver.lock().expect(PANICKED)
-    }
-
-    /// Does something with the machine, which may have something to send or another deadline afterwards.
-    pub(super) fn with<T>(&self, act: impl FnOnce(&mut M, Instant) -> T) -> T {
-        let mut driver = self.driver();
-        let now = driver.now();
-        let done = act(&mut driver.machine, now);
-        driver.wake();
-        done
-    }
-
-    /// The first thing that `look` finds, waited for until then (`None`: for ever). `None` when the time is over or it is stopped.
-    pub(super) fn wait<T>(
-        &self,
-        timeout: Option<Duration>,
-        mut look: impl FnMut(&mut M) -> Option<T>,
-    ) -> Option<T> {
-        let until = timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout));
-        let mut driver = self.driver();
-        loop {
-            if let Some(found) = look(&mut driver.machine) {
-                return Some(found);
-            }
-            if driver.ended {
-                return None;
-            }
-            driver = match until {
-                None => self.shared.news.wait(driver).expect(PANICKED),
-                Some(until) => {
-                    let left = until.saturating_duration_since(std::time::Instant::now());
-                    if left.is_zero() {
-                        return None;
-                    }
-                    let waited = self.shared.news.wait_timeout(driver, left);
-                    waited.expect(PANICKED).0
-                }
-            };
-        }
-    }
-
-    /// Begins the end, and waits for it.
-    pub(super) fn stop(&self) {
-        self.with(M::stop);
-        let until = std::time::Instant::now() + STOP;
-        let mut driver = self.driver();
-        while !driver.ended {
-            let left = until.saturating_duration_since(std::time::Instant::now());
-            if left.is_zero() {
-                tracing::warn!("the autoconfiguration did not stop in time");
-                return;
-            }
-            let waited = self.shared.news.wait_timeout(driver, left);
-            driver = waited.expect(PANICKED).0;
-        }
-    }
-}
-
-impl<M> Driver<M> {
-    fn wake(&self) {
-        if let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "cannot wake the thread of the autoconfiguration");
-        }
-    }
-}
-
-impl<M: Machine> Drop for Running<M> {
-    fn drop(&mut self) {
-        // After a panic there is nothing to stop, and during one of the application it is not waited for.
-        if self.shared.driver.is_poisoned() {
+    /// Takes in what came and what is due, and sends what there is to send.
+    pub fn turn(&mut self, poller: &mut Poller) {
+        // All ears are listened to, whichever of them is ready.
+        poller.take(|_| {});
+        if self.ended {
             return;
         }
-        if thread::panicking() {
-            self.with(M::stop);
-        } else {
-            self.stop();
+        let now = self.clock.now();
+        if self.rescan_at <= now {
+            self.rescan(now);
+        }
+        let machine = &mut self.machine;
+        self.more = self.radio.receive(|source, datagram| {
+            machine.handle_datagram(now, source, datagram);
+        });
+        if self.machine.deadline().is_some_and(|at| at <= now) {
+            self.machine.handle_timeout(now);
+        }
+        self.speak();
+        if self.machine.is_over() {
+            self.abandon();
         }
     }
-}
 
-impl<M: Machine> Shared<M> {
-    fn run(&self, mut poll: Poll) {
-        let _end = End(self);
-        let mut events = Events::with_capacity(64);
-        let mut timeout = Duration::ZERO;
-        loop {
-            let waited = poll.poll(&mut events, Some(timeout));
-            let mut driver = self.driver.lock().expect(PANICKED);
-            if let Err(error) = waited
-                && error.kind() != std::io::ErrorKind::Interrupted
-            {
-                tracing::error!(%error, "cannot wait for datagrams");
-                return;
-            }
-            let more = driver.turn();
-            self.news.notify_all();
-            if driver.machine.is_over() {
-                return;
-            }
-            timeout = match more {
-                true => Duration::ZERO,
-                false => driver.timeout(),
-            };
+    /// How long the poller may wait before the next turn; `None` without a limit.
+    pub fn timeout(&self) -> Option<Duration> {
+        if self.ended {
+            return None;
+        }
+        if self.more {
+            return Some(Duration::ZERO);
+        }
+        let at = self.machine.deadline().unwrap_or(self.rescan_at);
+        // Rounded up: what comes a microsecond too early would come again at once.
+        Some(at.min(self.rescan_at) - self.clock.now() + Duration::from_micros(1))
+    }
+
+    /// Ends the poller's wait. To be called after whatever changes what is to be done.
+    pub fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "cannot end the wait of the autoconfiguration");
         }
     }
-}
 
-/// Tells everybody who waits that nothing more comes, also after a panic.
-struct End<'a, M>(&'a Shared<M>);
-
-impl<M> Drop for End<'_, M> {
-    fn drop(&mut self) {
-        if let Ok(mut driver) = self.0.driver.lock() {
-            driver.ended = true;
+    /// Begins the end: an announcer says goodbye. [`is_ended`](Self::is_ended) after some more turns.
+    pub fn stop(&mut self) {
+        if !self.ended {
+            self.machine.stop(self.clock.now());
+            self.more = true;
         }
-        self.0.news.notify_all();
+    }
+
+    /// Closes every socket at once, without a goodbye.
+    pub fn abandon(&mut self) {
+        self.ended = true;
+        self.radio.close();
+    }
+
+    /// Whether it is stopped and every socket closed. Events may still wait to be taken.
+    pub const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Sends what there is to send.
+    fn speak(&mut self) {
+        while let Some(datagram) = self.machine.poll_datagram() {
+            if self.radio.send(&datagram) {
+                self.rescan_at = self.rescan_at.min(self.clock.recent() + SOON);
+            }
+        }
+    }
+
+    fn rescan(&mut self, now: Instant) {
+        self.rescan_at = now + RESCAN;
+        match Faces::read() {
+            Ok(faces) => {
+                self.blind = false;
+                if self.radio.follow(&faces) {
+                    self.machine.handle_faces(now, self.radio.faces());
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.blind, true) {
+                    tracing::warn!(%error, "cannot list the interfaces; trying again");
+                }
+            }
+        }
     }
 }

@@ -66,4 +66,7 @@ pub enum AutoconfError {
         /// What it said.
         source: io::Error,
     },
+    /// An asynchronous one was started where no runtime runs.
+    #[error("no asynchronous runtime runs here: start it within one")]
+    NoRuntime,
 }

@@ -10,7 +10,7 @@ use nix::sys::socket::SockaddrStorage;
 
 /// An interface that is up, with the addresses that are used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Face {
+pub struct Face {
     pub(super) name: String,
     pub(super) index: u32,
     pub(super) loopback: bool,

@@ -1,27 +1,21 @@
-//! Hello, over a REQ and a REP.
+//! Hello, over a REQ.
 
-use std::fmt;
-use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
+use atonce::Instant;
 use atonce::autoconf::hello::{
-    self, Client, ClientAction, ClientEvent, ClientName, InvalidClientName, ServerAction,
-    ServerEvent,
+    self, Client, ClientAction, ClientEvent, ClientName, InvalidClientName,
 };
 use atonce::curve::PublicKey;
 
 use super::Server;
 use crate::driver::Clock;
-use crate::socket::{Event, Kind, Monitor, RecvError, SendError, SocketError};
-use crate::{Certificate, Socket, Trust};
+use crate::socket::{Event, Interest, Kind, Monitor, Open, SocketBuilder, SocketError, poll};
+use crate::{Certificate, Socket};
 
 /// How long something is waited for before somebody is asked whether to go on, or whether the connection is refused.
 const SLICE: Duration = Duration::from_millis(20);
-/// As good as for ever, and no time that cannot be added to any other.
-const LONG: Duration = Duration::from_secs(3_600);
-/// What is said when a thread panicked with it: what it held is suspect.
-const PANICKED: &str =
-    "atonce: a thread panicked while it answered; this is a bug, please report it";
 
 /// Says hello to servers, as a client of some name.
 ///
@@ -105,7 +99,8 @@ impl Hello {
         Ok(answer.unwrap_or(ClientEvent::Unanswered { tries: 0 }))
     }
 
-    /// As [`say`](Self::say), as long as `go_on` says so, which is asked many times a second. `None`: it said no.
+    /// As [`say`](Self::say), as long as `go_on` says so, which is asked many times a second. `None`: it said no. With
+    /// [`is_in_order`](super::Seeker::is_in_order) for it a hello is given up when its server is lost or doubted.
     ///
     /// # Errors
     ///
@@ -117,57 +112,63 @@ impl Hello {
         mut go_on: impl FnMut() -> bool,
     ) -> Result<Option<ClientEvent>, SocketError> {
         let clock = Clock::start();
-        let endpoints = server.endpoints.iter().copied();
-        let mut client = Client::new(clock.now(), &self.name, endpoints, self.config.clone());
-        let mut asking: Option<(Socket, Monitor)> = None;
+        let mut client = self.client(clock.now(), server);
+        let mut asked: Vec<Asked> = Vec::new();
         while go_on() {
             while let Some(action) = client.poll_action() {
                 match action {
                     ClientAction::Ask { endpoint, message } => {
-                        let socket = self.connect(server, &format!("tcp://{endpoint}"))?;
+                        let socket: Socket = self.connect(server, endpoint)?;
                         if socket.try_send(message).is_err() {
-                            client.handle_lost(clock.now());
+                            client.handle_lost(clock.now(), endpoint);
                         }
                         let monitor = socket.monitor();
-                        asking = Some((socket, monitor));
+                        asked.push(Asked {
+                            endpoint,
+                            socket,
+                            monitor,
+                        });
                     }
-                    ClientAction::Close => asking = None,
+                    ClientAction::Close { endpoint } => {
+                        asked.retain(|asked| asked.endpoint != endpoint);
+                    }
                     other => tracing::error!(?other, "nobody knows how to do it"),
                 }
             }
             if let Some(event) = client.poll_event() {
                 return Ok(Some(event));
             }
-            let now = clock.now();
             let Some((at, _)) = client.poll_timeout() else {
                 break;
             };
-            let left = (at - now).min(SLICE);
-            let Some((socket, monitor)) = &mut asking else {
-                std::thread::sleep(left);
-                client.handle_timeout(clock.now());
-                continue;
-            };
-            match socket.recv_timeout(left) {
-                Ok(Some(message)) => client.handle_answer(clock.now(), &message),
-                Ok(None) => client.handle_timeout(clock.now()),
-                Err(error) => {
-                    tracing::debug!(%error, "no answer");
-                    client.handle_lost(clock.now());
-                }
+            let left = (at - clock.now()).min(SLICE);
+            let sockets = asked.iter().map(|asked| (&asked.socket, Interest::RECV));
+            poll(&sockets.collect::<Vec<_>>(), Some(left));
+            for asked in &mut asked {
+                asked.look(clock.now(), &mut client);
             }
-            while let Some(event) = monitor.try_next() {
-                if let Event::Disconnected { why, .. } = event {
-                    tracing::debug!(?why, "the connection is gone");
-                    client.handle_lost(clock.now());
-                }
-            }
+            client.handle_timeout(clock.now());
         }
         Ok(None)
     }
 
-    fn connect(&self, server: &Server, endpoint: &str) -> Result<Socket, SocketError> {
-        let builder = Socket::builder(Kind::Req).linger(Duration::ZERO);
+    /// The machine of a hello to this server that begins now. For adapters.
+    pub fn client(&self, now: Instant, server: &Server) -> Client {
+        let endpoints = server.endpoints.iter().copied();
+        Client::new(now, &self.name, endpoints, self.config.clone())
+    }
+
+    /// A REQ over which to ask this server, at one of its endpoints. For adapters.
+    ///
+    /// # Errors
+    ///
+    /// There is no socket, no certificate or no descriptor for it.
+    pub fn connect<S: Open>(
+        &self,
+        server: &Server,
+        endpoint: SocketAddr,
+    ) -> Result<S, SocketError> {
+        let builder = SocketBuilder::new(Kind::Req).linger(Duration::ZERO);
         // AUTO-6
         let builder = match server.offer.key() {
             None => builder,
@@ -179,7 +180,38 @@ impl Hello {
                 builder.curve_client(own, PublicKey::from_bytes(*key))
             }
         };
-        builder.connect(endpoint).open()
+        builder.connect(format!("tcp://{endpoint}")).open()
+    }
+}
+
+/// An endpoint that is asked.
+struct Asked {
+    endpoint: SocketAddr,
+    socket: Socket,
+    monitor: Monitor,
+}
+
+impl Asked {
+    /// Tells the machine what came of it meanwhile.
+    fn look(&mut self, now: Instant, client: &mut Client) {
+        match self.socket.try_recv() {
+            Ok(Some(message)) => client.handle_answer(now, self.endpoint, &message),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(%error, endpoint = %self.endpoint, "no answer");
+                client.handle_lost(now, self.endpoint);
+            }
+        }
+        while let Some(event) = self.monitor.try_next() {
+            match event {
+                Event::Ready { .. } => client.handle_reached(now, self.endpoint),
+                Event::Disconnected { why, .. } => {
+                    tracing::debug!(?why, endpoint = %self.endpoint, "the connection is gone");
+                    client.handle_lost(now, self.endpoint);
+                }
+                _ => {}
+            }
+        }
     }
 }
 
@@ -189,133 +221,4 @@ fn anonymous() -> Result<Certificate, SocketError> {
         what: "random octets",
         source: std::io::Error::other(error),
     })
-}
-
-/// Answers whoever says hello, over a REP.
-///
-/// It answers while somebody waits in [`recv`](Self::recv). [`Hello`] has an example.
-pub struct Answerer {
-    socket: Socket,
-    endpoint: String,
-    machine: Mutex<(hello::Server, Clock)>,
-}
-
-impl Answerer {
-    /// Binds a REP for it, which is to be announced afterwards.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be listened there.
-    pub fn bind(endpoint: &str) -> Result<Self, SocketError> {
-        Self::open(endpoint, None)
-    }
-
-    /// The same with CURVE: for those whose keys are trusted. What is to be announced is the public key of `own`.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be listened there, or the certificate has no secret key.
-    pub fn bind_secure(
-        endpoint: &str,
-        own: Certificate,
-        trust: Trust,
-    ) -> Result<Self, SocketError> {
-        Self::open(endpoint, Some((own, trust)))
-    }
-
-    fn open(endpoint: &str, security: Option<(Certificate, Trust)>) -> Result<Self, SocketError> {
-        let builder = Socket::builder(Kind::Rep);
-        let builder = match security {
-            None => builder,
-            Some((own, trust)) => builder.curve_server(own, trust),
-        };
-        let socket: Socket = builder.open()?;
-        let endpoint = socket.bind(endpoint)?;
-        Ok(Self {
-            socket,
-            endpoint,
-            machine: Mutex::new((hello::Server::new(), Clock::start())),
-        })
-    }
-
-    /// Where it is, with the port that it got.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
-    }
-
-    /// Answers, and tells who came; waits for somebody. `None` when it was [closed](Self::close).
-    pub fn recv(&self) -> Option<ServerEvent> {
-        self.receive(None)
-    }
-
-    /// Answers, and tells who came; waits for somebody as long as `timeout`. `None` when nobody came in all that time, or it was closed.
-    pub fn recv_timeout(&self, timeout: Duration) -> Option<ServerEvent> {
-        self.receive(Some(timeout))
-    }
-
-    /// Ends it: what was answered still goes out, for the linger of a socket at most.
-    pub fn close(&self) {
-        self.socket.close();
-    }
-
-    // AUTO-51, AUTO-55
-    fn receive(&self, timeout: Option<Duration>) -> Option<ServerEvent> {
-        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut held = self.machine();
-        let (machine, clock) = &mut *held;
-        loop {
-            if let Some(event) = machine.poll_event() {
-                return Some(event);
-            }
-            let mut wait = until.map_or(LONG, |until| {
-                until.saturating_duration_since(Instant::now())
-            });
-            let late = until.is_some() && wait.is_zero();
-            if let Some((at, _)) = machine.poll_timeout() {
-                // It would fail again at once.
-                wait = wait.min(at - clock.now());
-                std::thread::sleep(wait);
-                machine.handle_timeout(clock.now());
-                wait = Duration::ZERO;
-            }
-            match self.socket.recv_timeout(wait) {
-                Ok(Some(request)) => machine.handle_request(clock.now(), &request),
-                Ok(None) if late => return None,
-                Ok(None) => {}
-                Err(RecvError::Closed) => return None,
-                Err(error) => {
-                    tracing::debug!(%error, "cannot receive");
-                    machine.handle_failed(clock.now());
-                }
-            }
-            while let Some(action) = machine.poll_action() {
-                match action {
-                    ServerAction::Answer { message } => match self.socket.try_send(message) {
-                        // Who asked is gone: the next one can be received.
-                        Ok(()) | Err(SendError::PeerLost) => {}
-                        Err(SendError::Closed) => return None,
-                        Err(error) => {
-                            tracing::debug!(%error, "cannot answer");
-                            machine.handle_failed(clock.now());
-                        }
-                    },
-                    ServerAction::Reset => self.socket.reset(),
-                    other => tracing::error!(?other, "nobody knows how to do it"),
-                }
-            }
-        }
-    }
-
-    /// One thread after the other: a REP has one request at a time.
-    fn machine(&self) -> MutexGuard<'_, (hello::Server, Clock)> {
-        self.machine.lock().expect(PANICKED)
-    }
-}
-
-impl fmt::Debug for Answerer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answerer")
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
-    }
 }

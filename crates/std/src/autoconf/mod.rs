@@ -30,12 +30,16 @@
 //! reaches its owner or nobody; without keys it reaches whoever says to be the service. What strangers can do, and what they
 //! cannot, is in `spec/autoconf.md`.
 
+pub mod driver;
+
 mod announcer;
-mod driver;
+mod answerer;
+mod builder;
 mod error;
 mod faces;
 mod greeting;
 mod radio;
+mod running;
 mod seeker;
 
 pub use atonce::autoconf::announcer::Counters as AnnouncerCounters;
@@ -43,78 +47,11 @@ pub use atonce::autoconf::seeker::{Counters as SeekerCounters, Event, Reason, Se
 pub use atonce::autoconf::{PORT, hello};
 pub use atonce::wire::autoconf::{InstanceId, InvalidOffer, Offer, ServiceName};
 
-pub use self::announcer::{Announcer, AnnouncerBuilder};
+pub use self::announcer::Announcer;
+pub use self::answerer::{Answerer, Answering, Rep};
+pub use self::builder::{AnnouncerBuilder, AnnouncerOptions, SeekerBuilder, SeekerOptions, Start};
 pub use self::error::AutoconfError;
-pub use self::greeting::{Answerer, Hello};
-pub use self::seeker::{Events, Seeker, SeekerBuilder};
+pub use self::greeting::Hello;
+pub use self::seeker::{Events, Seeker};
 
-/// By which ways datagrams go.
-// AUTO-10
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Ways {
-    /// By multicast of IPv4.
-    ipv4: bool,
-    /// By multicast of IPv6.
-    ipv6: bool,
-    /// By broadcast of IPv4.
-    broadcast: bool,
-}
-
-/// Where and by which ways, as both builders have it.
-#[derive(Clone, Debug)]
-struct Network {
-    interfaces: Vec<String>,
-    ways: Ways,
-    port: u16,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self {
-            interfaces: Vec::new(),
-            ways: Ways {
-                ipv4: true,
-                ipv6: true,
-                broadcast: true,
-            },
-            port: PORT,
-        }
-    }
-}
-
-/// The methods of a builder that say where.
-macro_rules! network {
-    () => {
-        /// Uses this interface, by name or address; several are several calls. Without any it is every one that is up, can do
-        /// multicast or broadcast, and is not the loopback.
-        pub fn interface(mut self, interface: impl Into<String>) -> Self {
-            self.network.interfaces.push(interface.into());
-            self
-        }
-
-        /// The UDP port, the same for all who are to find each other: [`PORT`](super::PORT).
-        pub fn port(mut self, port: u16) -> Self {
-            self.network.port = port;
-            self
-        }
-
-        /// Whether datagrams go by multicast of IPv4: they do.
-        pub fn ipv4(mut self, on: bool) -> Self {
-            self.network.ways.ipv4 = on;
-            self
-        }
-
-        /// Whether datagrams go by multicast of IPv6: they do, except on the loopback.
-        pub fn ipv6(mut self, on: bool) -> Self {
-            self.network.ways.ipv6 = on;
-            self
-        }
-
-        /// Whether datagrams go by broadcast: they do.
-        pub fn broadcast(mut self, on: bool) -> Self {
-            self.network.ways.broadcast = on;
-            self
-        }
-    };
-}
-use network;
+use self::builder::{Network, Ways};

@@ -84,6 +84,14 @@ impl Radio {
         Ok(radio)
     }
 
+    /// Closes everything.
+    pub(super) fn close(&mut self) {
+        self.ear_v4 = None;
+        self.joined.clear();
+        self.ears_v6.clear();
+        self.voices.clear();
+    }
+
     /// The interfaces in use.
     pub(super) fn faces(&self) -> &[Face] {
         &self.faces
