@@ -214,12 +214,15 @@ fn nobody_else_is_asked_while_somebody_is_there_to_answer() {
     let mut client = client(&[ONE, TWO]);
     asks(&mut client);
     client.handle_reached(after(10), address(TWO)); // that one was not asked
+    assert!(!client.is_reached());
     client.handle_reached(after(10), address(ONE));
+    assert!(client.is_reached());
     assert_eq!(client.poll_timeout(), Some((after(2_500), Timer::Answer)));
     client.handle_timeout(after(500));
     assert_eq!(client.poll_action(), None);
     // It is there, and does not answer.
     client.handle_timeout(after(2_500));
+    assert!(!client.is_reached());
     let endpoint = address(ONE);
     assert_eq!(client.poll_action(), Some(ClientAction::Close { endpoint }));
     assert_eq!(asks(&mut client), address(TWO));

@@ -382,7 +382,10 @@ fn a_hello_is_given_up_when_its_server_is_doubted() {
     thread::scope(|scope| {
         let said = scope.spawn(|| {
             hello
-                .say_while(&server, || seeker.is_in_order(server.id))
+                .say_while(&server, |is_reached| {
+                    assert!(!is_reached);
+                    seeker.is_in_order(server.id)
+                })
                 .unwrap()
         });
         // Doubts end as soon as it is heard: until one of them is seen.
@@ -393,6 +396,33 @@ fn a_hello_is_given_up_when_its_server_is_doubted() {
         }
         assert!(said.is_finished());
         assert_eq!(said.join().unwrap(), None);
+    });
+}
+
+#[test]
+fn the_answer_of_a_server_that_stops_is_waited_for() {
+    // AUTO-54
+    let rep = Socket::new(Kind::Rep).unwrap();
+    let server = at(&rep.bind("tcp://127.0.0.1:0").unwrap());
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        let hello = Hello::new("alice").unwrap();
+        let said = scope.spawn(move || {
+            let mut is_there = true;
+            hello.say_while(&server, |is_reached| {
+                is_there &= told.try_recv().is_err();
+                is_reached || is_there
+            })
+        });
+        assert_eq!(rep.recv().unwrap()[0], "alice HI");
+        tell.send(()).unwrap();
+        thread::sleep(Duration::from_millis(100)); // that is seen meanwhile
+        rep.send("OK").unwrap();
+        let answer = said.join().unwrap().unwrap();
+        assert!(
+            matches!(answer, Some(ClientEvent::Welcome { .. })),
+            "{answer:?}"
+        );
     });
 }
 

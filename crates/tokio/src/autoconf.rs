@@ -198,8 +198,8 @@ impl Seeker {
         self.0.lock().driver.is_in_order(server)
     }
 
-    /// Waits until that is not so, or it is stopped. Takes no event. For who would give up what is begun with that server:
-    /// [`Hello`] has an example.
+    /// Waits until that is not so, or it is stopped. Takes no event. For who would give up what was begun with that
+    /// server: [`Hello`] has an example.
     pub async fn not_in_order(&self, server: ServerId) {
         let look = |driver: &mut Driver<Seeking>| (!driver.is_in_order(server)).then_some(());
         self.0.wait(look).await;

@@ -7,11 +7,12 @@ mod loopback;
 #[path = "../../std/tests/common/namespace.rs"]
 mod namespace;
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use atonce_tokio::autoconf::hello::{ClientEvent, ServerEvent};
@@ -379,13 +380,36 @@ async fn a_hello_is_given_up_when_its_server_is_lost() {
     let server = soon(seeker.find()).await.unwrap();
     let hello = Hello::new("alice").unwrap().timeout(2 * PATIENCE);
     drop(announcer);
-    soon(async {
-        tokio::select! {
-            answer = hello.say(&server) => panic!("{answer:?}"),
-            () = seeker.not_in_order(server.id) => {}
+    let answer = hello.say_unless(&server, seeker.not_in_order(server.id));
+    assert_eq!(soon(answer).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_answer_of_a_server_that_stops_is_waited_for() {
+    // AUTO-54
+    let rep = Socket::new(Kind::Rep).unwrap();
+    let endpoint = rep.bind("tcp://127.0.0.1:0").unwrap();
+    let server = at(&[&endpoint]).await;
+    let (is_gone, is_seen) = (Cell::new(false), Cell::new(false));
+    let gone = poll_fn(|_| {
+        is_seen.set(is_gone.get());
+        match is_gone.get() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
-    })
-    .await;
+    });
+    let answers = async {
+        assert_eq!(rep.recv().await.unwrap()[0], "alice HI");
+        is_gone.set(true);
+        while !is_seen.get() {
+            tokio::task::yield_now().await;
+        }
+        rep.send("OK").await.unwrap();
+    };
+    let hello = Hello::new("alice").unwrap();
+    let (answer, ()) = soon(async { tokio::join!(hello.say_unless(&server, gone), answers) }).await;
+    let endpoint = server.endpoints[0];
+    assert_eq!(answer.unwrap(), Some(ClientEvent::Welcome { endpoint }));
 }
 
 #[tokio::test]

@@ -266,6 +266,12 @@ impl Client {
         answers.chain(again).min_by_key(|(at, _)| *at)
     }
 
+    /// Whether the handshake is done at an endpoint that did not answer yet, and is waited for: the answer may be on its way, also
+    /// that of a server that says goodbye just now.
+    pub fn is_reached(&self) -> bool {
+        self.asked.iter().any(|asked| asked.is_reached)
+    }
+
     /// Whether it has ended. Actions may still be to be done, and the event to be taken.
     pub fn is_over(&self) -> bool {
         self.is_over

@@ -119,8 +119,10 @@ impl Find {
                 Some(own) => hello.clone().certificate(own.clone()),
             };
             // AUTO-54
-            let go_on =
-                || !interrupt.came() && Instant::now() < until && seeker.is_in_order(server.id);
+            let go_on = |is_reached| {
+                let is_there = is_reached || seeker.is_in_order(server.id);
+                is_there && !interrupt.came() && Instant::now() < until
+            };
             let answer = hello.say_while(&server, go_on);
             match answer.map_err(|error| no_socket(&error))? {
                 Some(ClientEvent::Welcome { endpoint }) => {

@@ -95,12 +95,31 @@ impl Hello {
     ///
     /// There is no socket, no certificate or no descriptor for it. That nobody answers is none.
     pub fn say(&self, server: &Server) -> Result<ClientEvent, SocketError> {
-        let answer = self.say_while(server, || true)?;
+        let answer = self.say_while(server, |_| true)?;
         Ok(answer.unwrap_or(ClientEvent::Unanswered { tries: 0 }))
     }
 
-    /// As [`say`](Self::say), as long as `go_on` says so, which is asked many times a second. `None`: it said no. With
-    /// [`is_in_order`](super::Seeker::is_in_order) for it a hello is given up when its server is lost or doubted.
+    /// As [`say`](Self::say), as long as `go_on` says so, which is asked many times a second, and told whether somebody is reached whose
+    /// answer is waited for. `None`: it said no.
+    ///
+    /// So a hello is given up when its server is lost or doubted, unless the answer may be on its way, as that of a server that answers
+    /// and stops:
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// use atonce_std::autoconf::{Hello, Seeker};
+    ///
+    /// let seeker = Seeker::builder().service("printing").start()?;
+    /// let hello = Hello::new("client0")?;
+    /// while let Some(server) = seeker.find(Duration::from_secs(60)) {
+    ///     let go_on = |is_reached| is_reached || seeker.is_in_order(server.id);
+    ///     match hello.say_while(&server, go_on)? {
+    ///         Some(answer) => println!("{answer:?}"),
+    ///         None => println!("it is gone: the next one"),
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -109,12 +128,25 @@ impl Hello {
     pub fn say_while(
         &self,
         server: &Server,
-        mut go_on: impl FnMut() -> bool,
+        mut go_on: impl FnMut(bool) -> bool,
     ) -> Result<Option<ClientEvent>, SocketError> {
         let clock = Clock::start();
         let mut client = self.client(clock.now(), server);
         let mut asked: Vec<Asked> = Vec::new();
-        while go_on() {
+        loop {
+            let is_reached = client.is_reached();
+            if !go_on(is_reached) {
+                // Who was reached, or answered, just now is to be known.
+                for asked in &mut asked {
+                    asked.look(clock.now(), &mut client);
+                }
+                if let Some(event) = client.poll_event() {
+                    return Ok(Some(event));
+                }
+                if is_reached || !client.is_reached() || !go_on(true) {
+                    return Ok(None);
+                }
+            }
             while let Some(action) = client.poll_action() {
                 match action {
                     ClientAction::Ask { endpoint, message } => {
@@ -139,7 +171,7 @@ impl Hello {
                 return Ok(Some(event));
             }
             let Some((at, _)) = client.poll_timeout() else {
-                break;
+                return Ok(None);
             };
             let left = (at - clock.now()).min(SLICE);
             let sockets = asked.iter().map(|asked| (&asked.socket, Interest::RECV));
@@ -149,7 +181,6 @@ impl Hello {
             }
             client.handle_timeout(clock.now());
         }
-        Ok(None)
     }
 
     /// The machine of a hello to this server that begins now. For adapters.

@@ -1,6 +1,6 @@
 //! Hello, over a REQ.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -36,14 +36,10 @@ use crate::{Certificate, Socket};
 /// #   .port(25686)
 ///     .start()?;
 /// let found = seeker.find().await.expect("it is not stopped");
-/// let hello = Hello::new("client0")?;
-/// tokio::select! {
-///     answer = hello.say(&found) => {
-///         assert!(matches!(answer?, hello::ClientEvent::Welcome { .. }));
-///         seeker.confirm(found.id);
-///     }
-///     () = seeker.not_in_order(found.id) => println!("lost, or doubted: look for another one"),
-/// }
+/// let gone = seeker.not_in_order(found.id); // lost, or doubted: another one is to be looked for
+/// let answer = Hello::new("client0")?.say_unless(&found, gone).await?;
+/// assert!(matches!(answer, Some(hello::ClientEvent::Welcome { .. })));
+/// seeker.confirm(found.id);
 ///
 /// let Some(hello::ServerEvent::Hello { name }) = server.await? else { panic!() };
 /// assert_eq!(name.as_str(), "client0");
@@ -87,8 +83,25 @@ impl Hello {
     /// # Errors
     ///
     /// There is no runtime, no socket, no certificate or no descriptor for it. That nobody answers is none.
-    // AUTO-53, AUTO-54
     pub async fn say(&self, server: &Server) -> Result<ClientEvent, SocketError> {
+        let answer = self.say_unless(server, pending()).await?;
+        Ok(answer.unwrap_or(ClientEvent::Unanswered { tries: 0 }))
+    }
+
+    /// As [`say`](Self::say), unless this happens first: then `None`. When somebody is reached who may be answering, as a server that
+    /// answers and stops, that answer is waited for all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`say`](Self::say).
+    // AUTO-53, AUTO-54
+    pub async fn say_unless(
+        &self,
+        server: &Server,
+        gone: impl Future<Output = ()>,
+    ) -> Result<Option<ClientEvent>, SocketError> {
+        let mut gone = pin!(gone);
+        let mut is_gone = false;
         let start = tokio::time::Instant::now();
         let now = || Instant::ZERO + start.elapsed();
         let mut client = self.0.client(now(), server);
@@ -115,16 +128,27 @@ impl Hello {
                 }
             }
             if let Some(event) = client.poll_event() {
-                return Ok(event);
+                return Ok(Some(event));
             }
             let Some((at, _)) = client.poll_timeout() else {
-                return Ok(ClientEvent::Unanswered { tries: 0 });
+                return Ok(None);
             };
+            if is_gone && !client.is_reached() {
+                return Ok(None);
+            }
             sleep.as_mut().reset(start + (at - Instant::ZERO));
             poll_fn(|cx| {
                 let mut happened = false;
                 for asked in &mut asked {
                     happened |= asked.poll(now(), &mut client, cx);
+                }
+                if !is_gone && gone.as_mut().poll(cx).is_ready() {
+                    is_gone = true;
+                    happened = true;
+                    // Who was reached just before that is to be known.
+                    for asked in &mut asked {
+                        asked.poll(now(), &mut client, cx);
+                    }
                 }
                 match happened {
                     true => Poll::Ready(()),
