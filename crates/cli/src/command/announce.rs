@@ -169,7 +169,7 @@ impl Announce {
                         service: &self.service,
                         endpoints,
                         key: key.map(str::to_owned),
-                    })?
+                    })?;
                 }
                 News::Answered(ServerEvent::Hello { name }) => {
                     let name = name.as_str();

@@ -208,8 +208,8 @@ fn a_server_without_a_network_tells_its_endpoints_when_they_come() {
             };
             json.event(&at("10.77.0.1"));
             words.line("announcing printing at tcp://10.77.0.1:50053");
-            ip("addr add 10.77.0.9/24 brd + dev eth7");
             ip("addr del 10.77.0.1/24 dev eth7");
+            ip("addr add 10.77.0.9/24 brd + dev eth7");
             json.event(&at("10.77.0.9"));
             for program in [json, words] {
                 program.signal(Signal::TERM);
