@@ -133,6 +133,7 @@ mod cert;
 mod contact;
 mod error;
 mod file;
+mod held;
 mod node;
 mod shared;
 mod trust;

@@ -272,7 +272,7 @@ impl Start for Node {
         let (driver, poller) = Driver::new(options)?;
         let id = driver.stack().id();
         let name = driver.stack().name().clone();
-        let shared = Arc::new(Shared::new(driver, poller));
+        let shared = Shared::new(driver, poller);
         let thread = Arc::clone(&shared);
         thread::Builder::new()
             .name("atonce".to_owned())

@@ -17,7 +17,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,7 @@ use atonce::Instant as Moment;
 use slab::Slab;
 
 use crate::driver::{Drive, Empty, Inbox, Poller};
+use crate::held::{self, Holder};
 
 /// What is said when the code of a node or a socket panicked: everything it held is suspect.
 const PANICKED: &str = "atonce: its code panicked earlier; this is a bug, please report it";
@@ -58,6 +59,7 @@ pub(crate) struct Shared<D: Drive> {
     waiting: AtomicUsize,
     /// For the thread, while it does not take the turns.
     bell: Bell,
+    me: Weak<Self>,
 }
 
 pub(crate) struct Core<D> {
@@ -98,8 +100,8 @@ impl Bell {
         self.condition.notify_one();
     }
 
-    /// Until it rings, or rang since the last time, or the time is over.
-    pub(crate) fn wait(&self, timeout: Option<Duration>) {
+    /// Until it rings, or rang since the last time, or the time is over. Whether it rang.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
         let mut rung = self.rung.lock().expect(PANICKED);
         if !*rung {
             rung = match timeout {
@@ -110,7 +112,7 @@ impl Bell {
                 None => self.condition.wait(rung).expect(PANICKED),
             };
         }
-        *rung = false;
+        std::mem::take(&mut *rung)
     }
 }
 
@@ -123,9 +125,9 @@ enum Turns {
 }
 
 impl<D: Drive> Shared<D> {
-    pub(crate) fn new(mut driver: D, poller: Poller) -> Self {
+    pub(crate) fn new(mut driver: D, poller: Poller) -> Arc<Self> {
         driver.hold_back(HOLD);
-        Self {
+        Arc::new_cyclic(|me| Self {
             inbox: Mutex::default(),
             poller: Mutex::new(poller),
             core: Mutex::new(Core {
@@ -148,7 +150,8 @@ impl<D: Drive> Shared<D> {
             end: Condvar::new(),
             waiting: AtomicUsize::new(0),
             bell: Bell::default(),
-        }
+            me: Weak::clone(me),
+        })
     }
 
     /// # Panics
@@ -198,15 +201,16 @@ impl<D: Drive> Shared<D> {
         let mut since = Instant::now();
         let mut pause = Some(GRACE);
         loop {
-            self.bell.wait(pause);
-            pause = Some(GRACE);
+            let rang = self.bell.wait(pause);
+            pause = Some(if rang { HOLD } else { GRACE });
             let now = Instant::now();
             // To wait for the lock would make everybody who gives it back wake this thread, message by message. Somebody has
-            // it, so that the application is there.
+            // it, so that the application is there. What it rang for is looked at soon: nobody rings for it again.
             let Some(mut core) = self.lock_if_free() else {
                 since = now;
                 continue;
             };
+            pause = Some(GRACE);
             if core.ended {
                 return false;
             }
@@ -250,6 +254,11 @@ impl<D: Drive> Shared<D> {
             Err(TryLockError::WouldBlock) => None,
             core => Some(sound(core.ok()).expect(PANICKED)),
         }
+    }
+
+    /// The lock, unless somebody has it or its code panicked.
+    fn lock_if_free_and_sound(&self) -> Option<MutexGuard<'_, Core<D>>> {
+        sound(self.core.try_lock().ok())
     }
 
     /// Takes turns `until` somebody has what they wait for, or all or the time ended.
@@ -360,6 +369,12 @@ impl<D: Drive> Shared<D> {
                 continue;
             }
             drop(inbox); // others may look meanwhile
+            // Who only looks may go on saying something.
+            if timeout != Some(Duration::ZERO) && held::is_any() {
+                drop(core);
+                held::let_go();
+                continue;
+            }
             let left = match deadline {
                 Some(end) => core.left_until(end),
                 None => {
@@ -443,6 +458,9 @@ impl<D: Drive> Shared<D> {
             core.hurry = true;
             self.bell.ring();
         }
+        if core.driver.holds_back() {
+            held::note(&self.me);
+        }
         self.tell_watchers(core);
     }
 
@@ -502,6 +520,11 @@ impl<D: Drive> Shared<D> {
         if core.driver.holds_back() {
             core.driver.flush();
             return core;
+        }
+        if held::is_any() {
+            drop(core);
+            held::let_go();
+            return self.lock();
         }
         // No turn was taken since there was no room: what makes room is still to be reported.
         if core.turns == Turns::Nobody && !core.ended {
@@ -583,6 +606,17 @@ impl<D: Drive> Core<D> {
     }
 }
 
+impl<D: Drive> Holder for Shared<D> {
+    fn let_go(&self) {
+        if let Some(mut core) = self.lock_if_free_and_sound()
+            && core.driver.holds_back()
+        {
+            core.driver.flush();
+            self.settle(&mut core);
+        }
+    }
+}
+
 /// Tells everybody that nobody takes turns any more: `always`, or when the code panics.
 struct End<'a, D: Drive> {
     shared: &'a Shared<D>,
@@ -649,4 +683,85 @@ fn wait<'a, D>(
 
 fn sound<D>(core: Option<MutexGuard<'_, Core<D>>>) -> Option<MutexGuard<'_, Core<D>>> {
     core.filter(|core| !core.panicked)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::Shared;
+    use crate::driver::{Drive, Empty, SocketDriver};
+    use crate::socket::{Kind, SocketBuilder};
+    use crate::{Socket, held};
+
+    /// A socket whose turns nobody takes but who calls.
+    fn without_thread(kind: Kind, endpoint: &str) -> Arc<Shared<SocketDriver>> {
+        let options = SocketBuilder::<Socket>::new(kind)
+            .connect(endpoint)
+            .options()
+            .expect("an endpoint");
+        let (driver, poller) = SocketDriver::new(options).expect("a socket");
+        Shared::new(driver, poller)
+    }
+
+    /// Has something held back that was said just now.
+    fn gather(shared: &Shared<SocketDriver>) {
+        for _ in 0..100_000 {
+            let mut core = shared.lock();
+            core.driver.send(&"more".into()).expect("there is room");
+            shared.settle(&mut core);
+            if core.driver.held() > 0 {
+                return;
+            }
+        }
+        panic!("nothing is ever held back");
+    }
+
+    #[test]
+    fn who_waits_for_one_socket_has_nothing_more_to_say_on_another() {
+        let pull = Socket::new(Kind::Pull).expect("a socket");
+        let endpoint = pull.bind("tcp://127.0.0.1:0").expect("a port");
+        let push = without_thread(Kind::Push, &endpoint);
+        let mut poller = push.poller.lock().expect("nobody has it");
+        while push.lock().driver.socket().peers().next().is_none() {
+            poller
+                .wait(Some(Duration::from_millis(100)))
+                .expect("it polls");
+            push.lock().driver.turn(&mut poller);
+        }
+        drop(poller);
+        let other = without_thread(Kind::Pull, &endpoint);
+
+        gather(&push);
+        // Whoever only looks leaves it as it is, and so does another thread.
+        assert!(matches!(
+            other.receive(Some(Duration::ZERO)),
+            Err(Empty::Late)
+        ));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                assert!(!held::is_any());
+                let late = other.receive(Some(Duration::from_millis(1)));
+                assert!(matches!(late, Err(Empty::Late)));
+            });
+        });
+        assert!(push.lock().driver.held() > 0);
+
+        let late = other.receive(Some(Duration::from_millis(1)));
+        assert!(matches!(late, Err(Empty::Late)));
+        assert_eq!(push.lock().driver.held(), 0);
+        assert!(!held::is_any());
+    }
+
+    #[test]
+    fn of_many_sockets_that_are_gone_few_are_remembered() {
+        let pull = Socket::new(Kind::Pull).expect("a socket");
+        let endpoint = pull.bind("tcp://127.0.0.1:0").expect("a port");
+        for _ in 0..100 {
+            held::note(&without_thread(Kind::Push, &endpoint).me);
+        }
+        assert!(held::len() <= 17);
+    }
 }

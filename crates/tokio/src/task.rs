@@ -12,6 +12,7 @@ use atonce_std::driver::{Drive, Empty, Inbox, Poller};
 use slab::Slab;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep};
 
@@ -21,8 +22,9 @@ const PANICKED: &str = "atonce: its code panicked earlier; this is a bug, please
 /// How much too early a timer may fire. Setting it anew at each turn would cost more than the turn that is in vain.
 const TIMER_SLACK: Duration = Duration::from_millis(1);
 
-/// How long the last messages of a stream may wait for more to come: a turn needs the task to be woken, mostly on another
-/// thread. As long as a timer of the runtime takes at least.
+/// How long the last messages of a stream may wait for more to come, where a turn needs the task to be woken on another
+/// thread. As long as a timer of the runtime takes at least. A runtime of one thread needs no timer for it: there the task comes after
+/// whoever says something, and sends when it comes the second time and nothing was said in between.
 const HOLD: Duration = Duration::from_millis(1);
 
 /// The longest sleep: who is without a deadline has nothing against looking around once a day.
@@ -38,6 +40,12 @@ pub(crate) struct Core<D> {
     pub(crate) driver: D,
     /// Wakes the task.
     task: Option<Waker>,
+    /// Everything is on one thread: to wake the task costs next to nothing, and it does not run while somebody says something.
+    one_thread: bool,
+    /// The task was woken for what is held back, and did not come yet.
+    called: bool,
+    /// How many messages were held back when it came the last time.
+    held: usize,
     /// Who waits for an event.
     pub(crate) receivers: Waiters,
     /// Who waits for room in a queue.
@@ -80,6 +88,12 @@ impl Alarm {
         }
         self.0.as_mut().poll(cx).is_ready()
     }
+}
+
+/// Whether the runtime has one thread.
+fn is_of_one_thread() -> bool {
+    let runtime = Handle::try_current();
+    runtime.is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread)
 }
 
 /// Has the runtime wait for a poller. To be called within a runtime that has I/O enabled.
@@ -155,6 +169,9 @@ impl<D: Drive> Shared<D> {
             core: Mutex::new(Core {
                 driver,
                 task: None,
+                one_thread: is_of_one_thread(),
+                called: false,
+                held: 0,
                 receivers: Waiters::default(),
                 senders: Waiters::default(),
                 stoppers: Waiters::default(),
@@ -241,7 +258,9 @@ impl<D: Drive> Shared<D> {
 impl<D: Drive> Core<D> {
     /// After whatever may have given the task something to do.
     pub(crate) fn settle(&mut self) {
-        if self.driver.wants_turn() {
+        let holds_back = self.one_thread && !self.called && self.driver.holds_back();
+        if self.driver.wants_turn() || holds_back {
+            self.called |= holds_back;
             self.wake_task();
         }
         self.tell_watchers();
@@ -266,6 +285,18 @@ impl<D: Drive> Core<D> {
         if let Some(waker) = &self.task {
             waker.wake_by_ref();
         }
+    }
+
+    /// Sends what is held back when nobody said anything since the last turn. Others on this thread have theirs between two.
+    fn let_go(&mut self) {
+        if !self.one_thread {
+            return;
+        }
+        if self.driver.holds_back() && self.driver.held() == self.held {
+            self.driver.flush();
+        }
+        self.called = self.driver.holds_back();
+        self.held = self.driver.held();
     }
 
     fn end(&mut self) {
@@ -299,6 +330,7 @@ impl<D: Drive> Task<D> {
             core.task = Some(cx.waker().clone());
         }
         core.driver.turn(self.poller.get_mut());
+        core.let_go();
         if core.receivers.is_waited_for() && core.driver.has_event() {
             core.receivers.wake_all();
         }
@@ -308,6 +340,7 @@ impl<D: Drive> Task<D> {
             return Ok(Poll::Ready(()));
         }
         let timeout = core.driver.sleep();
+        let called = core.called;
         drop(core);
         // The task's readiness was given back above: ask to be woken for the next.
         let again = looked && self.poller.poll_read_ready(cx).is_ready();
@@ -316,7 +349,7 @@ impl<D: Drive> Task<D> {
             Some(timeout) => self.alarm.set(timeout, cx),
             None => false,
         };
-        if again || due {
+        if again || due || called {
             cx.waker().wake_by_ref(); // others on this thread have their turn before
         }
         Ok(Poll::Pending)

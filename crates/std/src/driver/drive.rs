@@ -9,7 +9,7 @@ use super::Poller;
 
 /// A driver, to an adapter: whoever drives one kind of them drives all. The verbs are those of [`Driver`](super::Driver), which tells
 /// about them.
-pub trait Drive {
+pub trait Drive: 'static {
     /// What the application takes, one after the other.
     type Item;
 
@@ -39,6 +39,10 @@ pub trait Drive {
     /// Whether anything is held back.
     #[must_use]
     fn holds_back(&self) -> bool;
+
+    /// How many messages are held back: it grows as long as somebody goes on sending.
+    #[must_use]
+    fn held(&self) -> usize;
 
     /// Sends what is held back.
     fn flush(&mut self);

@@ -351,6 +351,11 @@ impl<M: Machine> Links<M> {
         !self.unsent.is_empty()
     }
 
+    /// How many messages are held back.
+    pub(super) const fn held(&self) -> usize {
+        self.pace.waiting()
+    }
+
     /// When something is said.
     #[inline]
     pub(super) fn moment(&mut self) -> Instant {

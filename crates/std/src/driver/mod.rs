@@ -549,6 +549,10 @@ impl Drive for Driver {
         Self::holds_back(self)
     }
 
+    fn held(&self) -> usize {
+        self.links.held()
+    }
+
     fn flush(&mut self) {
         Self::flush(self);
     }

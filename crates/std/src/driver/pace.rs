@@ -19,6 +19,7 @@ pub(super) struct Pace {
     /// Since when something waits.
     since: Option<Instant>,
     waiting_octets: usize,
+    waiting_messages: usize,
     /// How long it took to write the last time.
     took: Duration,
     /// How many messages in a row were given no look at the clock.
@@ -51,6 +52,7 @@ impl Pace {
         let stands_alone = self.since.is_none() && now - self.last > Self::GAP;
         self.last = now;
         self.waiting_octets = self.waiting_octets.saturating_add(octets);
+        self.waiting_messages = self.waiting_messages.saturating_add(1);
         self.since.get_or_insert(now);
         if stands_alone {
             self.alone = Self::ALONE;
@@ -74,10 +76,16 @@ impl Pace {
         self.since
     }
 
+    /// How many messages wait for more.
+    pub(super) const fn waiting(&self) -> usize {
+        self.waiting_messages
+    }
+
     /// What there was to send is being sent.
     pub(super) const fn clear(&mut self) {
         self.since = None;
         self.waiting_octets = 0;
+        self.waiting_messages = 0;
     }
 
     /// What there was to send, at `since`, is written.

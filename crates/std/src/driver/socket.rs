@@ -679,6 +679,10 @@ impl Drive for SocketDriver {
         self.links.holds_back()
     }
 
+    fn held(&self) -> usize {
+        self.links.held()
+    }
+
     fn flush(&mut self) {
         Self::flush(self);
     }

@@ -436,7 +436,7 @@ impl Open for Socket {
     fn open(options: SocketOptions) -> Result<Self, SocketError> {
         let (kind, linger) = (options.kind, options.linger());
         let (driver, poller) = SocketDriver::new(options)?;
-        let shared = Arc::new(Shared::new(driver, poller));
+        let shared = Shared::new(driver, poller);
         let thread = Arc::clone(&shared);
         thread::Builder::new()
             .name("atonce-socket".to_owned())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Socket;
+use crate::held;
 use crate::shared::{Bell, Watch};
 
 /// What a socket is waited for, or is ready for: see [`poll`].
@@ -104,6 +105,10 @@ pub fn poll(sockets: &[(&Socket, Interest)], timeout: Option<Duration>) -> Vec<I
             if !sockets.is_empty() {
                 continue;
             }
+        }
+        if held::is_any() {
+            held::let_go();
+            continue;
         }
         bell.wait(left);
     }
