@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 /// allocation; when it runs empty it owns no memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue<T> {
-    /// `None` only when `rest` is empty as well.
+    /// Stands before `rest`. Only an empty queue puts an element here, so that none is moved from there to here.
     first: Option<T>,
     rest: VecDeque<T>,
 }
@@ -21,7 +21,7 @@ impl<T> Queue<T> {
 
     #[inline]
     pub(crate) fn push_back(&mut self, element: T) {
-        if self.first.is_none() {
+        if self.is_empty() && self.rest.capacity() == 0 {
             self.first = Some(element);
         } else {
             self.rest.push_back(element);
@@ -30,24 +30,46 @@ impl<T> Queue<T> {
 
     #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<T> {
-        let first = self.first.take();
-        if self.rest.capacity() > 0 {
-            self.first = self.rest.pop_front();
-            if self.first.is_none() {
-                self.rest = VecDeque::new();
-            }
+        if self.first.is_some() {
+            return self.first.take();
         }
-        first
+        let element = self.rest.pop_front()?;
+        if self.rest.is_empty() {
+            self.rest = VecDeque::new();
+        }
+        Some(element)
+    }
+
+    /// Moves all into another one.
+    pub(crate) fn drain_into(&mut self, others: &mut VecDeque<T>) {
+        others.extend(self.first.take());
+        others.append(&mut self.rest);
+    }
+
+    /// Has elements that are to come find room in this memory, in which there is nothing.
+    #[inline]
+    pub(crate) fn lend(&mut self, memory: &mut VecDeque<T>) {
+        if self.rest.capacity() == 0 {
+            core::mem::swap(&mut self.rest, memory);
+        }
+    }
+
+    /// Gives memory back in which there is nothing.
+    #[inline]
+    pub(crate) fn give_back(&mut self, memory: &mut VecDeque<T>) {
+        if self.rest.is_empty() && self.rest.capacity() > 0 {
+            *memory = core::mem::take(&mut self.rest);
+        }
     }
 
     #[inline]
-    pub(crate) const fn front(&self) -> Option<&T> {
-        self.first.as_ref()
+    pub(crate) fn front(&self) -> Option<&T> {
+        self.first.as_ref().or_else(|| self.rest.front())
     }
 
     #[inline]
     pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
-        self.first.as_mut()
+        self.first.as_mut().or_else(|| self.rest.front_mut())
     }
 
     #[inline]
@@ -66,8 +88,8 @@ impl<T> Queue<T> {
     }
 
     #[inline]
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.first.is_none()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.rest.is_empty()
     }
 }
 
@@ -85,19 +107,48 @@ mod tests {
 
     use super::*;
 
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push(u8),
+        Pop,
+        Drain,
+        Lend,
+        GiveBack,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => any::<u8>().prop_map(Step::Push),
+            5 => Just(Step::Pop),
+            1 => Just(Step::Drain),
+            1 => Just(Step::Lend),
+            1 => Just(Step::GiveBack),
+        ]
+    }
+
     proptest! {
         #[test]
-        fn it_is_a_queue(steps in prop::collection::vec(any::<Option<u8>>(), 0..200)) {
+        fn it_is_a_queue(steps in prop::collection::vec(step(), 0..200)) {
             let mut queue = Queue::new();
             let mut model = VecDeque::new();
+            let mut memory = VecDeque::with_capacity(4);
             for step in steps {
                 match step {
-                    Some(element) => {
+                    Step::Push(element) => {
                         queue.push_back(element);
                         model.push_back(element);
                     }
-                    None => prop_assert_eq!(queue.pop_front(), model.pop_front()),
+                    Step::Pop => prop_assert_eq!(queue.pop_front(), model.pop_front()),
+                    Step::Drain => {
+                        let mut drained = VecDeque::from([7]);
+                        queue.drain_into(&mut drained);
+                        prop_assert_eq!(drained.pop_front(), Some(7));
+                        prop_assert_eq!(drained, core::mem::take(&mut model));
+                    }
+                    Step::Lend => queue.lend(&mut memory),
+                    Step::GiveBack => queue.give_back(&mut memory),
                 }
+                prop_assert!(memory.is_empty());
                 prop_assert_eq!(queue.front(), model.front());
                 prop_assert_eq!(queue.front_mut(), model.front_mut());
                 prop_assert_eq!(queue.back_mut(), model.back_mut());
@@ -106,6 +157,7 @@ mod tests {
             }
             let rest: Vec<u8> = core::iter::from_fn(|| queue.pop_front()).collect();
             prop_assert_eq!(rest, Vec::from(model));
+            queue.give_back(&mut memory);
             prop_assert_eq!(queue.rest.capacity(), 0);
         }
     }

@@ -235,6 +235,11 @@ impl Socket {
         if self.peers.closing {
             return Err(RecvError::Closed);
         }
+        let peers = &mut self.peers;
+        if self.pattern.recv_all(now, peers, octets, messages) > 0 {
+            self.settle(now);
+            return Ok(());
+        }
         let mut taken = 0_usize;
         let mut result = Ok(());
         while taken == 0 || taken < octets {
@@ -348,9 +353,8 @@ impl Socket {
     /// Octets came over a connection. All of them are taken.
     pub fn handle_received(&mut self, now: Instant, link: LinkId, octets: &[u8]) {
         if let Some(pipe) = self.peers.pipe_of(link)
-            && let Some(connection) = self.peers.reading(pipe)
+            && self.peers.receive(now, pipe, octets)
         {
-            connection.handle_shared(now, octets);
             self.pump(now, pipe);
         }
     }

@@ -1,5 +1,7 @@
 //! DEALER: sends to its peers in turn, and takes from each of them fairly (RFC 28).
 
+use alloc::collections::VecDeque;
+
 use super::pattern::Behaviour;
 use super::peers::Peers;
 use super::{Config, RecvError, SendError};
@@ -35,6 +37,16 @@ impl Behaviour for Dealer {
     #[inline]
     fn recv(&mut self, now: Instant, peers: &mut Peers) -> Result<Option<Frames>, RecvError> {
         Ok(peers.next(now).map(|(_, message)| message))
+    }
+
+    fn recv_all(
+        &mut self,
+        now: Instant,
+        peers: &mut Peers,
+        octets: usize,
+        messages: &mut VecDeque<Frames>,
+    ) -> usize {
+        peers.next_all(now, octets, messages)
     }
 
     #[inline]

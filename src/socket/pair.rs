@@ -1,5 +1,7 @@
 //! PAIR: talks to one partner (RFC 31).
 
+use alloc::collections::VecDeque;
+
 use super::pattern::Behaviour;
 use super::peers::Peers;
 use super::pipe::PipeId;
@@ -47,6 +49,16 @@ impl Behaviour for Pair {
 
     fn recv(&mut self, now: Instant, peers: &mut Peers) -> Result<Option<Frames>, RecvError> {
         Ok(peers.next(now).map(|(_, message)| message))
+    }
+
+    fn recv_all(
+        &mut self,
+        now: Instant,
+        peers: &mut Peers,
+        octets: usize,
+        messages: &mut VecDeque<Frames>,
+    ) -> usize {
+        peers.next_all(now, octets, messages)
     }
 
     fn can_recv(&self, peers: &Peers) -> bool {

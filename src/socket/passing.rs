@@ -1,13 +1,18 @@
 //! What passes through links: octets in, messages and wishes out of them, and back.
 
+use alloc::collections::VecDeque;
+
 use super::peers::Peers;
 use super::pipe::PipeId;
 use super::wish::Wish;
 use super::{Action, Event, Kind, Timer, Why};
 use crate::net::LinkId;
-use crate::wire::Frames;
+use crate::wire::{Frames, primitive::wide};
 use crate::zmtp::{self, Connection};
 use crate::{Bytes, Instant};
+
+/// For so many messages, 144 KiB, there is memory at hand once that many came together. A socket has one such.
+const MEMORY: usize = 2_048;
 
 /// What came and is for the pattern.
 #[derive(Debug)]
@@ -126,6 +131,21 @@ impl Peers {
         let connection = entry.connection.as_mut()?;
         entry.at_stake = connection.queued_messages();
         Some(connection)
+    }
+
+    /// Octets came over the link of a pipe. Whether it takes any.
+    #[inline]
+    pub(super) fn receive(&mut self, now: Instant, pipe: PipeId, octets: &[u8]) -> bool {
+        let mut memory = core::mem::take(&mut self.memory);
+        let connection = self.reading(pipe);
+        let takes = connection.is_some();
+        if let Some(connection) = connection {
+            connection.lend(&mut memory);
+            connection.handle_shared(now, octets);
+            connection.give_back(&mut memory);
+        }
+        self.memory = memory;
+        takes
     }
 
     /// The connection of a pipe whose deadline has come.
@@ -275,6 +295,39 @@ impl Peers {
             self.note_taken(now, pipe);
         }
         message
+    }
+
+    /// Takes all messages of the pipe whose turn it is and that alone has one, within so many octets; how many they were.
+    pub(super) fn take_all(
+        &mut self,
+        now: Instant,
+        pipe: PipeId,
+        octets: usize,
+        into: &mut VecDeque<Frames>,
+    ) -> usize {
+        let Some(entry) = self.pipes.get_mut(pipe.0) else {
+            return 0;
+        };
+        let Some(connection) = &mut entry.connection else {
+            return 0;
+        };
+        if !entry.leftover.is_empty() {
+            return 0;
+        }
+        let messages = connection.take_pending(octets, into);
+        if messages == 0 {
+            return 0;
+        }
+        connection.give_back(&mut self.memory);
+        // Who never brings so many again is not to cost that much.
+        self.memory.shrink_to(MEMORY);
+        entry.in_fair = false;
+        self.fair.pop_front();
+        self.counters.messages_received += wide(messages);
+        if entry.paused || entry.link.is_none() {
+            self.note_taken(now, pipe);
+        }
+        messages
     }
 
     /// A message was taken of a pipe that is not read, or has no link.

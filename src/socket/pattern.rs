@@ -1,5 +1,7 @@
 //! What makes one type of socket another than the others.
 
+use alloc::collections::VecDeque;
+
 use super::dealer::Dealer;
 use super::pair::Pair;
 use super::passing::Came;
@@ -36,6 +38,18 @@ pub(super) trait Behaviour {
     /// The next message for the application.
     fn recv(&mut self, _now: Instant, _peers: &mut Peers) -> Result<Option<Frames>, RecvError> {
         Err(RecvError::NotReceiving)
+    }
+
+    /// The next messages for the application, of no more than so many octets together, if there is a cheaper way to take them than
+    /// one by one; how many they are.
+    fn recv_all(
+        &mut self,
+        _now: Instant,
+        _peers: &mut Peers,
+        _octets: usize,
+        _messages: &mut VecDeque<Frames>,
+    ) -> usize {
+        0
     }
 
     /// Whether there is one, or an error to tell.
@@ -178,6 +192,16 @@ impl Behaviour for Pattern {
     #[inline]
     fn recv(&mut self, now: Instant, peers: &mut Peers) -> Result<Option<Frames>, RecvError> {
         each!(self, it => it.recv(now, peers))
+    }
+
+    fn recv_all(
+        &mut self,
+        now: Instant,
+        peers: &mut Peers,
+        octets: usize,
+        messages: &mut VecDeque<Frames>,
+    ) -> usize {
+        each!(self, it => it.recv_all(now, peers, octets, messages))
     }
 
     #[inline]

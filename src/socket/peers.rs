@@ -63,6 +63,8 @@ pub(super) struct Peers {
     pub(super) seeds: Seeds,
     /// What the last link that sent all it had needed for it; the next one that has something to send takes it.
     pub(super) spare: Vec<u8>,
+    /// In which messages of the last link that was read found room; the next one that is read takes it.
+    pub(super) memory: VecDeque<Frames>,
     /// The socket is being closed.
     pub(super) closing: bool,
     /// The time for that is over: nobody is dialled any more.
@@ -112,6 +114,7 @@ impl Peers {
             #[cfg(feature = "curve")]
             seeds,
             spare: Vec::new(),
+            memory: VecDeque::new(),
             closing: false,
             hard: false,
             closed: false,
@@ -282,6 +285,21 @@ impl Peers {
                 return Some((pipe, message));
             }
         }
+    }
+
+    /// Takes all messages of the only peer who has any, if they are of no more than so many octets together; how many they were. What
+    /// [`next`](Self::next) gives one by one, for less each.
+    pub(super) fn next_all(
+        &mut self,
+        now: Instant,
+        octets: usize,
+        into: &mut VecDeque<Frames>,
+    ) -> usize {
+        if self.fair.len() != 1 {
+            return 0;
+        }
+        let pipe = self.fair.front().copied();
+        pipe.map_or(0, |pipe| self.take_all(now, pipe, octets, into))
     }
 
     /// Whether [`next`](Self::next) has a message.

@@ -1,5 +1,7 @@
 //! PULL: takes what its peers hand out, from each of them fairly (RFC 30).
 
+use alloc::collections::VecDeque;
+
 use super::pattern::Behaviour;
 use super::peers::Peers;
 use super::{Config, RecvError};
@@ -20,6 +22,16 @@ impl Behaviour for Pull {
     #[inline]
     fn recv(&mut self, now: Instant, peers: &mut Peers) -> Result<Option<Frames>, RecvError> {
         Ok(peers.next(now).map(|(_, message)| message))
+    }
+
+    fn recv_all(
+        &mut self,
+        now: Instant,
+        peers: &mut Peers,
+        octets: usize,
+        messages: &mut VecDeque<Frames>,
+    ) -> usize {
+        peers.next_all(now, octets, messages)
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! SUB and XSUB: what publishers send that begins as was wished (RFC 29).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 
 use super::pattern::Behaviour;
 use super::peers::Peers;
@@ -8,8 +8,8 @@ use super::pipe::PipeId;
 use super::prefixes::{Among, Prefixes};
 use super::wish::Wish;
 use super::{Config, RecvError, SendError, SubscribeError};
-use crate::wire::Frames;
 use crate::wire::zmtp::Command;
+use crate::wire::{Frames, primitive::wide};
 use crate::{Bytes, Instant};
 
 /// SUB: receives, and drops what it did not subscribe to.
@@ -30,8 +30,7 @@ impl Behaviour for Subscriber {
     fn recv(&mut self, now: Instant, peers: &mut Peers) -> Result<Option<Frames>, RecvError> {
         while let Some((_, message)) = peers.next(now) {
             // SOCK-101
-            let topic = message.first().map_or(&[][..], |frame| frame);
-            if self.wishes.wanted.matches_any(topic) {
+            if self.wishes.wanted.matches_any(topic(&message)) {
                 return Ok(Some(message));
             }
             let counters = peers.counters_mut();
@@ -39,6 +38,31 @@ impl Behaviour for Subscriber {
             counters.messages_discarded += 1;
         }
         Ok(None)
+    }
+
+    fn recv_all(
+        &mut self,
+        now: Instant,
+        peers: &mut Peers,
+        octets: usize,
+        messages: &mut VecDeque<Frames>,
+    ) -> usize {
+        let before = messages.len();
+        let taken = peers.next_all(now, octets, messages);
+        let wanted = &self.wishes.wanted;
+        // Who wants what begins with nothing wants all of it.
+        if taken == 0 || wanted.matches_any(&[]) {
+            return taken;
+        }
+        let mut left = messages.split_off(before);
+        // SOCK-101
+        left.retain(|message| wanted.matches_any(topic(message)));
+        let unwanted = taken - left.len();
+        messages.append(&mut left);
+        let counters = peers.counters_mut();
+        counters.messages_received -= wide(unwanted);
+        counters.messages_discarded += wide(unwanted);
+        taken - unwanted
     }
 
     fn can_recv(&self, peers: &Peers) -> bool {
@@ -66,6 +90,11 @@ impl Behaviour for Subscriber {
     ) -> Result<(), SubscribeError> {
         self.wishes.unsubscribe(peers, prefix)
     }
+}
+
+/// What a message begins with.
+fn topic(message: &Frames) -> &[u8] {
+    message.first().map_or(&[], |frame| frame)
 }
 
 /// XSUB: a SUB that subscribes by messages as well, sends others to all publishers, and gives the application all that comes.
@@ -116,6 +145,16 @@ impl Behaviour for XSubscriber {
     fn recv(&mut self, now: Instant, peers: &mut Peers) -> Result<Option<Frames>, RecvError> {
         // SOCK-100
         Ok(peers.next(now).map(|(_, message)| message))
+    }
+
+    fn recv_all(
+        &mut self,
+        now: Instant,
+        peers: &mut Peers,
+        octets: usize,
+        messages: &mut VecDeque<Frames>,
+    ) -> usize {
+        peers.next_all(now, octets, messages)
     }
 
     fn can_recv(&self, peers: &Peers) -> bool {

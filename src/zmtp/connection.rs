@@ -538,6 +538,23 @@ impl Connection {
         self.events.pop_message()
     }
 
+    /// Takes all that [`poll_event`](Self::poll_event) has if it is messages, of no more than so many octets; how many they were.
+    pub(crate) fn take_pending(&mut self, octets: usize, into: &mut VecDeque<Frames>) -> usize {
+        self.events.pop_messages(octets, into)
+    }
+
+    /// Has messages that are to come find room in this memory, which is nobody's.
+    #[inline]
+    pub(crate) fn lend(&mut self, memory: &mut VecDeque<Frames>) {
+        self.events.lend(memory);
+    }
+
+    /// Gives memory back that no message is in: a quiet connection owns none.
+    #[inline]
+    pub(crate) fn give_back(&mut self, memory: &mut VecDeque<Frames>) {
+        self.events.give_back(memory);
+    }
+
     /// Whether [`poll_event`](Self::poll_event) has something.
     pub(crate) fn has_events(&self) -> bool {
         !self.events.is_empty()

@@ -3,6 +3,7 @@
 use atonce::socket::{Config, Event, Kind, QueueLimit, SendError, Why};
 use atonce::wire::zmtp::SocketType;
 use atonce::{Bytes, Frames};
+use proptest::prelude::*;
 
 use crate::network::{HostId, Net};
 use crate::{HERE, ms};
@@ -377,4 +378,80 @@ fn a_monitor_that_does_not_look_costs_a_thousand_events() {
     let events: Vec<Event> = std::iter::from_fn(|| socket.poll_event()).collect();
     assert_eq!(events.len(), 1_025);
     assert_eq!(events.last(), Some(&Event::Closed { lost: 0 }));
+}
+
+/// Who receives, who sends to it, and what it subscribes to.
+const RECEIVERS: [(Kind, SocketType, &[&str]); 6] = [
+    (Kind::Pull, SocketType::Push, &[]),
+    (Kind::Dealer, SocketType::Dealer, &[]),
+    (Kind::Pair, SocketType::Pair, &[]),
+    (Kind::Sub, SocketType::Pub, &[""]),
+    (Kind::Sub, SocketType::Pub, &["a", "bc"]),
+    (Kind::XSub, SocketType::Pub, &["a"]),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// However many are taken at once, by whatever receiver, from one peer or several.
+    #[test]
+    fn what_is_taken_together_is_what_is_taken_one_by_one(
+        receiver in prop::sample::select(&RECEIVERS[..]),
+        peers in 1..3_usize,
+        room in 1..40_usize,
+        bursts in prop::collection::vec((0..2_usize, prop::collection::vec("[abc]{1,3}", 0..20), 0..40_usize), 0..12),
+    ) {
+        let (kind, theirs, prefixes) = receiver;
+        let config = Config {
+            receive: QueueLimit { messages: room, ..QueueLimit::default() },
+            ..Config::default()
+        };
+        let mut nets = [(); 2].map(|()| {
+            let mut net = Net::new();
+            let socket = net.socket_with(kind, config.clone());
+            net.bind(socket, HERE);
+            for prefix in prefixes {
+                let now = net.now;
+                net.the(socket).subscribe(now, *prefix).unwrap();
+            }
+            let puppets: Vec<_> = (0..peers).map(|_| net.puppet(theirs, HERE)).collect();
+            net.run_for(ms(10));
+            (net, socket, puppets)
+        });
+        let mut taken = [Vec::new(), Vec::new()];
+        let ends = [(0, Vec::new(), usize::MAX), (0, Vec::new(), usize::MAX)];
+        for (puppet, messages, octets) in bursts.into_iter().chain(ends) {
+            for (way, (net, socket, puppets)) in nets.iter_mut().enumerate() {
+                // A PAIR talks to one of them, and the other is sent away.
+                let puppet = if kind == Kind::Pair { puppets[0] } else { puppets[puppet % peers] };
+                for message in &messages {
+                    net.puppet_sends(puppet, message.clone());
+                }
+                net.run_for(ms(10));
+                let now = net.now;
+                let mut batch = std::collections::VecDeque::new();
+                if way == 0 {
+                    net.the(*socket).recv_many(now, octets, &mut batch).unwrap();
+                } else {
+                    let mut sum = 0;
+                    while sum == 0 || sum < octets {
+                        let Some(message) = net.the(*socket).recv(now).unwrap() else { break };
+                        sum += message.octets().max(1);
+                        batch.push_back(message);
+                    }
+                }
+                taken[way].extend(batch.iter().map(crate::network::text));
+                net.run_for(ms(10));
+            }
+        }
+        let [mut together, mut one_by_one] = taken;
+        if peers > 1 {
+            // What nobody wants may be gone earlier, and who had no room is read again earlier then.
+            together.sort();
+            one_by_one.sort();
+        }
+        prop_assert_eq!(together, one_by_one);
+        let [one, other] = nets.map(|(mut net, socket, _)| *net.the(socket).counters());
+        prop_assert_eq!(one, other);
+    }
 }
