@@ -229,6 +229,17 @@ impl Stack {
         }
     }
 
+    /// See [`Node::ping`].
+    ///
+    /// # Errors
+    ///
+    /// As there; nothing was sent.
+    pub fn ping(&mut self, now: Instant, peer: PeerId) -> Result<(), SendError> {
+        let asked = self.node.ping(now, peer);
+        self.settle(now);
+        asked
+    }
+
     /// See [`Node::connect`].
     ///
     /// # Errors

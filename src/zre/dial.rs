@@ -113,6 +113,8 @@ pub(super) struct Dial {
     pub(super) held: VecDeque<Command>,
     /// After how many messages each PING under way was sent, and how many PINGs that stands for.
     pings: Queue<(u64, u32)>,
+    /// How long answers take, of those who are asked for it.
+    latency: Option<Box<Latency>>,
     /// Answers to PINGs of earlier conversations that did not come before those ended, and still may.
     owed: u32,
     /// How many of those that were sent are known to have arrived.
@@ -144,6 +146,15 @@ pub(super) struct Dial {
     pub(super) refusals: u32,
     /// In a secure network, the keys that are told for the endpoint. Boxed: elsewhere there are none.
     pub(super) keyring: Option<Box<Keyring>>,
+}
+
+/// How long the answer to a PING takes.
+#[derive(Debug, Default)]
+struct Latency {
+    /// The PING whose answer is awaited: after how many messages it was sent, and when.
+    asked: Option<(u64, Instant)>,
+    /// How long the last answer took.
+    took: Option<Duration>,
 }
 
 /// Keys that are told for an endpoint.
@@ -190,6 +201,7 @@ impl Dial {
             confirmed: 0,
             owed: 0,
             pings: Queue::new(),
+            latency: None,
             lost: 0,
             queued_octets: 0,
             queued_messages: 0,
@@ -424,6 +436,12 @@ impl Dial {
             return;
         };
         self.confirmed = *sent;
+        // ZRE-54
+        if let Some(latency) = &mut self.latency
+            && let Some((_, asked)) = latency.asked.take_if(|(asked, _)| asked == sent)
+        {
+            latency.took = Some(now - asked);
+        }
         *times -= 1;
         if *times == 0 {
             self.pings.pop_front();
@@ -432,6 +450,22 @@ impl Dial {
             self.asked = None;
             self.sender.wrap_late();
         }
+    }
+
+    /// Whether a PING may be said only to know how long its answer takes: one at a time, and none that would stand for several.
+    pub(super) fn may_be_timed(&self) -> bool {
+        let awaited = self.latency.as_ref().is_some_and(|latency| latency.asked.is_some());
+        self.clear().is_some() && !awaited && self.pings.len() < PINGS
+    }
+
+    /// The PING that was just said is the one whose answer is timed.
+    pub(super) fn time_answer(&mut self, now: Instant) {
+        self.latency.get_or_insert_default().asked = Some((self.sent, now));
+    }
+
+    /// How long the last answer took that was timed.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.latency.as_ref().and_then(|latency| latency.took)
     }
 
     /// How many of the messages since HELLO are not known to have arrived.
@@ -451,6 +485,9 @@ impl Dial {
     }
 
     fn forget_pings(&mut self) {
+        if let Some(latency) = &mut self.latency {
+            latency.asked = None;
+        }
         while let Some((_, times)) = self.pings.pop_front() {
             self.owed = self.owed.saturating_add(times);
         }

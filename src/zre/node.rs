@@ -13,6 +13,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracing::{debug, trace};
 
+use super::dial::Dial;
 use super::dials::Dials;
 use super::inbound::{Links, Role};
 use super::inbox::Inbox;
@@ -609,12 +610,17 @@ impl Node {
 
     /// The peers that are here, sorted by identity.
     pub fn peers(&self) -> impl Iterator<Item = PeerView<'_>> {
-        self.peers.values().map(Record::view)
+        self.peers.values().map(|record| self.view(record))
     }
 
     /// A peer that is here.
     pub fn peer(&self, id: PeerId) -> Option<PeerView<'_>> {
-        self.peers.get(&id).map(Record::view)
+        self.peers.get(&id).map(|record| self.view(record))
+    }
+
+    fn view<'a>(&self, record: &'a Record) -> PeerView<'a> {
+        let dial = self.dials.get(record.address);
+        record.view(dial.and_then(Dial::round_trip))
     }
 
     /// The peers in a group.

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use crate::PeerId;
 #[cfg(feature = "curve")]
@@ -83,6 +84,8 @@ pub struct PeerView<'a> {
     pub presence: Presence,
     /// Where the link comes from on which it speaks, or where that leads if it is we who made it.
     pub remote: SocketAddr,
+    /// How long its last answer to [`Node::ping`](super::Node::ping) took; `None` until there is one.
+    pub round_trip: Option<Duration>,
     /// The key that it proved; `None` when this node is not secure.
     #[cfg(feature = "curve")]
     pub key: Option<PublicKey>,

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use super::keys::{Key, Proof};
 use super::sequence::Receiver;
@@ -135,8 +136,10 @@ impl Record {
         self.proof.as_deref().map(|proof| proof.key)
     }
 
-    pub(super) fn view(&self) -> PeerView<'_> {
+    /// What the application sees; `round_trip` is what our link to it knows.
+    pub(super) fn view(&self, round_trip: Option<Duration>) -> PeerView<'_> {
         PeerView {
+            round_trip,
             peer: &self.card,
             groups: &self.groups,
             presence: self.presence,

@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use smallvec::SmallVec;
 use tracing::trace;
 
-use super::dial::Owner;
+use super::dial::{Dial, Owner};
 use super::node::{Due, Node};
 use super::{Action, SendError, Shouted, abilities};
 use crate::net::LinkId;
@@ -197,6 +197,33 @@ impl Node {
             }
         }
         Ok(shouted)
+    }
+
+    /// Asks a peer with a PING, only to know how long its answer takes, which [`PeerView::round_trip`](super::PeerView::round_trip)
+    /// tells when it is there. Nothing is said while such an answer is awaited, or while nothing can be said to the peer at once:
+    /// whoever asks now and then has one of a time that is not long ago.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownPeer`], [`SendError::Full`] or [`SendError::Stopped`]; nothing was sent.
+    // ZRE-54
+    pub fn ping(&mut self, now: Instant, peer: PeerId) -> Result<(), SendError> {
+        if self.is_stopping() {
+            return Err(SendError::Stopped);
+        }
+        let address = self.peers.get(&peer).ok_or(SendError::UnknownPeer)?.address;
+        let limits = &self.config.limits;
+        let dial = self.dials.get(address);
+        if dial.is_none_or(|dial| !dial.has_room(limits, 0)) {
+            return Err(SendError::Full);
+        }
+        if dial.is_some_and(Dial::may_be_timed) {
+            self.say(address, Command::Ping);
+            if let Some(dial) = self.dials.get_mut(address) {
+                dial.time_answer(now);
+            }
+        }
+        Ok(())
     }
 
     /// Sends a command over our link to this address, or keeps it until the link is up again. The status of JOIN and LEAVE is

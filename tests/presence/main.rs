@@ -18,6 +18,7 @@ mod machine;
 mod messages;
 mod partners;
 mod past;
+mod round_trips;
 mod words;
 
 use std::time::Duration;

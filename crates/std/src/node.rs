@@ -145,6 +145,12 @@ impl Node {
         self.command(|driver| driver.shout_to(peer, &group, &content))
     }
 
+    /// Asks a peer with a PING of ZRE, only to know how long its answer takes: [`PeerInfo::round_trip`] tells it when it is there.
+    /// Never waits, and says nothing while such an answer is awaited.
+    pub fn ping(&self, peer: PeerId) -> Result<(), SendError> {
+        self.command(|driver| driver.ping(peer))
+    }
+
     /// Contacts the node at `tcp://HOST:PORT`, in a secure network at `tcp://HOST:PORT|KEY`, again and again until it answers. A name is looked up.
     pub fn connect(&self, endpoint: impl AsRef<str>) -> Result<(), ConnectError> {
         let contact = endpoint.as_ref().parse()?;

@@ -1,6 +1,7 @@
 //! Peers as they are at one moment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atonce::curve::PublicKey;
 use atonce::wire::Text;
@@ -15,6 +16,8 @@ pub struct PeerInfo {
     pub groups: Vec<Text>,
     /// How lively it is.
     pub presence: Presence,
+    /// How long its last answer to [`Node::ping`](crate::Node::ping) took; `None` until there is one.
+    pub round_trip: Option<Duration>,
     /// The key that it proved; `None` when this node is not secure.
     pub key: Option<PublicKey>,
     /// As whom a ZAP handler or [`Trust::ask`](crate::Trust::ask) [let it in](atonce::Verdict::AllowAs); `None` when there is no such
@@ -28,6 +31,7 @@ impl From<PeerView<'_>> for PeerInfo {
             peer: Arc::clone(view.peer),
             groups: view.groups.iter().cloned().collect(),
             presence: view.presence,
+            round_trip: view.round_trip,
             key: view.key,
             user_id: view.user_id.cloned(),
         }

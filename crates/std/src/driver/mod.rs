@@ -376,6 +376,14 @@ impl Driver {
         result
     }
 
+    /// Asks a peer with a PING, only to know how long its answer takes. See [`Stack::ping`].
+    pub fn ping(&mut self, peer: PeerId) -> Result<(), SendError> {
+        let now = self.links.moment();
+        let asked = self.links.machine.ping(now, peer);
+        self.sent(now, 0);
+        asked
+    }
+
     /// Sends beacons to one address, with growing pauses, until the node that is there is met, or
     /// [`unbeacon`](Driver::unbeacon). Over IPv4. See [`Stack::beacon`].
     pub fn beacon(&mut self, address: SocketAddr) -> Result<(), ConnectError> {
