@@ -454,7 +454,10 @@ impl Dial {
 
     /// Whether a PING may be said only to know how long its answer takes: one at a time, and none that would stand for several.
     pub(super) fn may_be_timed(&self) -> bool {
-        let awaited = self.latency.as_ref().is_some_and(|latency| latency.asked.is_some());
+        let awaited = self
+            .latency
+            .as_ref()
+            .is_some_and(|latency| latency.asked.is_some());
         self.clear().is_some() && !awaited && self.pings.len() < PINGS
     }
 

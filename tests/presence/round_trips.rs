@@ -12,7 +12,9 @@ use crate::{NOTHING, alice_and_puppet, ms};
 /// How long the puppet's last answer took, as alice knows.
 fn round_trip(lan: &mut Lan, who: usize, puppet: usize) -> Option<Duration> {
     let id = lan.id(puppet);
-    lan.with(who, |stack, _| stack.peer(id).and_then(|view| view.round_trip))
+    lan.with(who, |stack, _| {
+        stack.peer(id).and_then(|view| view.round_trip)
+    })
 }
 
 /// How many PINGs the puppet heard.

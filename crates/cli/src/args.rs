@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    announce, bridge, chat, completions, demo, find, keygen, listen, peers, perf, ping, run, send,
-    server, sim, sockets,
+    announce, bridge, chat, completions, decode, demo, find, keygen, listen, peers, perf, ping,
+    run, send, server, sim, sockets,
 };
 use crate::failure::Failure;
 
@@ -17,6 +17,7 @@ Examples:
   atonce listen --group LOBBY --json   every event, one JSON object a line
   atonce shout LOBBY dinner is ready   say one thing and leave
   atonce find printing                 where is that server?
+  atonce decode network.pcap           what was said in this capture?
   atonce bridge --lan eth0 --server meet.example.org --secret-file secret
                                        make one network of this LAN and others
 
@@ -87,6 +88,8 @@ pub(crate) enum Command {
     Router(Box<sockets::Router>),
     /// A ZMTP socket that talks to one partner.
     Pair(Box<sockets::Pair>),
+    /// Says what octets of the network say.
+    Decode(decode::Decode),
     /// Makes a certificate: a pair of keys for CURVE.
     Keygen(keygen::Keygen),
     /// Tests a crowd of nodes on a virtual network, in virtual time.
@@ -121,6 +124,7 @@ impl Command {
             Self::Dealer(command) => command.run(),
             Self::Router(command) => command.run(),
             Self::Pair(command) => command.run(),
+            Self::Decode(command) => command.run(),
             Self::Keygen(command) => command.run(),
             Self::Sim(command) => command.run(),
             Self::Completions(command) => command.run(),

@@ -4,6 +4,7 @@ pub(crate) mod announce;
 pub(crate) mod bridge;
 pub(crate) mod chat;
 pub(crate) mod completions;
+pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod find;
 pub(crate) mod keygen;

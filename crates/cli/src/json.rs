@@ -516,6 +516,7 @@ mod tests {
         let info = PeerInfo {
             peer: peer(),
             groups: vec![Text::try_from("CHAT").unwrap()],
+            round_trip: None,
             presence: Presence::Evasive,
             key: None,
             user_id: Some(Text::try_from("joe").unwrap()),

@@ -41,6 +41,7 @@ pub(super) enum Carried {
 }
 
 /// A protocol.
+#[derive(Debug)]
 pub(super) struct Codec {
     /// What its messages are.
     pub(super) kind: Kind,
@@ -56,11 +57,41 @@ pub(super) struct Codec {
 
 /// All of them; of two whose messages begin alike the first is tried.
 pub(super) const CODECS: &[Codec] = &[
-    Codec { kind: Kind::Beacon, protocol: "beacon", carried: Carried::Datagrams, begins: beacon::begins, read: beacon::read },
-    Codec { kind: Kind::Autoconf, protocol: "autoconf", carried: Carried::Datagrams, begins: autoconf::begins, read: autoconf::read },
-    Codec { kind: Kind::Zre, protocol: "ZRE", carried: Carried::Messages, begins: zre::begins, read: zre::read },
-    Codec { kind: Kind::Once, protocol: "@Once", carried: Carried::Messages, begins: once::begins, read: once::read },
-    Codec { kind: Kind::Zap, protocol: "ZAP", carried: Carried::Messages, begins: zap::begins, read: zap::read },
+    Codec {
+        kind: Kind::Beacon,
+        protocol: "beacon",
+        carried: Carried::Datagrams,
+        begins: beacon::begins,
+        read: beacon::read,
+    },
+    Codec {
+        kind: Kind::Autoconf,
+        protocol: "autoconf",
+        carried: Carried::Datagrams,
+        begins: autoconf::begins,
+        read: autoconf::read,
+    },
+    Codec {
+        kind: Kind::Zre,
+        protocol: "ZRE",
+        carried: Carried::Messages,
+        begins: zre::begins,
+        read: zre::read,
+    },
+    Codec {
+        kind: Kind::Once,
+        protocol: "@Once",
+        carried: Carried::Messages,
+        begins: once::begins,
+        read: once::read,
+    },
+    Codec {
+        kind: Kind::Zap,
+        protocol: "ZAP",
+        carried: Carried::Messages,
+        begins: zap::begins,
+        read: zap::read,
+    },
 ];
 
 impl Codec {
@@ -72,7 +103,10 @@ impl Codec {
     /// The one whose messages begin so.
     pub(super) fn seek(frames: &Frames, carried: Option<Carried>) -> Option<&'static Self> {
         let fits = |codec: &&Self| carried.is_none_or(|carried| codec.carried == carried);
-        CODECS.iter().filter(fits).find(|codec| (codec.begins)(frames))
+        CODECS
+            .iter()
+            .filter(fits)
+            .find(|codec| (codec.begins)(frames))
     }
 
     /// What the frames say; or what is wrong, and at which offset of all of them together.

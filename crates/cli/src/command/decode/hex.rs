@@ -20,7 +20,10 @@ pub(super) fn read(text: &str) -> Result<Frames, NotHex> {
     }
     let mut frames: Vec<Vec<u8>> = vec![Vec::new()];
     for (index, line) in lines.iter().enumerate() {
-        let at = |what| NotHex { line: index + 1, what };
+        let at = |what| NotHex {
+            line: index + 1,
+            what,
+        };
         for (index, part) in line.split('|').enumerate() {
             if index > 0 {
                 frames.push(Vec::new());
@@ -35,20 +38,36 @@ pub(super) fn read(text: &str) -> Result<Frames, NotHex> {
 
 /// The octets of a dump; `None` when the lines are none.
 fn dump(lines: &[&str]) -> Result<Option<Vec<u8>>, NotHex> {
-    let Some(dumped) = lines.iter().map(|line| dumped(line)).collect::<Option<Vec<_>>>() else {
+    let Some(dumped) = lines
+        .iter()
+        .map(|line| dumped(line))
+        .collect::<Option<Vec<_>>>()
+    else {
         return Ok(None);
     };
     // A line of digits alone is no offset.
-    let first = dumped.iter().find_map(|line| line.offset.map(|offset| (offset, line)));
-    let Some((base, _)) = first.filter(|(offset, line)| !line.digits.is_empty() && (*offset == 0 || line.colon)) else {
+    let first = dumped
+        .iter()
+        .find_map(|line| line.offset.map(|offset| (offset, line)));
+    let Some((base, _)) =
+        first.filter(|(offset, line)| !line.digits.is_empty() && (*offset == 0 || line.colon))
+    else {
         return Ok(None);
     };
     let mut octets: Vec<u8> = Vec::new();
     for (index, line) in dumped.iter().enumerate() {
-        let at = |what| NotHex { line: index + 1, what };
+        let at = |what| NotHex {
+            line: index + 1,
+            what,
+        };
         let Some(offset) = line.offset else { continue };
         let begun = octets.len();
-        let expected = || at(format!("expected the offset {:#x}, found {offset:#x}", base + begun));
+        let expected = || {
+            at(format!(
+                "expected the offset {:#x}, found {offset:#x}",
+                base + begun
+            ))
+        };
         let missing = offset.checked_sub(base + begun).ok_or_else(expected)?;
         if missing > 0 {
             // hexdump writes `*` for lines that are as the one before.
@@ -79,28 +98,46 @@ struct Dumped<'a> {
 fn dumped(line: &str) -> Option<Dumped<'_>> {
     let line = line.trim_end();
     if line.trim().is_empty() || line == "*" {
-        return Some(Dumped { offset: None, digits: "", colon: false });
+        return Some(Dumped {
+            offset: None,
+            digits: "",
+            colon: false,
+        });
     }
     // xxd: `00000000: 5a52 4501  ZRE.`; hexdump: `00000000  5a 52 45 01  |ZRE.|`; its last line is an offset alone.
-    let end = line.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(line.len());
+    let end = line
+        .find(|c: char| !c.is_ascii_hexdigit())
+        .unwrap_or(line.len());
     let (offset, rest) = line.split_at_checked(end)?;
     if offset.len() < 4 || offset.len() > 16 {
         return None;
     }
     let offset = usize::from_str_radix(offset, 16).ok()?;
     if rest.is_empty() {
-        return (line.len() >= 7).then_some(Dumped { offset: Some(offset), digits: "", colon: false });
+        return (line.len() >= 7).then_some(Dumped {
+            offset: Some(offset),
+            digits: "",
+            colon: false,
+        });
     }
     let colon = rest.starts_with(':');
     let digits = if let Some(rest) = rest.strip_prefix(':') {
         let rest = rest.strip_prefix(' ')?;
-        rest.find("  ").and_then(|end| rest.get(..end)).unwrap_or(rest)
+        rest.find("  ")
+            .and_then(|end| rest.get(..end))
+            .unwrap_or(rest)
     } else {
         let rest = rest.strip_prefix("  ")?;
-        rest.find('|').and_then(|end| rest.get(..end)).unwrap_or(rest)
+        rest.find('|')
+            .and_then(|end| rest.get(..end))
+            .unwrap_or(rest)
     };
     let only = |c: char| c.is_ascii_hexdigit() || c == ' ';
-    digits.chars().all(only).then_some(Dumped { offset: Some(offset), digits, colon })
+    digits.chars().all(only).then_some(Dumped {
+        offset: Some(offset),
+        digits,
+        colon,
+    })
 }
 
 /// Appends the octets of digits.
@@ -111,22 +148,35 @@ fn digits_of(text: &str, octets: &mut Vec<u8>) -> Result<(), String> {
         while !rest.is_empty() {
             // `0x5a`, `\x5a\x52`; a digit before an `x` is the 0 of the next.
             let marks = ["0x", "0X", "\\x"];
-            rest = marks.iter().find_map(|mark| rest.strip_prefix(mark)).unwrap_or(rest);
-            let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
-            let followed = rest.get(end..).is_some_and(|after| after.starts_with(['x', 'X']));
+            rest = marks
+                .iter()
+                .find_map(|mark| rest.strip_prefix(mark))
+                .unwrap_or(rest);
+            let end = rest
+                .find(|c: char| !c.is_ascii_hexdigit())
+                .unwrap_or(rest.len());
+            let followed = rest
+                .get(end..)
+                .is_some_and(|after| after.starts_with(['x', 'X']));
             let end = if followed { end.saturating_sub(1) } else { end };
             let Some((digits, after)) = rest.split_at_checked(end) else {
                 return Err("expected hexadecimal digits".into());
             };
             if digits.is_empty() {
                 let found: String = rest.chars().take(1).collect();
-                return Err(format!("expected a hexadecimal digit, found `{}`", crate::escape::escaped(&found)));
+                return Err(format!(
+                    "expected a hexadecimal digit, found `{}`",
+                    crate::escape::escaped(&found)
+                ));
             }
             // A single digit that stands alone is an octet.
             if digits.len() == 1 {
                 octets.extend(u8::from_str_radix(digits, 16));
             } else if !digits.len().is_multiple_of(2) {
-                return Err(format!("expected two digits for each octet, found {} in a row", digits.len()));
+                return Err(format!(
+                    "expected two digits for each octet, found {} in a row",
+                    digits.len()
+                ));
             } else {
                 let pairs = digits.as_bytes().chunks_exact(2);
                 octets.extend(pairs.filter_map(|pair| {
@@ -189,7 +239,14 @@ mod tests {
     fn frames_are_divided_by_a_bar() {
         let frames = read("AAA101020002 | 6869 |").unwrap();
         let frames: Vec<_> = frames.iter().map(|frame| frame.to_vec()).collect();
-        assert_eq!(frames, [b"\xaa\xa1\x01\x02\0\x02".to_vec(), b"hi".to_vec(), Vec::new()]);
+        assert_eq!(
+            frames,
+            [
+                b"\xaa\xa1\x01\x02\0\x02".to_vec(),
+                b"hi".to_vec(),
+                Vec::new()
+            ]
+        );
     }
 
     #[test]

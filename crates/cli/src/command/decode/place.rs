@@ -17,7 +17,8 @@ pub(super) fn of<T>(
 ) -> usize {
     let all = frames.octets();
     // It says how much is left there.
-    if let (Expected::End | Expected::Octets(_), Found::Octets(left)) = (malformed.expected, malformed.found)
+    if let (Expected::End | Expected::Octets(_), Found::Octets(left)) =
+        (malformed.expected, malformed.found)
         && let ([_], Ok(left)) = (&frames[..], usize::try_from(left))
         && left <= all
     {

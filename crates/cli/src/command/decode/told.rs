@@ -79,7 +79,11 @@ impl Field {
 
     pub(super) fn fields(fields: impl IntoIterator<Item = (&'static str, Self)>) -> Self {
         let fields = fields.into_iter();
-        Self::Fields(fields.map(|(name, value)| (name.to_owned(), value)).collect())
+        Self::Fields(
+            fields
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
     }
 
     /// Itself, or that it is not there.
@@ -165,7 +169,8 @@ pub(super) fn hex(octets: &[u8]) -> String {
 
 /// Text as it is where nothing in it could be taken for what stands around it; else in quotation marks.
 fn quoted(octets: &[u8]) -> String {
-    let Ok(text) = str::from_utf8(octets) else {
+    let text = str::from_utf8(octets).ok();
+    let Some(text) = text.filter(|text| !text.contains(char::is_control)) else {
         return format!("({} octets: {})", octets.len(), hex(octets));
     };
     let plain = |c: char| !c.is_whitespace() && !"\"=,[]{}|".contains(c);
@@ -198,7 +203,10 @@ pub(super) struct Told {
 }
 
 fn fields_of<S: Serializer>(fields: &Fields, serializer: S) -> Result<S::Ok, S::Error> {
-    named(fields.iter().map(|(name, value)| (*name, value)), serializer)
+    named(
+        fields.iter().map(|(name, value)| (*name, value)),
+        serializer,
+    )
 }
 
 fn content_of<S: Serializer>(content: &Option<Frames>, serializer: S) -> Result<S::Ok, S::Error> {

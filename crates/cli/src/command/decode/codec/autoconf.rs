@@ -16,7 +16,11 @@ pub(super) fn read(frames: &Frames) -> Result<Told, Malformed> {
     Ok(match Datagram::decode(datagram)? {
         Datagram::Query(service) => {
             let service = service.map(Field::word);
-            Told::new("autoconf", "QUERY", vec![("service", Field::or_nothing(service))])
+            Told::new(
+                "autoconf",
+                "QUERY",
+                vec![("service", Field::or_nothing(service))],
+            )
         }
         Datagram::Announcement(announcement) => {
             let offer = &announcement.offer;
@@ -27,20 +31,27 @@ pub(super) fn read(frames: &Frames) -> Result<Told, Malformed> {
                 ("ttl", Field::number(announcement.ttl.get())),
                 ("service", Field::word(offer.service())),
                 ("endpoints", Field::List(endpoints.collect())),
-                ("key", Field::or_nothing(offer.key().map(|key| Field::key(key)))),
+                (
+                    "key",
+                    Field::or_nothing(offer.key().map(|key| Field::key(key))),
+                ),
                 (
                     "properties",
                     Field::List(
                         properties
-                            .map(|(name, value)| Field::List(vec![Field::text(name), Field::text(value)]))
+                            .map(|(name, value)| {
+                                Field::List(vec![Field::text(name), Field::text(value)])
+                            })
                             .collect(),
                     ),
                 ),
             ];
             Told::new("autoconf", "ANNOUNCE", fields)
         }
-        Datagram::Goodbye(instance) => {
-            Told::new("autoconf", "GOODBYE", vec![("instance", Field::word(instance))])
-        }
+        Datagram::Goodbye(instance) => Told::new(
+            "autoconf",
+            "GOODBYE",
+            vec![("instance", Field::word(instance))],
+        ),
     })
 }

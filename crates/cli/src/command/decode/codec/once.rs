@@ -1,7 +1,9 @@
 //! Messages of @Once: what bridges and servers whisper to each other.
 
 use atonce::wire::Malformed;
-use atonce::wire::once::{Address, Change, Contact, Limits, Message, Peer, RelayRole, Target, V1, V2};
+use atonce::wire::once::{
+    Address, Change, Contact, Limits, Message, Peer, RelayRole, Target, V1, V2,
+};
 use atonce::{Frames, PeerId};
 
 use super::super::told::{Field, Fields, Told};
@@ -51,17 +53,26 @@ fn of_v2(message: &V2) -> Fields {
         V2::Stop { proof } => vec![("proof", Field::key(proof.as_bytes()))],
         V2::GetEndpoints => Vec::new(),
         V2::ListEndpoints { contacts } => {
-            vec![("contacts", Field::List(contacts.iter().map(contact).collect()))]
+            vec![(
+                "contacts",
+                Field::List(contacts.iter().map(contact).collect()),
+            )]
         }
         V2::GetRoster { epoch, from } => {
-            vec![("epoch", Field::number(*epoch)), ("from", Field::number(*from))]
+            vec![
+                ("epoch", Field::number(*epoch)),
+                ("from", Field::number(*from)),
+            ]
         }
         V2::Roster(roster) => vec![
             ("epoch", Field::number(roster.epoch)),
             ("number", Field::number(roster.number)),
             ("part", Field::number(roster.part.index())),
             ("parts", Field::number(roster.part.count())),
-            ("peers", Field::List(roster.peers.iter().map(peer).collect())),
+            (
+                "peers",
+                Field::List(roster.peers.iter().map(peer).collect()),
+            ),
         ],
         V2::Delta(delta) => {
             let mut fields = vec![
@@ -138,7 +149,10 @@ fn contact(contact: &Contact) -> Field {
         ("name", Field::text(&contact.name)),
         ("endpoint", Field::text(&contact.endpoint)),
         ("beacon", Field::or_nothing(contact.beacon.map(beacon))),
-        ("key", Field::or_nothing(contact.key.map(|key| Field::key(&key)))),
+        (
+            "key",
+            Field::or_nothing(contact.key.map(|key| Field::key(&key))),
+        ),
     ])
 }
 
@@ -146,8 +160,14 @@ fn peer(peer: &Peer) -> Field {
     Field::fields([
         ("uuid", Field::id(peer.uuid)),
         ("name", Field::text(&peer.name)),
-        ("endpoint", Field::or_nothing(peer.endpoint.as_ref().map(Field::text))),
-        ("key", Field::or_nothing(peer.key.map(|key| Field::key(&key)))),
+        (
+            "endpoint",
+            Field::or_nothing(peer.endpoint.as_ref().map(Field::text)),
+        ),
+        (
+            "key",
+            Field::or_nothing(peer.key.map(|key| Field::key(&key))),
+        ),
         ("headers", Field::headers(&peer.headers)),
         ("groups", Field::texts(&peer.groups)),
     ])

@@ -11,7 +11,10 @@ use super::zmtp::properties;
 const REPLY: usize = 7;
 
 pub(super) fn begins(frames: &Frames) -> bool {
-    frames.len() > 2 && whole(frames).get(1).is_some_and(|version| &version[..] == b"1.0")
+    frames.len() > 2
+        && whole(frames)
+            .get(1)
+            .is_some_and(|version| &version[..] == b"1.0")
 }
 
 /// With the empty frame that a DEALER sends before a message, and a REQ too, and what hands on what came may leave out.
@@ -25,7 +28,9 @@ fn whole(frames: &Frames) -> Frames {
 
 pub(super) fn read(frames: &Frames) -> Result<Told, Malformed> {
     let frames = whole(frames);
-    let code = frames.get(3).is_some_and(|code| matches!(&code[..], b"200" | b"300" | b"400" | b"500"));
+    let code = frames
+        .get(3)
+        .is_some_and(|code| matches!(&code[..], b"200" | b"300" | b"400" | b"500"));
     if frames.len() == REPLY && code {
         // A request for the domain 200 is as long, and has an address where the text is.
         if let Ok(request) = Request::decode(&frames) {
@@ -68,7 +73,10 @@ fn answered(reply: &Reply) -> Told {
         ("text", Field::text(&reply.text)),
     ];
     if let Outcome::Allowed { user_id, metadata } = &reply.outcome {
-        fields.extend([("user_id", Field::text(user_id)), ("metadata", properties(metadata))]);
+        fields.extend([
+            ("user_id", Field::text(user_id)),
+            ("metadata", properties(metadata)),
+        ]);
     }
     Told::new("ZAP", "REPLY", fields)
 }

@@ -44,7 +44,9 @@ pub(in super::super) fn command(
     };
     match name {
         b"HELLO" | b"WELCOME" | b"INITIATE" | b"READY" if curve => of_curve(name, body),
-        b"MESSAGE" if mechanism.is_none_or(|mechanism| mechanism == MechanismName::CURVE) => sealed(body),
+        b"MESSAGE" if mechanism.is_none_or(|mechanism| mechanism == MechanismName::CURVE) => {
+            sealed(body)
+        }
         b"HELLO" | b"WELCOME" | b"INITIATE"
             if mechanism.is_none_or(|mechanism| mechanism == MechanismName::PLAIN) =>
         {
@@ -80,9 +82,11 @@ fn of_plain(command: &PlainCommand) -> Told {
             Told::new("PLAIN", "HELLO", vec![("username", Field::text(username))])
                 .with_remark("with a password")
         }
-        PlainCommand::Initiate(metadata) => {
-            Told::new("PLAIN", "INITIATE", vec![("properties", properties(metadata))])
-        }
+        PlainCommand::Initiate(metadata) => Told::new(
+            "PLAIN",
+            "INITIATE",
+            vec![("properties", properties(metadata))],
+        ),
         _ => Told::new("PLAIN", "WELCOME", Vec::new()),
     }
 }
@@ -125,7 +129,10 @@ fn of_curve(name: &[u8], body: &[u8]) -> Result<Told, Malformed> {
 /// What can be said about a frame that is encrypted.
 pub(in super::super) fn sealed(body: &[u8]) -> Result<Told, Malformed> {
     let frame = curve::SealedFrame::decode(body)?;
-    let inside = frame.sealed.len().saturating_sub(curve::SealedFrame::LEAST_SEALED);
+    let inside = frame
+        .sealed
+        .len()
+        .saturating_sub(curve::SealedFrame::LEAST_SEALED);
     let fields = vec![
         ("nonce", Field::number(frame.nonce)),
         ("octets", octets_number(inside)),

@@ -25,13 +25,25 @@ pub(super) fn read(frames: &Frames) -> Result<Told, Malformed> {
         ]),
         Command::Shout { group, .. } => fields.push(("group", Field::text(group))),
         Command::Join { group, status } | Command::Leave { group, status } => {
-            fields.extend([("group", Field::text(group)), ("status", Field::number(*status))]);
+            fields.extend([
+                ("group", Field::text(group)),
+                ("status", Field::number(*status)),
+            ]);
         }
-        Command::Elect { group, challenger_id } => {
-            fields.extend([("group", Field::text(group)), ("challenger", Field::text(challenger_id))]);
+        Command::Elect {
+            group,
+            challenger_id,
+        } => {
+            fields.extend([
+                ("group", Field::text(group)),
+                ("challenger", Field::text(challenger_id)),
+            ]);
         }
         Command::Leader { group, leader_id } => {
-            fields.extend([("group", Field::text(group)), ("leader", Field::text(leader_id))]);
+            fields.extend([
+                ("group", Field::text(group)),
+                ("leader", Field::text(leader_id)),
+            ]);
         }
         Command::Whisper { .. }
         | Command::Ping
