@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{
     announce, bridge, chat, completions, decode, demo, find, keygen, listen, peers, perf, ping,
-    run, send, server, sim, sockets,
+    run, send, server, sim, sockets, top,
 };
 use crate::failure::Failure;
 
@@ -15,6 +15,7 @@ Examples:
   atonce chat LOBBY --name alice       talk to everybody in the group LOBBY
   atonce peers                         who is on this network?
   atonce listen --group LOBBY --json   every event, one JSON object a line
+  atonce top                           and what do they do? live
   atonce shout LOBBY dinner is ready   say one thing and leave
   atonce find printing                 where is that server?
   atonce decode network.pcap           what was said in this capture?
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Listen(listen::Listen),
     /// Looks around and prints who is there.
     Peers(peers::Peers),
+    /// Shows peers, groups, rates and latency, live.
+    Top(Box<top::Top>),
     /// Says something to one peer.
     Whisper(send::Whisper),
     /// Says something to the members of a group.
@@ -106,6 +109,7 @@ impl Command {
             Self::Chat(command) => command.run(),
             Self::Listen(command) => command.run(),
             Self::Peers(command) => command.run(),
+            Self::Top(command) => command.run(),
             Self::Whisper(command) => command.run(),
             Self::Shout(command) => command.run(),
             Self::Run(command) => command.run(),

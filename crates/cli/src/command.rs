@@ -17,3 +17,4 @@ pub(crate) mod send;
 pub(crate) mod server;
 pub(crate) mod sim;
 pub(crate) mod sockets;
+pub(crate) mod top;

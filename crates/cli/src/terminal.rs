@@ -1,4 +1,4 @@
-//! The terminal's own settings, which the line editor changes while a line is typed.
+//! The terminal's own settings, which the line editor changes while a line is typed, and a live view as long as it is there.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,9 @@ static BEFORE: OnceLock<rustix::termios::Termios> = OnceLock::new();
 /// Whether a line is typed now.
 static EDITING: AtomicBool = AtomicBool::new(false);
 
+/// Whether a live view has the terminal.
+static SCREEN: AtomicBool = AtomicBool::new(false);
+
 /// Remembers how the terminal is.
 pub(crate) fn remember() {
     #[cfg(unix)]
@@ -26,9 +29,23 @@ pub(crate) fn editing(now: bool) {
     EDITING.store(now, Ordering::SeqCst);
 }
 
+/// Takes note whether a live view has the terminal.
+pub(crate) fn screen(now: bool) {
+    SCREEN.store(now, Ordering::SeqCst);
+}
+
+/// Whether a live view has the terminal, so that nothing else is to be written on it.
+pub(crate) fn is_screen() -> bool {
+    SCREEN.load(Ordering::SeqCst)
+}
+
 /// Makes the terminal what it was: a process that ends while a line is typed must not leave it without echo, or in the middle
-/// of that line.
+/// of that line; and one with a live view must not leave that behind.
 pub(crate) fn restore() {
+    if SCREEN.swap(false, Ordering::SeqCst) {
+        // There is nothing else to do if the terminal is gone.
+        let _ = ratatui::try_restore();
+    }
     if !EDITING.swap(false, Ordering::SeqCst) {
         return;
     }
