@@ -5,6 +5,7 @@
 
 mod autoconf;
 mod chat;
+mod decode;
 mod demo;
 mod keygen;
 mod listen;
@@ -21,3 +22,4 @@ mod send;
 mod signals;
 mod sim;
 mod sockets;
+mod top;
