@@ -1,6 +1,7 @@
 //! `decode`.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -62,6 +63,30 @@ fn files_are_told_as_they_are() {
         .with(1)
         .saying("1 not understood");
     decode(&[folder.path().to_str().unwrap()]).with(1);
+}
+
+/// Two of our own nodes in two networks of their own, as tcpdump wrote it: they meet, shout, whisper, join and leave.
+#[test]
+fn captures_of_two_nodes_are_told_to_the_last_word() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    for name in ["two-nodes", "two-nodes-curve"] {
+        let capture = folder.join(name).with_extension("pcap");
+        let told = fs::read_to_string(capture.with_extension("txt")).unwrap();
+        let told: Vec<_> = told.lines().collect();
+        assert_eq!(decode(&[capture.to_str().unwrap()]).with(0).lines, told);
+        // Through a pipe, and in pieces.
+        let octets = fs::read(&capture).unwrap();
+        assert_eq!(fed(&[], &octets).with(0).lines, told);
+        let ended = fed(&[], &octets[..octets.len() - 10]).with(1);
+        assert_eq!(ended.lines[..told.len() - 3], told[..told.len() - 3]);
+        let lines = decode(&["--json", capture.to_str().unwrap()]).with(0).lines;
+        let lines: Vec<Value> = lines
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), told.len());
+        assert_eq!(lines.last().unwrap()["faults"], 0);
+    }
 }
 
 #[test]

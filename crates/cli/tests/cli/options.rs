@@ -4,7 +4,7 @@ use crate::network::Network;
 use crate::program::Program;
 
 /// Every command that starts a node, with what else it needs.
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 10] = [
     &["chat", "G"],
     &["listen"],
     &["peers"],
@@ -14,6 +14,7 @@ const COMMANDS: [&[&str]; 9] = [
     &["ping", "bob"],
     &["perf", "serve"],
     &["perf", "run", "bob"],
+    &["top"],
 ];
 
 #[test]

@@ -168,9 +168,9 @@ fn peers(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         Constraint::Length(6),
         Constraint::Length(9),
         Constraint::Length(8),
-        Constraint::Fill(2),
+        Constraint::Min(10),
         Constraint::Max(27),
-        Constraint::Fill(1),
+        Constraint::Max(32),
     ];
     let shown = if rows.len() == model.count() {
         String::new()
