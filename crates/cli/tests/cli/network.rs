@@ -36,7 +36,7 @@ impl Network {
     }
 
     /// The arguments, with those that keep the command on this network.
-    fn placed<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+    pub(crate) fn placed<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
         let mut all = args.to_vec();
         // In front of a `--`, after which there are no options any more.
         let at = all.iter().position(|arg| *arg == "--").unwrap_or(all.len());

@@ -1,9 +1,164 @@
 //! `top`.
 
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use serde_json::{Value, json};
 
 use crate::network::Network;
 use crate::program::Program;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A terminal with a live view on it.
+struct Live {
+    child: Child,
+    /// What the user has.
+    keys: File,
+    /// What the program has.
+    terminal: File,
+    shown: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Live {
+    fn start(args: &[&str]) -> Self {
+        let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&keys).unwrap();
+        unlockpt(&keys).unwrap();
+        let name = ptsname(&keys, Vec::new()).unwrap().into_string().unwrap();
+        let terminal = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(name)
+            .unwrap();
+        let size = Winsize {
+            ws_row: 24,
+            ws_col: 100,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&terminal, size).unwrap();
+        let end = || Stdio::from(terminal.try_clone().unwrap());
+        let child = Command::new(env!("CARGO_BIN_EXE_atonce"))
+            .args(args)
+            .env("TERM", "xterm-256color")
+            .stdin(end())
+            .stdout(end())
+            .stderr(end())
+            .spawn()
+            .unwrap();
+        let keys = File::from(keys);
+        let mut screen = keys.try_clone().unwrap();
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let to = Arc::clone(&shown);
+        thread::spawn(move || {
+            let mut some = [0; 4096];
+            while let Ok(octets @ 1..) = screen.read(&mut some) {
+                to.lock().unwrap().extend_from_slice(&some[..octets]);
+            }
+        });
+        Self {
+            child,
+            keys,
+            terminal,
+            shown,
+        }
+    }
+
+    fn has_shown(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).contains(text)
+    }
+
+    /// Waits until this was drawn.
+    fn shows(&mut self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.has_shown(text) {
+            let ended = self.child.try_wait().unwrap();
+            let shown = String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
+            assert!(
+                ended.is_none() && Instant::now() < until,
+                "no {text:?}, {ended:?}: {shown}"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Whether it reads lines and shows what is typed.
+    fn is_as_it_was(&self) -> bool {
+        let modes = tcgetattr(&self.terminal).unwrap().local_modes;
+        modes.contains(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
+    /// Waits until it ends; the terminal is as it was then.
+    fn ends_with(mut self, code: i32) {
+        let until = Instant::now() + PATIENCE;
+        let ended = loop {
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                break ended;
+            }
+            assert!(Instant::now() < until, "it does not end");
+            thread::sleep(Duration::from_millis(10));
+        };
+        assert_eq!(ended.code(), Some(code));
+        assert!(self.is_as_it_was());
+        // The screen below is back, and so is the cursor.
+        self.shows_at_the_end("\u{1b}[?1049l");
+        self.shows_at_the_end("\u{1b}[?25h");
+    }
+
+    fn shows_at_the_end(&self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.has_shown(text) {
+            assert!(Instant::now() < until, "no {text:?}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_live_view_leaves_the_terminal_as_it_was() {
+    let network = Network::new();
+    let mut alice = network.node("alice", &["--group", "CHAT"]);
+    let args = network.placed(&["top", "--name", "watcher"]);
+    // Left by a key, by Ctrl-C as the terminal sends it, by a signal, and by time.
+    for end in ["q", "\u{3}", "", "time"] {
+        let more: &[&str] = if end == "time" { &["--for", "4"] } else { &[] };
+        let mut live = Live::start(&[&args[..], more].concat());
+        live.shows("Peers");
+        live.shows("alice");
+        assert!(!live.is_as_it_was());
+        live.press("?");
+        live.shows("forget the events");
+        live.press(" ");
+        alice.event(&json!({"event": "enter", "name": "watcher"}));
+        match end {
+            "" => kill_process(Pid::from_child(&live.child), Signal::TERM).unwrap(),
+            "time" => {}
+            key => live.press(key),
+        }
+        live.ends_with(0);
+        alice.event(&json!({"event": "exit", "name": "watcher", "reason": "left"}));
+    }
+}
 
 #[test]
 fn it_prints_what_it_saw_once() {

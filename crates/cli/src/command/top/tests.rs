@@ -127,27 +127,27 @@ fn the_screen_shows_peers_groups_and_what_happened() {
     shows(
         &model(),
         &expect![[r#"
-        atonce top alice at tcp://10.0.0.9:40000 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
-        3 peers (1 not ready), 2 groups, heard 8.2 messages/s, 1.2k octets/s, for 0:00:16
-        ┌ Peers ─────────────────────────────────────────────────────────────────────────────────────────────────────┐
-        │NAME▾                STATE    LATENCY  MSG/S  OCTETS/S  HERE     GROUPS    ENDPOINT                    UUID │
-        │bob                  ready      250 µs    0.2       1.0  0:00:15 CHAT      tcp://10.0.0.1:49152        01010│
-        │carol                ready       12 ms    8.0      1.2k  0:00:14 CHAT, HAM tcp://10.0.0.2:49152        02020│
-        │dave\u{1b}[2J        silent          -      0         0  0:00:13           tcp://10.0.0.3:49152        03030│
-        │                                                                                                            │
-        │                                                                                                            │
-        │                                                                                                            │
-        │                                                                                                            │
-        └────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
-        ┌ Groups ─────────────────────────────┐┌ Events ─────────────────────────────────────────────────────────────┐
-        │GROUP                    PEERS MSG/S ││0:00:04 bob joined CHAT                                              │
-        │CHAT                         2    8.0││0:00:04 carol joined CHAT                                            │
-        │HAM                          1 not in││0:00:04 carol joined HAM                                             │
-        │                                     ││0:00:15 dave\u{1b}[2J is evasive: nothing was heard of it for a while│
-        │                                     ││0:00:16 dave\u{1b}[2J is silent: it does not answer                  │
-        └─────────────────────────────────────┘└─────────────────────────────────────────────────────────────────────┘
-        q leave  ? keys  s sort  r reverse  / filter  Enter details
-    "#]],
+            atonce top alice at tcp://10.0.0.9:40000 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+            3 peers (1 not ready), 2 groups, heard 8.2 messages/s, 1.2k octets/s, for 0:00:16
+            ┌ Peers ─────────────────────────────────────────────────────────────────────────────────────────────────────┐
+            │NAME▾    STATE     LATENCY  MSG/S  OCTETS/S     HERE GROUPS     ENDPOINT               UUID                 │
+            │bob      ready      250 µs    0.2       1.0  0:00:15 CHAT       tcp://10.0.0.1:49152   010101010101010101010│
+            │carol    ready       12 ms    8.0      1.2k  0:00:14 CHAT, HAM  tcp://10.0.0.2:49152   020202020202020202020│
+            │dave\u{1 silent          -      0         0  0:00:13            tcp://10.0.0.3:49152   030303030303030303030│
+            │                                                                                                            │
+            │                                                                                                            │
+            │                                                                                                            │
+            │                                                                                                            │
+            └────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+            ┌ Groups ─────────────────────────────┐┌ Events ─────────────────────────────────────────────────────────────┐
+            │GROUP                    PEERS MSG/S ││0:00:04 bob joined CHAT                                              │
+            │CHAT                         2    8.0││0:00:04 carol joined CHAT                                            │
+            │HAM                          1 not in││0:00:04 carol joined HAM                                             │
+            │                                     ││0:00:15 dave\u{1b}[2J is evasive: nothing was heard of it for a while│
+            │                                     ││0:00:16 dave\u{1b}[2J is silent: it does not answer                  │
+            └─────────────────────────────────────┘└─────────────────────────────────────────────────────────────────────┘
+            q leave  ? keys  s sort  r reverse  / filter  Enter details
+        "#]],
     );
 }
 
@@ -160,27 +160,27 @@ fn a_marked_peer_is_shown_with_all_it_says_about_itself() {
     shows(
         &model,
         &expect![[r#"
-        atonce top alice at tcp://10.0.0.9:40000 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
-        3 peers (1 not ready), 2 groups, heard 8.2 messages/s, 1.2k octets/s, for 0:00:16
-        ┌ Peers ─────────────────────────────────────────────────────────────────────────────────────────────────────┐
-        │NAME▾                STATE    LATENCY  MSG/S  OCTETS/S  HERE     GROUPS    ENDPOINT                    UUID │
-        │bob                  ready      250 µs    0.2       1.0  0:00:15 CHAT      tcp://10.0.0.1:49152        01010│
-        │carol                ready       12 ms    8.0      1.2k  0:00:14 CHAT, HAM tcp://10.0.0.2:49152        02020│
-        │dave\u{1b}[2J        silent          -      0         0  0:00:13           tcp://10.0.0.3:49152        03030│
-        │                                                                                                            │
-        │                                                                                                            │
-        │                                                                                                            │
-        │                                                                                                            │
-        └────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
-        ┌ Groups ─────────────────────────────┐┌ carol ──────────────────────────────────────────────────────────────┐
-        │GROUP                    PEERS MSG/S ││UUID      02020202020202020202020202020202                           │
-        │CHAT                         2    8.0││Endpoint  tcp://10.0.0.2:49152                                       │
-        │HAM                          1 not in││Groups    CHAT, HAM                                                  │
-        │                                     ││Said      100 messages, 15000 octets                                 │
-        │                                     ││X-ROLE    thermometer                                                │
-        └─────────────────────────────────────┘└─────────────────────────────────────────────────────────────────────┘
-        q leave  ? keys  s sort  r reverse  / filter  Enter details
-    "#]],
+            atonce top alice at tcp://10.0.0.9:40000 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+            3 peers (1 not ready), 2 groups, heard 8.2 messages/s, 1.2k octets/s, for 0:00:16
+            ┌ Peers ─────────────────────────────────────────────────────────────────────────────────────────────────────┐
+            │NAME▾    STATE     LATENCY  MSG/S  OCTETS/S     HERE GROUPS     ENDPOINT               UUID                 │
+            │bob      ready      250 µs    0.2       1.0  0:00:15 CHAT       tcp://10.0.0.1:49152   010101010101010101010│
+            │carol    ready       12 ms    8.0      1.2k  0:00:14 CHAT, HAM  tcp://10.0.0.2:49152   020202020202020202020│
+            │dave\u{1 silent          -      0         0  0:00:13            tcp://10.0.0.3:49152   030303030303030303030│
+            │                                                                                                            │
+            │                                                                                                            │
+            │                                                                                                            │
+            │                                                                                                            │
+            └────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+            ┌ Groups ─────────────────────────────┐┌ carol ──────────────────────────────────────────────────────────────┐
+            │GROUP                    PEERS MSG/S ││UUID      02020202020202020202020202020202                           │
+            │CHAT                         2    8.0││Endpoint  tcp://10.0.0.2:49152                                       │
+            │HAM                          1 not in││Groups    CHAT, HAM                                                  │
+            │                                     ││Said      100 messages, 15000 octets                                 │
+            │                                     ││X-ROLE    thermometer                                                │
+            └─────────────────────────────────────┘└─────────────────────────────────────────────────────────────────────┘
+            q leave  ? keys  s sort  r reverse  / filter  Enter details
+        "#]],
     );
 }
 
@@ -191,27 +191,27 @@ fn the_keys_are_told() {
     shows(
         &model,
         &expect![[r#"
-        atonce top alice at tcp://10.0.0.9:40000 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
-        3 peers (1 not ready), 2 groups, heard 8.2 messages/s, 1.2k octets/s, for 0:00:16
-        ┌ Peers ─────────────────────────────────────────────────────────────────────────────────────────────────────┐
-        │NAME▾                STATE    LATENCY  MSG/S  OCTETS/S  HERE     GROUPS    ENDPOINT                    UUID │
-        │bob                  ready      250 µs    0.2       1.0  0:00:15 CHAT      tcp://10.0.0.1:49152        01010│
-        │carol       ┌ Keys ────────────────────────────────────────────────────────────────────────────┐       02020│
-        │dave\u{1b}[2│↑ ↓ j k, PgUp, PgDn, Home, End  mark a peer                                       │       03030│
-        │            │Enter                           what the marked peer says about itself            │            │
-        │            │s                               sort by the next column                           │            │
-        │            │r                               the other way round                               │            │
-        │            │/                               show only peers with this text; Enter keeps it    │            │
-        └────────────│Esc                             no filter, no mark                                │────────────┘
-        ┌ Groups ────│m                               messages among the events, or not                 │────────────┐
-        │GROUP       │c                               forget the events                                 │            │
-        │CHAT        │q, Ctrl-C                       leave the network                                 │            │
-        │HAM         └──────────────────────────────────────────────────────────────────────────────────┘            │
-        │                                     ││0:00:15 dave\u{1b}[2J is evasive: nothing was heard of it for a while│
-        │                                     ││0:00:16 dave\u{1b}[2J is silent: it does not answer                  │
-        └─────────────────────────────────────┘└─────────────────────────────────────────────────────────────────────┘
-        q leave  ? keys  s sort  r reverse  / filter  Enter details
-    "#]],
+            atonce top alice at tcp://10.0.0.9:40000 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+            3 peers (1 not ready), 2 groups, heard 8.2 messages/s, 1.2k octets/s, for 0:00:16
+            ┌ Peers ─────────────────────────────────────────────────────────────────────────────────────────────────────┐
+            │NAME▾    STATE     LATENCY  MSG/S  OCTETS/S     HERE GROUPS     ENDPOINT               UUID                 │
+            │bob      ready      250 µs    0.2       1.0  0:00:15 CHAT       tcp://10.0.0.1:49152   010101010101010101010│
+            │carol    rea┌ Keys ────────────────────────────────────────────────────────────────────────────┐202020202020│
+            │dave\u{1 sil│↑ ↓ j k, PgUp, PgDn, Home, End  mark a peer                                       │303030303030│
+            │            │Enter                           what the marked peer says about itself            │            │
+            │            │s                               sort by the next column                           │            │
+            │            │r                               the other way round                               │            │
+            │            │/                               show only peers with this text; Enter keeps it    │            │
+            └────────────│Esc                             no filter, no mark                                │────────────┘
+            ┌ Groups ────│m                               messages among the events, or not                 │────────────┐
+            │GROUP       │c                               forget the events                                 │            │
+            │CHAT        │q, Ctrl-C                       leave the network                                 │            │
+            │HAM         └──────────────────────────────────────────────────────────────────────────────────┘            │
+            │                                     ││0:00:15 dave\u{1b}[2J is evasive: nothing was heard of it for a while│
+            │                                     ││0:00:16 dave\u{1b}[2J is silent: it does not answer                  │
+            └─────────────────────────────────────┘└─────────────────────────────────────────────────────────────────────┘
+            q leave  ? keys  s sort  r reverse  / filter  Enter details
+        "#]],
     );
     // Whatever is pressed closes it, and does nothing else.
     type_in(&mut model, "q");
@@ -225,9 +225,9 @@ fn a_small_screen_shows_what_fits_and_none_is_too_small() {
         atonce top alice at tcp://10.0.0.9:40000 AAAAAAAAAAAAAAAAAAA
         3 peers (1 not ready), 2 groups, heard 8.2 messages/s, 1.2k
         ┌ Peers ───────────────────────────────────────────────────┐
-        │NAME▾       STATE    LATENCY  MSG/S  OCTETS/S  HERE       │
-        │bob         ready      250 µs    0.2       1.0  0:00:15   │
-        │carol       ready       12 ms    8.0      1.2k  0:00:14   │
+        │N STATE     LATENCY  MSG/S  OCTETS/S     HERE GROUPS      │
+        │b ready      250 µs    0.2       1.0  0:00:15 CHAT        │
+        │c ready       12 ms    8.0      1.2k  0:00:14 CHAT, HAM   │
         └──────────────────────────────────────────────────────────┘
         q leave  ? keys  s sort  r reverse  / filter  Enter details
     "#]]

@@ -162,7 +162,7 @@ fn peers(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         ])
     });
     let widths = [
-        Constraint::Max(20),
+        Constraint::Min(14),
         Constraint::Length(8),
         Constraint::Length(8),
         Constraint::Length(6),
