@@ -92,7 +92,7 @@ impl Decode {
         let joined = self.input.join(" ");
         let digits = hex::read(&joined);
         if let Ok(frames) = digits {
-            return self.frames(frames, report);
+            return self.frames(&frames, report);
         }
         for name in &self.input {
             let path = Path::new(name);
@@ -143,7 +143,7 @@ impl Decode {
                 wrong.line, wrong.what
             ))
         })?;
-        self.frames(frames, report)
+        self.frames(&frames, report)
     }
 
     /// Octets as they are, or a capture.
@@ -157,11 +157,11 @@ impl Decode {
             return capture::read(head, file, report);
         }
         let octets = rest(head, file).map_err(|error| Failure::failed(error.to_string()))?;
-        self.frames(Frames::from(octets), report)
+        self.frames(&Frames::from(octets), report)
     }
 
     /// The frames of a message, or octets that may be anything.
-    fn frames(&self, frames: Frames, report: &mut Report) -> Result<(), Failure> {
+    fn frames(&self, frames: &Frames, report: &mut Report) -> Result<(), Failure> {
         let only = if let [only] = &frames[..] {
             Some(only.clone())
         } else {
@@ -173,29 +173,29 @@ impl Decode {
         {
             return capture::read(only.to_vec(), io::empty(), report);
         }
-        let heard = frames_say(frames, only, self.kind);
-        report.say_all(Place::default(), heard)
+        let heard = frames_say(frames, only.as_ref(), self.kind);
+        report.say_all(Place::default(), &heard)
     }
 }
 
 /// What octets say that somebody holds in his hands.
-fn frames_say(frames: Frames, only: Option<Bytes>, kind: Option<Kind>) -> Vec<Heard> {
+fn frames_say(frames: &Frames, only: Option<&Bytes>, kind: Option<Kind>) -> Vec<Heard> {
     let octets = u64::try_from(frames.octets()).unwrap_or(u64::MAX);
     let codec = match kind {
         Some(kind) => Codec::of(kind),
-        None => Codec::seek(&frames, None),
+        None => Codec::seek(frames, None),
     };
     if let Some(only) = only
-        && let Some(mut stream) = as_stream(&only, kind)
+        && let Some(mut stream) = as_stream(only, kind)
     {
-        stream.push(&only);
+        stream.push(only);
         stream.end(true);
         return stream.heard();
     }
-    let (offset, said) = match codec.map(|codec| codec.read(&frames)) {
+    let (offset, said) = match codec.map(|codec| codec.read(frames)) {
         Some(Ok(told)) => (0, Said::Told(Box::new(told))),
         Some(Err((at, fault))) => (at, Said::Fault(fault)),
-        None => (0, Said::Fault(nothing_known(&frames, kind))),
+        None => (0, Said::Fault(nothing_known(frames, kind))),
     };
     let offset = u64::try_from(offset).unwrap_or(u64::MAX);
     vec![Heard {

@@ -16,7 +16,7 @@ use super::told::Fault;
 use crate::failure::Failure;
 
 /// How many octets of a capture are in memory at once, unless a packet is longer.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 512 << 10;
 
 /// The longest packet that is read, with what describes it.
 const LONGEST: usize = 16 << 20;
@@ -308,7 +308,7 @@ impl Capture {
                 let mut said = Ok(());
                 self.connections.segment(number, &segment, |way, heard| {
                     if said.is_ok() {
-                        said = report.say_all(place(way), heard);
+                        said = report.say_all(place(way), &heard);
                     }
                 });
                 said
@@ -336,7 +336,7 @@ impl Capture {
                 to: Some(way.to),
             };
             if said.is_ok() {
-                said = report.say_all(place, heard);
+                said = report.say_all(place, &heard);
             }
         });
         said

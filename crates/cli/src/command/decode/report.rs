@@ -118,7 +118,7 @@ impl Report {
     }
 
     /// Says all of this.
-    pub(super) fn say_all(&mut self, place: Place, heard: Vec<Heard>) -> Result<(), Failure> {
+    pub(super) fn say_all(&mut self, place: Place, heard: &[Heard]) -> Result<(), Failure> {
         heard.iter().try_for_each(|heard| self.say(place, heard))
     }
 

@@ -57,6 +57,8 @@ impl Field {
         Self::Word(id.to_string())
     }
 
+    // So that both what is borrowed and what was made on the spot will do.
+    #[expect(clippy::needless_pass_by_value)]
     pub(super) fn word(word: impl ToString) -> Self {
         Self::Word(word.to_string())
     }

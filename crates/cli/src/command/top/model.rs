@@ -427,11 +427,9 @@ impl Model {
     /// A key for the filter.
     fn typed(&mut self, key: Key) {
         match key {
-            Key::Character(character) => {
-                // No more than fits any screen, and nothing that would not be seen.
-                if self.filter.len() < 64 && !character.is_control() {
-                    self.filter.push(character);
-                }
+            // No more than fits any screen, and nothing that would not be seen.
+            Key::Character(character) if self.filter.len() < 64 && !character.is_control() => {
+                self.filter.push(character);
             }
             Key::Erase => {
                 self.filter.pop();

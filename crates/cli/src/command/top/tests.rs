@@ -130,10 +130,10 @@ fn the_screen_shows_peers_groups_and_what_happened() {
             atonce top alice at tcp://10.0.0.9:40000 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
             3 peers (1 not ready), 2 groups, heard 8.2 messages/s, 1.2k octets/s, for 0:00:16
             ┌ Peers ─────────────────────────────────────────────────────────────────────────────────────────────────────┐
-            │NAME▾    STATE     LATENCY  MSG/S  OCTETS/S     HERE GROUPS     ENDPOINT               UUID                 │
-            │bob      ready      250 µs    0.2       1.0  0:00:15 CHAT       tcp://10.0.0.1:49152   010101010101010101010│
-            │carol    ready       12 ms    8.0      1.2k  0:00:14 CHAT, HAM  tcp://10.0.0.2:49152   020202020202020202020│
-            │dave\u{1 silent          -      0         0  0:00:13            tcp://10.0.0.3:49152   030303030303030303030│
+            │NAME▾          STATE     LATENCY  MSG/S  OCTETS/S     HERE GROUPS     ENDPOINT                    UUID      │
+            │bob            ready      250 µs    0.2       1.0  0:00:15 CHAT       tcp://10.0.0.1:49152        0101010101│
+            │carol          ready       12 ms    8.0      1.2k  0:00:14 CHAT, HAM  tcp://10.0.0.2:49152        0202020202│
+            │dave\u{1b}[2J  silent          -      0         0  0:00:13            tcp://10.0.0.3:49152        0303030303│
             │                                                                                                            │
             │                                                                                                            │
             │                                                                                                            │
@@ -163,10 +163,10 @@ fn a_marked_peer_is_shown_with_all_it_says_about_itself() {
             atonce top alice at tcp://10.0.0.9:40000 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
             3 peers (1 not ready), 2 groups, heard 8.2 messages/s, 1.2k octets/s, for 0:00:16
             ┌ Peers ─────────────────────────────────────────────────────────────────────────────────────────────────────┐
-            │NAME▾    STATE     LATENCY  MSG/S  OCTETS/S     HERE GROUPS     ENDPOINT               UUID                 │
-            │bob      ready      250 µs    0.2       1.0  0:00:15 CHAT       tcp://10.0.0.1:49152   010101010101010101010│
-            │carol    ready       12 ms    8.0      1.2k  0:00:14 CHAT, HAM  tcp://10.0.0.2:49152   020202020202020202020│
-            │dave\u{1 silent          -      0         0  0:00:13            tcp://10.0.0.3:49152   030303030303030303030│
+            │NAME▾          STATE     LATENCY  MSG/S  OCTETS/S     HERE GROUPS     ENDPOINT                    UUID      │
+            │bob            ready      250 µs    0.2       1.0  0:00:15 CHAT       tcp://10.0.0.1:49152        0101010101│
+            │carol          ready       12 ms    8.0      1.2k  0:00:14 CHAT, HAM  tcp://10.0.0.2:49152        0202020202│
+            │dave\u{1b}[2J  silent          -      0         0  0:00:13            tcp://10.0.0.3:49152        0303030303│
             │                                                                                                            │
             │                                                                                                            │
             │                                                                                                            │
@@ -194,10 +194,10 @@ fn the_keys_are_told() {
             atonce top alice at tcp://10.0.0.9:40000 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
             3 peers (1 not ready), 2 groups, heard 8.2 messages/s, 1.2k octets/s, for 0:00:16
             ┌ Peers ─────────────────────────────────────────────────────────────────────────────────────────────────────┐
-            │NAME▾    STATE     LATENCY  MSG/S  OCTETS/S     HERE GROUPS     ENDPOINT               UUID                 │
-            │bob      ready      250 µs    0.2       1.0  0:00:15 CHAT       tcp://10.0.0.1:49152   010101010101010101010│
-            │carol    rea┌ Keys ────────────────────────────────────────────────────────────────────────────┐202020202020│
-            │dave\u{1 sil│↑ ↓ j k, PgUp, PgDn, Home, End  mark a peer                                       │303030303030│
+            │NAME▾          STATE     LATENCY  MSG/S  OCTETS/S     HERE GROUPS     ENDPOINT                    UUID      │
+            │bob            ready      250 µs    0.2       1.0  0:00:15 CHAT       tcp://10.0.0.1:49152        0101010101│
+            │carol       ┌ Keys ────────────────────────────────────────────────────────────────────────────┐  0202020202│
+            │dave\u{1b}[2│↑ ↓ j k, PgUp, PgDn, Home, End  mark a peer                                       │  0303030303│
             │            │Enter                           what the marked peer says about itself            │            │
             │            │s                               sort by the next column                           │            │
             │            │r                               the other way round                               │            │
@@ -225,9 +225,9 @@ fn a_small_screen_shows_what_fits_and_none_is_too_small() {
         atonce top alice at tcp://10.0.0.9:40000 AAAAAAAAAAAAAAAAAAA
         3 peers (1 not ready), 2 groups, heard 8.2 messages/s, 1.2k
         ┌ Peers ───────────────────────────────────────────────────┐
-        │N STATE     LATENCY  MSG/S  OCTETS/S     HERE GROUPS      │
-        │b ready      250 µs    0.2       1.0  0:00:15 CHAT        │
-        │c ready       12 ms    8.0      1.2k  0:00:14 CHAT, HAM   │
+        │NAME▾          STATE     LATENCY  MSG/S TETS/S   HERE  E U│
+        │bob            ready      250 µs    0.2    1.0 :00:15  t 0│
+        │carol          ready       12 ms    8.0   1.2k :00:14  t 0│
         └──────────────────────────────────────────────────────────┘
         q leave  ? keys  s sort  r reverse  / filter  Enter details
     "#]]

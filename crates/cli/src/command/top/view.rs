@@ -15,6 +15,9 @@ use crate::words;
 /// Below so many lines only peers are shown.
 const LOW: u16 = 14;
 
+/// The columns of a table of peers that others are not wider for, the blanks between all, and the frame.
+const FIXED: u16 = 14 + 8 + 8 + 6 + 9 + 8 + 27 + 8 + 2;
+
 /// The columns that end where numbers do.
 const NUMBERS: [&str; 4] = ["LATENCY", "MSG/S", "OCTETS/S", "HERE"];
 
@@ -161,6 +164,9 @@ fn peers(frame: &mut Frame<'_>, area: Rect, model: &Model) {
             Cell::from(Span::styled(peer.id.to_string(), faint())),
         ])
     });
+    // What is left beside the others is for groups and UUIDs.
+    let spare = area.width.saturating_sub(FIXED);
+    let uuid = (spare / 2).clamp(6, 32);
     let widths = [
         Constraint::Min(14),
         Constraint::Length(8),
@@ -168,9 +174,9 @@ fn peers(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         Constraint::Length(6),
         Constraint::Length(9),
         Constraint::Length(8),
-        Constraint::Min(10),
-        Constraint::Max(27),
-        Constraint::Max(32),
+        Constraint::Fill(1),
+        Constraint::Length(27),
+        Constraint::Length(uuid),
     ];
     let shown = if rows.len() == model.count() {
         String::new()

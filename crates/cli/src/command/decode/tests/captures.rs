@@ -15,7 +15,7 @@ use super::{lines, objects};
 /// What a capture says, in words.
 fn words(file: &[u8]) -> Vec<String> {
     lines(false, |report| {
-        capture::read(file.to_vec(), std::io::empty(), report).unwrap()
+        capture::read(file.to_vec(), std::io::empty(), report).unwrap();
     })
 }
 

@@ -32,9 +32,9 @@ fn frames(vector: &Value) -> Frames {
 }
 
 /// What the octets of a vector say.
-fn say(frames: Frames, kind: Option<Kind>) -> Vec<Heard> {
+fn say(frames: &Frames, kind: Option<Kind>) -> Vec<Heard> {
     let only = (frames.len() == 1).then(|| frames[0].clone());
-    frames_say(frames, only, kind)
+    frames_say(frames, only.as_ref(), kind)
 }
 
 /// What is told, as the vectors write it: content apart, and texts that are none in another way.
@@ -88,7 +88,7 @@ fn check(file: &str, kind: Kind, name: &str) {
             if relayed && kind.is_none() {
                 continue;
             }
-            let heard = say(frames(vector), kind);
+            let heard = say(&frames(vector), kind);
             assert_eq!(heard.len(), 1, "{vector}: {heard:?}");
             assert_eq!(
                 told(&heard[0]),
@@ -99,7 +99,7 @@ fn check(file: &str, kind: Kind, name: &str) {
     }
     for vector in file["refused"].as_array().unwrap() {
         let came = frames(vector);
-        let heard = say(came.clone(), Some(kind));
+        let heard = say(&came, Some(kind));
         let [
             Heard {
                 offset,
@@ -143,7 +143,7 @@ fn the_offset_is_that_of_the_field_that_is_wrong() {
             10,
         ),
     ] {
-        let heard = say(Frames::from(octets), Some(Kind::Zre));
+        let heard = say(&Frames::from(octets), Some(Kind::Zre));
         let [
             Heard {
                 offset: at,
@@ -162,7 +162,7 @@ fn the_offset_is_that_of_the_field_that_is_wrong() {
 fn greetings_and_commands_are_told_as_the_vectors_state() {
     let file = load("zmtp.json");
     for vector in file["greetings"]["good"].as_array().unwrap() {
-        let heard = say(Frames::from(hex(&vector["hex"])), None);
+        let heard = say(&Frames::from(hex(&vector["hex"])), None);
         let (message, mut fields) = told(&heard[0]);
         fields.as_object_mut().unwrap().remove("as_server").unwrap();
         assert_eq!(
@@ -172,7 +172,7 @@ fn greetings_and_commands_are_told_as_the_vectors_state() {
         );
     }
     for vector in file["greetings"]["refused"].as_array().unwrap() {
-        let heard = say(Frames::from(hex(&vector["hex"])), Some(Kind::Zmtp));
+        let heard = say(&Frames::from(hex(&vector["hex"])), Some(Kind::Zmtp));
         assert!(
             matches!(
                 heard[..],
@@ -192,7 +192,7 @@ fn greetings_and_commands_are_told_as_the_vectors_state() {
             stream.push(6);
             stream.extend(u64::try_from(body.len()).unwrap().to_be_bytes());
             stream.extend(&body);
-            let heard = say(Frames::from(stream), None);
+            let heard = say(&Frames::from(stream), None);
             assert_eq!(heard.len(), 2, "{vector}: {heard:?}");
             if good {
                 let (message, mut fields) = told(&heard[1]);
@@ -212,7 +212,7 @@ fn greetings_and_commands_are_told_as_the_vectors_state() {
 fn connections_are_told_message_by_message() {
     let file = load("zmtp.json");
     for vector in file["connections"]["good"].as_array().unwrap() {
-        let heard = say(Frames::from(hex(&vector["hex"])), None);
+        let heard = say(&Frames::from(hex(&vector["hex"])), None);
         assert!(
             heard
                 .iter()
@@ -243,7 +243,7 @@ fn what_real_peers_say_is_told() {
             .as_array()
             .unwrap()
         {
-            let heard = say(Frames::from(hex(&vector["hex"])), None);
+            let heard = say(&Frames::from(hex(&vector["hex"])), None);
             let gossip = vector["name"].as_str().unwrap().starts_with("gossip-");
             // A message of gossip has a signature of its own, AA A0.
             let fine = |heard: &Heard| matches!(&heard.said, Said::Told(_)) || gossip;
