@@ -76,6 +76,27 @@ fn two_nodes_meet_talk_and_leave() {
 }
 
 #[test]
+fn a_peer_is_asked_how_long_it_takes_to_answer() {
+    // ZRE-54
+    let port = free_port();
+    let [alice, bob] = ["alice", "bob"].map(|name| node(name, port).start().unwrap());
+    wait_enter(&alice, bob.id());
+    let round_trip = || alice.peer(bob.id()).unwrap().round_trip;
+    assert_eq!(round_trip(), None);
+    let asked = Instant::now();
+    alice.ping(bob.id()).unwrap();
+    while round_trip().is_none() {
+        assert!(asked.elapsed() < Duration::from_secs(30), "no answer");
+        let _ = alice.recv_timeout(Duration::from_millis(1));
+    }
+    // It was timed while the test waited, and by no clock that is older.
+    assert!(round_trip().unwrap() <= asked.elapsed());
+    bob.stop();
+    wait_exit(&alice, bob.id());
+    assert_eq!(alice.ping(bob.id()), Err(SendError::UnknownPeer));
+}
+
+#[test]
 fn a_shout_reaches_each_member_once() {
     let port = free_port();
     let nodes: Vec<Node> = ["a", "b", "c"]

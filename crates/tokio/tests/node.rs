@@ -99,6 +99,16 @@ async fn nodes_meet_talk_and_leave() {
     });
     assert_eq!(shouted.await, content);
     assert_eq!(wait_whisper(&bob).await, vec![0, 255].into());
+    alice.ping(bob.id()).unwrap();
+    let answered = async {
+        while alice
+            .peer(bob.id())
+            .is_some_and(|bob| bob.round_trip.is_none())
+        {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, answered).await.unwrap();
     bob.stop().await;
     assert_eq!(wait_exit(&alice).await, ExitReason::Left);
     let mut last = None;

@@ -29,7 +29,8 @@ use crate::failure::Failure;
 /// Said below the help.
 const AFTER_HELP: &str = "\
 INPUT is hexadecimal digits, as people, xxd and hexdump -C write them, in which | begins another frame of a message; or the name of a
-file: a capture of pcap or pcapng, or octets as they are. Without INPUT standard input is read: a capture, or digits.
+file: a capture of pcap or pcapng, or octets as they are (./cafe, where the name could be digits). Without INPUT standard input is read: a
+capture, or digits.
 
 Of a capture all beacons are told, on whatever port, and all connections of ZMTP, each side put in order: Ethernet with or without
 VLAN, Linux cooked, loopback and raw IP, of version 4 and 6. What CURVE has encrypted is said to be so.

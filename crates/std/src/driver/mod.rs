@@ -378,7 +378,8 @@ impl Driver {
 
     /// Asks a peer with a PING, only to know how long its answer takes. See [`Stack::ping`].
     pub fn ping(&mut self, peer: PeerId) -> Result<(), SendError> {
-        let now = self.links.moment();
+        // What is timed begins now, and not when the clock was looked at last.
+        let now = self.links.clock.now();
         let asked = self.links.machine.ping(now, peer);
         self.sent(now, 0);
         asked

@@ -193,6 +193,9 @@ impl Stream {
 
     /// So many octets lack here.
     pub(super) fn gap(&mut self, octets: u64) {
+        if self.phase == Phase::Within && self.known {
+            self.tell_passed();
+        }
         if self.known {
             self.hear(self.at, octets, Said::Gap);
         }
@@ -215,6 +218,9 @@ impl Stream {
 
     /// Nothing more comes. `closed`: since the sender ended it, so that nothing may lack.
     pub(super) fn end(&mut self, closed: bool) {
+        if self.phase == Phase::Within && self.known {
+            self.tell_passed();
+        }
         let under_way = self.body.as_ref().map(|body| (body.begun, Some(body.left)));
         let begun = match (self.phase, under_way) {
             (Phase::Frames, Some(body)) => body,
@@ -348,29 +354,33 @@ impl Stream {
     fn seek(&mut self, octets: &mut &[u8]) {
         let greeting = octets.first() == Some(&0xff) && octets.get(9) == Some(&0x7f);
         if greeting || looks_like_frames(octets) {
-            let passed = mem::take(&mut self.passed);
+            if self.known {
+                self.tell_passed();
+            } else if !greeting {
+                let note = "the beginning of this connection was not seen";
+                self.hear(self.at, 0, Said::Note(note.into()));
+            }
+            self.passed = 0;
             self.phase = if greeting {
                 Phase::Beginning
             } else {
                 Phase::Frames
             };
-            if self.known && passed > 0 {
-                let note =
-                    format!("{passed} octets before this belong to no frame that can be told");
-                self.hear(self.at, 0, Said::Note(note));
-            } else if !self.known && !greeting {
-                self.hear(
-                    self.at,
-                    0,
-                    Said::Note("the beginning of this connection was not seen".into()),
-                );
-            }
             self.known = true;
             return;
         }
         self.passed += wide(octets.len());
         self.at += wide(octets.len());
         *octets = &[];
+    }
+
+    /// Says what was passed over since something lacked.
+    fn tell_passed(&mut self) {
+        let passed = mem::take(&mut self.passed);
+        if passed > 0 {
+            let note = "what came since belongs to no frame that can be told";
+            self.hear(self.at - passed, passed, Said::Note(note.into()));
+        }
     }
 
     // ---- frames

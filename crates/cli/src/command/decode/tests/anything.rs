@@ -68,6 +68,25 @@ fn file(of: u8) -> Vec<u8> {
     }
 }
 
+#[test]
+fn what_is_passed_over_behind_a_gap_is_told() {
+    let mut stream = Stream::of_a_capture();
+    stream.push(&dealer()[0]);
+    stream.gap(10);
+    stream.push(b"nothing that begins a frame");
+    stream.end(false);
+    let heard = stream.heard();
+    let Some(Heard {
+        offset: 74,
+        octets: 27,
+        said: Said::Note(note),
+    }) = heard.last()
+    else {
+        panic!("{heard:?}");
+    };
+    assert!(note.contains("belongs to no frame"), "{note}");
+}
+
 proptest! {
     #[test]
     fn no_octets_are_too_strange(octets in octets(), kind in kind(), second in vec(any::<u8>(), 0..20)) {
