@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use atonce::PeerId;
+use atonce::{PeerId, Stack};
 use atonce::wire::zre::Command;
 use atonce::zre::SendError;
 
@@ -65,7 +65,7 @@ fn a_ping_that_nobody_can_be_asked_is_refused() {
     let (id, nobody) = (lan.id(puppet), PeerId::from_bytes([200; 16]));
     let unknown = lan.with(alice, |stack, now| stack.ping(now, nobody));
     assert_eq!(unknown, Err(SendError::UnknownPeer));
-    lan.with(alice, |stack, now| stack.stop(now));
+    lan.with(alice, Stack::stop);
     let stopped = lan.with(alice, |stack, now| stack.ping(now, id));
     assert_eq!(stopped, Err(SendError::Stopped));
 }
