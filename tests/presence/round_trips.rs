@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use atonce::{PeerId, Stack};
 use atonce::wire::zre::Command;
 use atonce::zre::SendError;
+use atonce::{PeerId, Stack};
 
 use crate::support::{Lan, names};
 use crate::{NOTHING, alice_and_puppet, ms};
