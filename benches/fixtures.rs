@@ -253,6 +253,7 @@ impl Swarm {
             name: "eth0".into(),
             address: address(node).ip(),
             port: address(node).port(),
+            zone: 0,
         };
         let interface = stack.handle_interface_up(self.now, interface);
         stack.join(self.now, &text(GROUP));

@@ -75,6 +75,7 @@ impl Embedding {
                 name: "lo".into(),
                 address: Ipv4Addr::LOCALHOST.into(),
                 port: mailbox.local_addr()?.port(),
+                zone: 0,
             },
         );
         Ok(Self {

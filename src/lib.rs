@@ -56,7 +56,7 @@
 //! for n in [1, 2] {
 //!     let config = Config { name: Some(format!("node {n}").try_into()?), ..Config::default() };
 //!     let mut node = Stack::new(now, [n; 32], config);
-//!     let lo = Interface { name: "lo".into(), address: address(n).ip(), port: 49152 };
+//!     let lo = Interface { name: "lo".into(), address: address(n).ip(), port: 49152, zone: 1 };
 //!     interfaces.push(node.handle_interface_up(now, lo));
 //!     nodes.push(node);
 //! }

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 /// One TCP connection, dialled or accepted. A name is never used twice by the same node.
 ///
@@ -31,13 +31,13 @@ impl fmt::Display for LinkId {
     }
 }
 
-/// One interface with a listening mailbox on it. A name is never used twice by the same node.
+/// One address of an interface with a listening mailbox on it. A name is never used twice by the same node.
 ///
 /// ```
 /// use atonce::{Config, Event, Instant, Interface, InterfaceId, Stack};
 ///
 /// let mut stack = Stack::new(Instant::ZERO, [7; 32], Config::default());
-/// let eth0 = Interface { name: "eth0".into(), address: [10, 0, 0, 1].into(), port: 49152 };
+/// let eth0 = Interface { name: "eth0".into(), address: [10, 0, 0, 1].into(), port: 49152, zone: 2 };
 /// let id: InterfaceId = stack.handle_interface_up(Instant::ZERO, eth0);
 /// stack.handle_interface_down(Instant::ZERO, id, "the cable was pulled");
 /// let events = [(); 2].map(|()| stack.poll_event(Instant::ZERO));
@@ -46,7 +46,8 @@ impl fmt::Display for LinkId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceId(pub(crate) u32);
 
-/// An interface as the embedder has it: the mailbox listens on `address:port`.
+/// An interface as the embedder has it: the mailbox listens on `address:port`. One that has several addresses, of IPv4 and of IPv6,
+/// is as many of these, each with a mailbox of its own.
 ///
 /// ```
 /// use atonce::Interface;
@@ -55,8 +56,13 @@ pub struct InterfaceId(pub(crate) u32);
 ///     name: "lo".into(),
 ///     address: [127, 0, 0, 1].into(),
 ///     port: 49152,
+///     zone: 1,
 /// };
 /// assert_eq!(loopback.mailbox().to_string(), "127.0.0.1:49152");
+///
+/// let eth0 = Interface { name: "eth0".into(), address: "fe80::1".parse()?, port: 49152, zone: 2 };
+/// assert_eq!(eth0.mailbox().to_string(), "[fe80::1%2]:49152");
+/// # Ok::<(), core::net::AddrParseError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
@@ -66,12 +72,43 @@ pub struct Interface {
     pub address: IpAddr,
     /// The port that the mailbox is bound to.
     pub port: u16,
+    /// The number under which the system knows the interface: a link-local address of IPv6 means nothing without it. 0 where there
+    /// are no such addresses.
+    pub zone: u32,
 }
 
 impl Interface {
-    /// Where the mailbox can be dialled.
+    /// Where the mailbox can be dialled from this machine.
     pub const fn mailbox(&self) -> SocketAddr {
-        SocketAddr::new(self.address, self.port)
+        in_zone(SocketAddr::new(self.address, self.port), self.zone)
+    }
+}
+
+/// The same address, in this zone when it is good on one link only and names none.
+pub(crate) const fn in_zone(address: SocketAddr, zone: u32) -> SocketAddr {
+    match address {
+        SocketAddr::V6(address) if address.ip().is_unicast_link_local() => {
+            let zone = if address.scope_id() == 0 {
+                zone
+            } else {
+                address.scope_id()
+            };
+            SocketAddr::V6(SocketAddrV6::new(*address.ip(), address.port(), 0, zone))
+        }
+        other => other,
+    }
+}
+
+/// How much two addresses have in common: how many bits from their beginning on, and nothing when they are of different families.
+pub(crate) fn nearness(one: IpAddr, other: IpAddr) -> u32 {
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => {
+            1 + (one.to_bits() ^ other.to_bits()).leading_zeros()
+        }
+        (IpAddr::V6(one), IpAddr::V6(other)) => {
+            1 + (one.to_bits() ^ other.to_bits()).leading_zeros()
+        }
+        _ => 0,
     }
 }
 

@@ -64,7 +64,7 @@ use crate::{Instant, PeerId};
 /// let mut nodes = [1_u8, 2].map(|n| {
 ///     let mut node = Stack::new(now, [n; 32], Config::default());
 ///     let address = [127, 0, 0, n].into();
-///     node.handle_interface_up(now, Interface { name: "lo".into(), address, port: 49152 });
+///     node.handle_interface_up(now, Interface { name: "lo".into(), address, port: 49152, zone: 1 });
 ///     node
 /// });
 /// // Each hears the other's beacon.

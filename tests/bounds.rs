@@ -275,6 +275,7 @@ impl Lab {
             name: "eth0".into(),
             address: address(1, 0).ip(),
             port: 49_152,
+            zone: 0,
         };
         let interface = stack.handle_interface_up(START, interface);
         let mut lab = Self {

@@ -107,6 +107,7 @@ impl Lab {
                 name: "eth0".into(),
                 address: address(node).ip(),
                 port: address(node).port(),
+                zone: 0,
             };
             let interface = stack.handle_interface_up(lab.now, interface);
             lab.nodes.push((stack, interface));

@@ -68,6 +68,7 @@ impl Table {
                 name: "eth0".into(),
                 address: [10, 0, 0, 1].into(),
                 port: 49152,
+                zone: 0,
             },
         );
         let mut table = Self {
@@ -209,6 +210,7 @@ fn nothing_is_told_of_interfaces_after_the_end() {
         name: "eth1".into(),
         address: [10, 0, 1, 1].into(),
         port: 49152,
+        zone: 0,
     };
     let late = table.stack.handle_interface_up(table.now, other);
     table

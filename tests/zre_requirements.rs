@@ -31,6 +31,7 @@ fn interface(name: &str, host: u8, port: u16) -> Interface {
         name: name.into(),
         address: [10, 0, 0, host].into(),
         port,
+        zone: 0,
     }
 }
 

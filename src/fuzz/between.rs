@@ -320,6 +320,7 @@ impl World {
                     name: format!("eth{network}"),
                     address: mailbox.ip(),
                     port: mailbox.port(),
+                    zone: 0,
                 };
                 let id = stack.handle_interface_up(self.now, interface);
                 side.mailboxes.push((id, mailbox));

@@ -201,6 +201,7 @@ impl World {
             name: format!("eth{number}"),
             address: IpAddr::from([10, 0, 0, 1]),
             port: 49152 + u16::try_from(number).unwrap_or_default(),
+            zone: 0,
         };
         let id = self.stack.handle_interface_up(self.now, interface);
         self.interfaces.push_back(id);

@@ -18,7 +18,7 @@ use crate::zre;
 /// use atonce::{Action, Instant, Interface, Stack};
 ///
 /// let mut stack = Stack::new(Instant::ZERO, [7; 32], Default::default());
-/// let lo = Interface { name: "lo".into(), address: [127, 0, 0, 1].into(), port: 49152 };
+/// let lo = Interface { name: "lo".into(), address: [127, 0, 0, 1].into(), port: 49152, zone: 1 };
 /// stack.handle_interface_up(Instant::ZERO, lo);
 /// match stack.poll_action() {
 ///     Some(Action::Broadcast { datagram, .. }) => assert_eq!(datagram.len(), 22),

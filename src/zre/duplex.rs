@@ -16,7 +16,7 @@ use tracing::debug;
 
 use super::dial::{Dial, Owner, State};
 use super::greeting::is_same;
-use super::inbound::{Inbound, Role, Stage, Way};
+use super::inbound::{Inbound, Origin, Role, Stage, Way};
 use super::keys::Key;
 use super::node::{Due, Node};
 use super::{ExitReason, Lost, abilities};
@@ -200,7 +200,7 @@ impl Node {
             return;
         }
         let flaw = match Self::check_key(key, hello) {
-            Ok(()) => self.mailbox_of(now, id, address, key, message.sequence, hello),
+            Ok(()) => self.mailbox_of(now, id, Origin::of(address), key, message.sequence, hello),
             // ZRE-113
             Err(flaw) => {
                 self.counters.impostors += 1;
@@ -219,6 +219,7 @@ impl Node {
         let proof = self.dials.get(address).and_then(Dial::proof);
         let inbound = Inbound {
             remote: address,
+            zone: 0,
             proof: proof.map(Box::new),
             stage: Stage::Unproved(id),
             unproved_octets: 0,

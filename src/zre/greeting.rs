@@ -11,7 +11,7 @@ use tracing::{debug, trace};
 
 use super::dial::{Dial, Owner, PACE, State};
 use super::duplex::{back_to, is_back};
-use super::inbound::{Role, Stage};
+use super::inbound::{Origin, Role, Stage};
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
 use super::record::{Answer, Claim, Record};
@@ -34,7 +34,8 @@ impl Node {
         let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
-        let (remote, key) = (inbound.remote, inbound.key());
+        let (origin, key) = (inbound.origin(), inbound.key());
+        let remote = origin.remote;
         let standing = self.standing(now, id, key);
         if let Standing::Refused { holder, bridge } = standing {
             // ZRE-116
@@ -74,7 +75,7 @@ impl Node {
         };
         let closed = record.inbound.is_none();
         if let Command::Hello(hello) = &message.command {
-            let address = match self.mailbox_of(now, id, remote, key, message.sequence, hello) {
+            let address = match self.mailbox_of(now, id, origin, key, message.sequence, hello) {
                 Ok(address) => address,
                 Err(flaw) => {
                     let only = closed && record.remote.ip() == remote.ip();
@@ -88,8 +89,8 @@ impl Node {
                 }
             };
             let back = is_back(record.address);
-            let there =
-                record.address == address || (back && record.card.endpoint == hello.endpoint);
+            // It may be reached by another of its addresses than the one that its HELLO names (ZRE-13).
+            let there = record.address == address || record.card.endpoint == hello.endpoint;
             let same = record.remote.ip() == remote.ip() && there;
             let asked = self
                 .dials
@@ -136,10 +137,10 @@ impl Node {
         let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
-        let (remote, key) = (inbound.remote, inbound.key());
+        let (origin, key) = (inbound.origin(), inbound.key());
         // ZRE-15: whatever precedes HELLO has no meaning.
         if let Command::Hello(hello) = &message.command {
-            match self.mailbox_of(now, id, remote, key, message.sequence, hello) {
+            match self.mailbox_of(now, id, origin, key, message.sequence, hello) {
                 Ok(_) => self.replace(now, link, id, message),
                 Err(flaw) => {
                     debug!(%link, %id, %flaw, "no greeting");
@@ -218,11 +219,12 @@ impl Node {
         let Some(Role::Inbound(inbound)) = self.links.get(link) else {
             return;
         };
-        let (remote, key) = (inbound.remote, inbound.key());
+        let (origin, key) = (inbound.origin(), inbound.key());
+        let remote = origin.remote;
         let Command::Hello(hello) = &message.command else {
             return;
         };
-        let address = match self.mailbox_of(now, id, remote, key, message.sequence, hello) {
+        let address = match self.mailbox_of(now, id, origin, key, message.sequence, hello) {
             Ok(address) => address,
             Err(flaw) => {
                 debug!(%link, endpoint = %hello.endpoint, %flaw, "no greeting");
@@ -356,6 +358,10 @@ impl Node {
         if !dial.is_none_or(has_key) {
             return address;
         }
+        if dial.is_some_and(|dial| dial.up().is_some() && dial.proved == Some(id)) {
+            // Its mailbox says so itself, wherever else it has one.
+            return expected;
+        }
         let rumour = address.ip() == remote.ip() && dial.is_none_or(|dial| dial.up().is_none());
         if expected.ip() == remote.ip() && !rumour {
             return expected;
@@ -371,7 +377,7 @@ impl Node {
         &self,
         now: Instant,
         id: PeerId,
-        remote: SocketAddr,
+        origin: Origin,
         key: Option<Key>,
         sequence: u16,
         hello: &Hello,
@@ -396,7 +402,8 @@ impl Node {
         let Ok(endpoint) = hello.endpoint.to_str_lossy().parse() else {
             return no_endpoint("none");
         };
-        let address = dialled_for(remote, &endpoint);
+        let address = dialled_for(origin, &endpoint);
+        let remote = origin.remote;
         // Nobody can be dialled where a relay leads, which only seems to be an address.
         let elsewhere = address.ip() != remote.ip() || is_relayed(remote);
         if elsewhere && self.offers_duplex(hello) {
@@ -725,21 +732,20 @@ fn is_up(dial: &Dial) -> bool {
     dial.up().is_some()
 }
 
-/// ZRE-14. Where to dial one who greets from `remote` with this endpoint.
-fn dialled_for(remote: SocketAddr, endpoint: &Endpoint) -> SocketAddr {
-    match endpoint.host {
-        Host::Ip(ip) if is_dialled(ip, remote.ip()) => {
-            let mut address = SocketAddr::new(ip, endpoint.port);
-            if let (SocketAddr::V6(address), SocketAddr::V6(remote)) = (&mut address, remote)
-                && address.ip().is_unicast_link_local()
-            {
-                address.set_scope_id(remote.scope_id());
-            }
-            address
-        }
-        // A host name (C Zyre with interface `*`), or an address that means something else here.
-        _ => {
-            let mut from = remote;
+/// ZRE-14. Where to dial one who greets from there with this endpoint.
+fn dialled_for(origin: Origin, endpoint: &Endpoint) -> SocketAddr {
+    let ip = match &endpoint.host {
+        // ZRE-104
+        Host::Ip(ip) => Some(ip.to_canonical()).filter(|ip| is_dialled(*ip, origin.ip())),
+        // C Zyre with interface `*`.
+        Host::Name(_) => None,
+    };
+    match ip {
+        // ZRE-104
+        Some(ip) => origin.locate(SocketAddr::new(ip, endpoint.port)),
+        // A host name, or an address that means something else here.
+        None => {
+            let mut from = origin.remote;
             from.set_port(endpoint.port);
             from
         }

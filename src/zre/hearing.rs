@@ -91,13 +91,13 @@ impl Node {
             let Some(inbound) = self.inbound(link) else {
                 return;
             };
-            let (remote, key) = (inbound.remote, inbound.key());
+            let (origin, key) = (inbound.origin(), inbound.key());
             if let Err(flaw) = Self::check_key(key, hello) {
                 // ZRE-113
                 self.counters.impostors += 1;
                 return self.exit(now, id, ExitReason::Lost(Lost::Malformed(flaw)));
             }
-            if let Err(flaw) = self.mailbox_of(now, id, remote, key, sequence, hello) {
+            if let Err(flaw) = self.mailbox_of(now, id, origin, key, sequence, hello) {
                 // ZRE-20, ZRE-26
                 return self.exit(now, id, ExitReason::Lost(flaw));
             }

@@ -1,7 +1,7 @@
 //! Links that others make to our mailbox: from their first octet to the one who is heard on them, and their end.
 
 use alloc::boxed::Box;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use tracing::{debug, trace};
 
@@ -11,7 +11,7 @@ use super::keys::{Key, Proof, Standing};
 use super::node::{Due, Node};
 use super::relayed::{is_relayed, relayed};
 use super::{Action, ExitReason, Lost};
-use crate::net::{Cut, InterfaceId, LinkId};
+use crate::net::{Cut, InterfaceId, LinkId, in_zone};
 use crate::wire::zre::{Limits, Message};
 use crate::wire::{Body, Frames, Malformed};
 use crate::{Instant, PeerId};
@@ -45,10 +45,38 @@ pub(super) enum Way {
     Theirs,
 }
 
+/// Where a link comes from, as far as that says what an address means that somebody names on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) remote: SocketAddr,
+    /// The zone of the interface by which it came.
+    zone: u32,
+}
+
+impl Origin {
+    pub(super) const fn of(remote: SocketAddr) -> Self {
+        Self { remote, zone: 0 }
+    }
+
+    pub(super) const fn ip(&self) -> IpAddr {
+        self.remote.ip()
+    }
+
+    /// The same address, with the zone that it has here when it is good on one link only.
+    pub(super) const fn locate(&self, address: SocketAddr) -> SocketAddr {
+        match self.remote {
+            SocketAddr::V6(remote) if remote.scope_id() != 0 => in_zone(address, remote.scope_id()),
+            _ => in_zone(address, self.zone),
+        }
+    }
+}
+
 /// A link on which others speak: one that we accepted; or made, see [`Way::Ours`].
 #[derive(Debug)]
 pub(super) struct Inbound {
     pub(super) remote: SocketAddr,
+    /// The zone of the interface on which it was accepted.
+    pub(super) zone: u32,
     /// The key that whoever dialled proved.
     // Boxed: most have none.
     pub(super) proof: Option<Box<Proof>>,
@@ -74,6 +102,13 @@ impl Inbound {
     /// The key that whoever dialled proved.
     pub(super) fn key(&self) -> Option<Key> {
         self.proof.as_deref().map(|proof| proof.key)
+    }
+
+    pub(super) const fn origin(&self) -> Origin {
+        Origin {
+            remote: self.remote,
+            zone: self.zone,
+        }
     }
 
     /// The dial over which what is said goes on this link, if any does.
@@ -102,15 +137,18 @@ impl Node {
             return None;
         }
         trace!(%now, ?interface, %remote, "accepted");
-        Some(self.accept(now, remote))
+        let zone = self.interfaces.get(&interface);
+        let zone = zone.map_or(0, |interface| interface.zone);
+        Some(self.accept(now, remote, zone))
     }
 
-    /// A link on which somebody speaks to us, from there.
-    pub(super) fn accept(&mut self, now: Instant, remote: SocketAddr) -> LinkId {
+    /// A link on which somebody speaks to us, from there, by an interface with this zone.
+    pub(super) fn accept(&mut self, now: Instant, remote: SocketAddr, zone: u32) -> LinkId {
         self.make_room_for_unproved();
         let link = self.new_link();
         let inbound = Inbound {
             remote,
+            zone,
             proof: None,
             stage: Stage::New,
             unproved_octets: 0,

@@ -6,7 +6,7 @@ mod invariants;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use rand_chacha::ChaCha12Rng;
@@ -26,7 +26,7 @@ use super::{Config, ConnectError, Counters, Event, PeerView, Usage, abilities};
 #[cfg(feature = "curve")]
 use crate::curve::PublicKey;
 use crate::endpoint::{Endpoint, Host, HostName};
-use crate::net::{Interface, InterfaceId, LinkId};
+use crate::net::{Interface, InterfaceId, LinkId, nearness};
 use crate::table::{Secret, Table};
 use crate::timers::Timers;
 use crate::wire::zre::{Command, Hello, Message};
@@ -204,6 +204,7 @@ pub enum Timer {
 ///     name: "lo".into(),
 ///     address: [127, 0, 0, 1].into(),
 ///     port: 49152,
+///     zone: 1,
 /// };
 /// node.handle_interface_up(Instant::ZERO, interface);
 /// // A node says at once that it is there.
@@ -674,13 +675,11 @@ impl Node {
     // ---- shared by the parts of the node
 
     /// HELLO as it is to be said over a link whose own end is `local`.
-    pub(super) fn hello(&self, local: Option<core::net::IpAddr>) -> Command {
-        let interface = self
-            .interfaces
-            .values()
-            // ZRE-103
-            .find(|interface| Some(interface.address) == local)
-            .or_else(|| self.interfaces.values().next());
+    pub(super) fn hello(&self, local: Option<IpAddr>) -> Command {
+        // ZRE-103
+        let near = |interface: &&Interface| local.map(|local| nearness(interface.address, local));
+        // Of several the first.
+        let interface = self.interfaces.values().rev().max_by_key(near);
         let mut headers = self.config.headers.clone();
         abilities::put(&mut headers, self.config.duplex);
         self.put_key(&mut headers);

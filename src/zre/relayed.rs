@@ -94,7 +94,7 @@ impl Node {
         key: Key,
     ) -> Result<LinkId, ConnectError> {
         self.may_be_relayed(key)?;
-        Ok(self.accept(now, relayed(id)))
+        Ok(self.accept(now, relayed(id), 0))
     }
 
     fn may_be_relayed(&self, key: Key) -> Result<(), ConnectError> {

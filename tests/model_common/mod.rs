@@ -153,6 +153,7 @@ impl World {
             name: "eth0".into(),
             address: address_of(1, 0).ip(),
             port: address_of(1, 0).port(),
+            zone: 0,
         };
         let interface = node.handle_interface_up(START, interface);
         let mut world = Self {

@@ -186,6 +186,7 @@ fn hints_that_nobody_repeats_are_forgotten() {
         name: "eth0".into(),
         address: [10, 0, 0, 1].into(),
         port: 49152,
+        zone: 0,
     };
     stack.handle_interface_up(Instant::ZERO, interface);
     let beacon = |n: u8| {

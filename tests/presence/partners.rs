@@ -42,6 +42,7 @@ fn stack_at(address: [u8; 4], config: Config) -> Stack {
         name: "eth0".into(),
         address: address.into(),
         port: 49152,
+        zone: 0,
     };
     stack.handle_interface_up(Instant::ZERO, interface);
     stack
@@ -138,6 +139,7 @@ fn directed_beacons_begin_anew_when_an_interface_comes_up() {
         name: "eth0".into(),
         address: [10, 0, 0, 1].into(),
         port: 50_001,
+        zone: 0,
     };
     stack.handle_interface_up(now, interface.clone());
     let sent = directed(&mut stack);

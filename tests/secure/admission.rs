@@ -214,6 +214,7 @@ fn handshakes_that_fail_are_counted() {
         name: "lo".into(),
         address,
         port: 49_152,
+        zone: 0,
     };
     let lo = node.handle_interface_up(now, interface);
     let mut accept = |octets: &[u8]| {

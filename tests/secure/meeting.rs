@@ -62,6 +62,7 @@ fn the_beacons_of_a_secure_node_have_its_key_to_the_last() {
         name: "eth0".into(),
         address: [10, 0, 0, 1].into(),
         port: 49_152,
+        zone: 0,
     };
     stack.handle_interface_up(Instant::ZERO, interface);
     stack.stop(Instant::from_millis(10));

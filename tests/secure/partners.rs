@@ -47,6 +47,7 @@ fn a_secure_node_answers_nobody_without_a_key() {
         name: "eth0".into(),
         address: [10, 0, 0, 1].into(),
         port: 49152,
+        zone: 0,
     };
     stack.handle_interface_up(Instant::ZERO, interface);
     let mut beacon = Beacon {

@@ -656,6 +656,7 @@ impl World {
             name: iface.name.clone(),
             address,
             port,
+            zone: 0,
         };
         let id = engine.handle_interface_up(now, interface);
         self.say(node, Kind::InterfaceUp, trace::address(mailbox));

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use atonce::endpoint::Endpoint;
 use atonce::wire::{Headers, LongText, Text};
 use atonce::zre::{Beacons, Config, Curve, Limits};
 
-use crate::{Certificate, ConnectError, Contact, Node, StartError, Trust};
+use crate::{Certificate, ConnectError, Contact, Family, Node, StartError, Trust};
 
 /// The UDP port that IANA assigned to ZRE discovery.
 const BEACON_PORT: u16 = 5670;
@@ -42,6 +43,8 @@ pub struct Builder<N = Node> {
     name: Option<String>,
     headers: Vec<(String, String)>,
     interfaces: Vec<String>,
+    family: Family,
+    multicast: Vec<IpAddr>,
     port: Option<u16>,
     tcp_ports: RangeInclusive<u16>,
     advertise: Option<String>,
@@ -63,6 +66,8 @@ pub trait Start: Sized {
 pub struct Options {
     pub(crate) config: Config,
     pub(crate) interfaces: Vec<String>,
+    pub(crate) family: Family,
+    pub(crate) multicast: Vec<IpAddr>,
     pub(crate) port: u16,
     pub(crate) tcp_ports: RangeInclusive<u16>,
     pub(crate) groups: Vec<Text>,
@@ -85,6 +90,8 @@ impl<N> Default for Builder<N> {
             name: None,
             headers: Vec::new(),
             interfaces: Vec::new(),
+            family: Family::Both,
+            multicast: Vec::new(),
             port: None,
             tcp_ports: 0..=0,
             advertise: None,
@@ -117,11 +124,29 @@ impl<N> Builder<N> {
         self
     }
 
-    /// An interface to use, by name (`eth0`) or address (`10.0.0.1`); can be called again for more. `lo` keeps everything on
-    /// this machine. When it is not called, the node uses every interface that is up and can broadcast, and those that come
-    /// later.
+    /// An interface to use, by name (`eth0`) or address (`10.0.0.1`, `2001:db8::1`, `fe80::1`, `fe80::1%eth0`); can be called again
+    /// for more. A name stands for all its subnets, of IPv4 and IPv6, an address for itself. `lo` keeps everything on this machine.
+    /// When it is not called, the node uses every interface that is up and can broadcast, and those that come later.
+    ///
+    /// The loopback is used with IPv4, since it carries no multicast with IPv6: a node on `::1` is met by who is told its endpoint.
     pub fn interface(mut self, interface: impl Into<String>) -> Self {
         self.interfaces.push(interface.into());
+        self
+    }
+
+    /// Over which versions of IP it meets others: [`Both`](Family::Both).
+    pub fn family(mut self, family: Family) -> Self {
+        self.family = family;
+        self
+    }
+
+    /// A multicast group to which the node beacons besides, on each interface that carries multicast, and in which it hears; can be called
+    /// again for more. `224.0.0.250` and `ff02::fa` are where gyre hears.
+    ///
+    /// When it is not called, beacons are broadcast over IPv4 (to `224.0.0.1` by an interface that cannot broadcast), and go to `ff02::1`
+    /// over IPv6. Beacons of others are heard in all these groups, and in Pyre's `225.25.25.25`, in any case.
+    pub fn multicast(mut self, group: impl Into<IpAddr>) -> Self {
+        self.multicast.push(group.into());
         self
     }
 
@@ -281,9 +306,15 @@ impl<N> Builder<N> {
         if let Some(endpoint) = self.advertise {
             config.advertise = Some(parse_advertised(&endpoint)?);
         }
+        // ZRE-161
+        if let Some(group) = self.multicast.iter().find(|group| !group.is_multicast()) {
+            return Err(StartError::NoGroup { address: *group });
+        }
         Ok(Options {
             config,
             interfaces: self.interfaces,
+            family: self.family,
+            multicast: self.multicast,
             port,
             tcp_ports: self.tcp_ports,
             groups,
@@ -342,6 +373,8 @@ impl<N> Clone for Builder<N> {
             name: self.name.clone(),
             headers: self.headers.clone(),
             interfaces: self.interfaces.clone(),
+            family: self.family,
+            multicast: self.multicast.clone(),
             port: self.port,
             tcp_ports: self.tcp_ports.clone(),
             advertise: self.advertise.clone(),
@@ -360,6 +393,8 @@ impl<N> fmt::Debug for Builder<N> {
             .field("name", &self.name)
             .field("uuid", &self.config.uuid)
             .field("interfaces", &self.interfaces)
+            .field("family", &self.family)
+            .field("multicast", &self.multicast)
             .field("beacons", &self.config.beacons)
             .field("port", &self.port)
             .field("tcp_ports", &self.tcp_ports)

@@ -108,6 +108,14 @@ pub enum StartError {
         /// What the operating system said of the last.
         source: io::Error,
     },
+    /// Beacons are to go to an address that is no multicast group.
+    #[error(
+        "{address} is no multicast group: those are 224.0.0.0 to 239.255.255.255, and the addresses that begin with ff"
+    )]
+    NoGroup {
+        /// The address.
+        address: IpAddr,
+    },
     /// Nothing can listen for beacons.
     #[error(
         "cannot listen for beacons on UDP port {port}: {source}; end the program that holds the port for itself, or \

@@ -69,12 +69,20 @@
 //!
 //! # Interfaces
 //!
-//! Without a choice a node uses every interface that is up and can broadcast, and follows what comes and goes: a
-//! cable, a lease with another address, a laptop's sleep. Each interface has a mailbox of its own and beacons of
+//! Without a choice a node uses every interface that is up and can broadcast, with IPv4 and IPv6, and follows what comes and goes: a
+//! cable, a lease with another address, a laptop's sleep. Each address has a mailbox of its own and each link beacons of
 //! its own, so that peers are told an address that they can reach. [`Event::InterfaceUp`] and [`Event::InterfaceDown`] tell about
-//! it. A machine without a network is no error.
+//! it, for each address. A machine without a network is no error.
 //!
-//! With a choice ([`Builder::interface`]) only those are used, and beacons from elsewhere are not heard.
+//! With a choice ([`Builder::interface`], [`Builder::family`]) only those are used, and beacons from elsewhere are not heard.
+//!
+//! Over IPv4 beacons are broadcast; over IPv6 they go to everybody on the link (`ff02::1`), from its link-local address. A peer that is
+//! heard of over both is one peer, dialled once. Beacons that others send to other groups are heard; to be heard by nodes that hear only
+//! those, see [`Builder::multicast`].
+//!
+//! An address that goes away takes nobody along at once: links live on and are used again when it comes back. When its interface comes
+//! back with another one, what was connected from the old one is dialled anew from the new one. On Linux the system tells of changes;
+//! elsewhere they are noticed within two seconds.
 //!
 //! # What is shared
 //!
@@ -97,7 +105,7 @@
 //! strangers and hints take a quarter each of the descriptors that the process may have, and the list of interfaces is read
 //! every two seconds.
 //!
-//! It is for Unix (Linux and the BSDs, macOS among them), and tested on Linux. IPv4 only for now.
+//! It is for Unix (Linux and the BSDs, macOS among them), and tested on Linux.
 //!
 //! # Sockets
 //!
@@ -132,6 +140,7 @@ mod builder;
 mod cert;
 mod contact;
 mod error;
+mod family;
 mod file;
 mod held;
 mod node;
@@ -150,6 +159,7 @@ pub use crate::builder::{Builder, Options, Start};
 pub use crate::cert::{Certificate, CertificateError, InvalidMetadata};
 pub use crate::contact::Contact;
 pub use crate::error::{ConnectError, StartError};
+pub use crate::family::Family;
 pub use crate::node::{Events, Node};
 pub use crate::socket::Socket;
 pub use crate::trust::{Trust, TrustError};

@@ -75,8 +75,8 @@ struct Readme;
 
 pub use atonce_std::{
     Beacons, Builder, Bytes, Certificate, ConnectError, Contact, Counters, Denial, Event,
-    ExitReason, Frames, Limits, LongText, Lost, Peer, PeerId, PeerInfo, Presence, SendError,
-    Shouted, StartError, Text, TooLong, Trust, Usage, Verdict,
+    ExitReason, Family, Frames, Limits, LongText, Lost, Peer, PeerId, PeerInfo, Presence,
+    SendError, Shouted, StartError, Text, TooLong, Trust, Usage, Verdict,
 };
 
 pub use crate::node::{Events, Node};

@@ -35,6 +35,7 @@ fn node(number: u8) -> Node {
         name: "lo".into(),
         address: [127, 0, 0, number].into(),
         port: PORT,
+        zone: 0,
     };
     let interface = stack.handle_interface_up(Instant::ZERO, interface);
     Node {

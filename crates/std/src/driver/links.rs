@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use atonce::{Cut, Instant, LinkId};
@@ -29,7 +29,6 @@ use self::stream::Dialled;
 pub(super) use self::stream::{Address, Listening, Stream};
 use super::clock::Clock;
 use super::cut::cut;
-use super::interfaces::Listing;
 use super::pace::Pace;
 
 /// What is read of all links before the adapter gets the control back, in octets.
@@ -144,8 +143,10 @@ pub struct Calls {
 /// Something that can be read, by its place in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// The socket for datagrams that a host may have.
+    /// The sockets for datagrams that a host may have.
     Datagrams,
+    /// Where the system tells a host of changes.
+    Changes,
     Listener(usize),
     Link(usize),
 }
@@ -158,6 +159,8 @@ impl Source {
     pub(super) const fn token(self) -> Token {
         match self {
             Self::Datagrams => Token(1),
+            // There is a link at no such place.
+            Self::Changes => Token(usize::MAX),
             Self::Listener(key) => Token(2 + 2 * key),
             Self::Link(key) => Token(3 + 2 * key),
         }
@@ -167,6 +170,7 @@ impl Source {
         match token.0 {
             0 => None,
             1 => Some(Self::Datagrams),
+            usize::MAX => Some(Self::Changes),
             even if even % 2 == 0 => Some(Self::Listener((even - 2) / 2)),
             odd => Some(Self::Link((odd - 3) / 2)),
         }
@@ -715,13 +719,13 @@ impl<M: Machine> Links<M> {
     /// Cuts the links from addresses that this machine has no more, now that it has another: nothing can be sent from
     /// them, and TCP would take a quarter of an hour to say so. While there is no other address they are kept, for
     /// it may be the same again in a moment. What the machine asks for then is left to whoever calls it.
-    pub(super) fn cut_stranded(&mut self, listing: &Listing) {
+    pub(super) fn cut_stranded(&mut self, stranded: impl Fn(IpAddr) -> bool) {
         let stranded: Vec<usize> = self
             .table
             .iter()
             .filter(|(_, link)| {
                 let local = link.stream.local_address().and_then(Result::ok);
-                local.is_some_and(|local| !listing.has_address(local.ip()))
+                local.is_some_and(|local| stranded(local.ip()))
             })
             .map(|(key, _)| key)
             .collect();

@@ -36,13 +36,15 @@
 //! behind more than it does by itself, and peers are heard all the same.
 
 mod asker;
+mod changes;
 mod clock;
 mod cut;
 mod datagrams;
 mod drive;
+mod ear;
 mod fill;
 mod inbox;
-mod interfaces;
+pub(crate) mod interfaces;
 mod keys;
 mod links;
 mod lull;
@@ -79,9 +81,9 @@ pub(crate) use self::clock::Clock;
 pub(crate) use self::cut::is_network_change;
 use self::keys::Strangers;
 use self::links::{Address, Host, Links, Machine, WAKE};
-use self::network::Network;
+use self::network::{Choice, Network};
 pub(crate) use self::resolver::Resolver;
-use crate::{ConnectError, Contact, Options, StartError, Trust};
+use crate::{ConnectError, Contact, Family, Options, StartError, Trust};
 
 pub use self::drive::Drive;
 pub use self::inbox::{Empty, Inbox};
@@ -173,6 +175,11 @@ impl Driver {
         };
         let clock = Clock::start();
         let beacons = options.config.beacons;
+        let choice = Choice {
+            wanted: options.interfaces,
+            family: options.family,
+            groups: options.multicast,
+        };
         let decider = options.trust.as_ref().and_then(Trust::decider);
         let asker = decider.map(|decider| Asker::new(decider.clone(), Arc::clone(&waker)));
         let stack = Stack::new(clock.now(), *seed, options.config);
@@ -180,7 +187,7 @@ impl Driver {
             links: Links::new(stack, clock, registry),
             resolver: Resolver::new(Arc::clone(&waker)),
             waker,
-            network: Network::new(options.interfaces, beacons, options.port, options.tcp_ports),
+            network: Network::new(choice, beacons, options.port, options.tcp_ports),
             trust: options.trust,
             asker,
             strangers: Strangers::default(),
@@ -386,7 +393,7 @@ impl Driver {
     }
 
     /// Sends beacons to one address, with growing pauses, until the node that is there is met, or
-    /// [`unbeacon`](Driver::unbeacon). Over IPv4. See [`Stack::beacon`].
+    /// [`unbeacon`](Driver::unbeacon). See [`Stack::beacon`].
     pub fn beacon(&mut self, address: SocketAddr) -> Result<(), ConnectError> {
         let now = self.links.clock.now();
         let sought = self.links.machine.beacon(now, address);
@@ -652,6 +659,10 @@ impl Host for Driver {
         self.note_beacons();
     }
 
+    fn note_changes(&mut self) {
+        self.heed_changes();
+    }
+
     fn read_datagrams(&mut self) -> usize {
         self.read_beacons()
     }
@@ -676,7 +687,9 @@ fn quarter_of_descriptors() -> Option<usize> {
 /// The addresses that a node would use which asks for these interfaces.
 pub(crate) fn addresses(wanted: &[String]) -> Result<Vec<IpAddr>, StartError> {
     let listing = interfaces::Listing::read().map_err(StartError::Interfaces)?;
-    let selected = listing.select(wanted).into_iter();
+    let selected = listing.select(wanted, Family::Both).into_iter();
+    // What is good on one link only would need to be told which.
+    let selected = selected.filter(|found| !found.is_link_local());
     Ok(selected.map(|found| found.address).collect())
 }
 

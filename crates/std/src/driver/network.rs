@@ -1,24 +1,25 @@
-//! The interfaces in use, with a mailbox and a voice on each, and the ear that hears all beacons.
+//! The interfaces in use, with a mailbox on each address and a voice on each that beacons, and the ear that hears all beacons.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use atonce::zre::Beacons;
 use atonce::{Instant, Interface, InterfaceId};
-use mio::Interest;
 use slab::Slab;
+use socket2::Domain;
 
 use super::Driver;
+use super::changes::Changes;
 use super::cut::is_network_change;
 use super::datagrams::{Left, receive};
-use super::interfaces::{Found, Listing};
-use super::links::{Host, Listening, Source, with_scratch};
-use super::lull::Lull;
-use super::sockets::{address_towards, beacon_receiver, beacon_sender, directed_receiver, listen};
-use crate::StartError;
+use super::ear::Ear;
+use super::interfaces::{Found, Listing, is_link_local};
+use super::links::{Host, Listening, with_scratch};
+use super::sockets::{address_towards, beacon_sender, listen_at};
+use crate::{Family, StartError};
 
 /// How often the interfaces are looked at again: as long as a network that came or changed may go unnoticed.
 const RESCAN: Duration = Duration::from_secs(2);
@@ -28,6 +29,13 @@ const RESCAN_SELDOM: Duration = Duration::from_secs(60);
 
 /// The same while there is none, or a socket is to be made again.
 const RESCAN_SOON: Duration = Duration::from_secs(1);
+
+/// So long after the interfaces were looked at it is not done again for each word of the system that they may have changed, which may come
+/// by the dozen.
+const CALM: Duration = Duration::from_millis(200);
+
+/// Addresses that went away and of which is remembered which interface had them.
+const GONE: usize = 64;
 
 /// So much early is looked at the interfaces by a node that is awake for something else.
 const EARLY: Duration = Duration::from_millis(100);
@@ -44,16 +52,21 @@ const DATAGRAMS: usize = 128;
 
 #[derive(Debug)]
 pub(super) struct Network {
-    /// Names and addresses that the user chose; empty for whatever there is.
-    wanted: Vec<String>,
+    choice: Choice,
     beacons: Beacons,
     /// The UDP port of the beacons. Of a directed node, 0 is any, until it has one.
     port: u16,
     tcp_ports: RangeInclusive<u16>,
     bound: Slab<Bound>,
-    /// The port that an interface had last: it gets the same again if it can, since peers know it.
-    ports: BTreeMap<String, u16>,
+    /// The port that an interface had last, and whether for IPv6: it gets the same again if it can, since peers know it.
+    ports: BTreeMap<(String, bool), u16>,
+    /// Addresses that went away, with their interface: their links live on if they come back.
+    gone: Vec<(String, IpAddr)>,
+    /// Some address could not be used when it was tried last.
+    lacking: bool,
     ear: Option<Ear>,
+    changes: Option<Changes>,
+    looked_at: Instant,
     rescan_at: Instant,
     /// It is told when to look at the interfaces, and else looks seldom.
     seldom: bool,
@@ -63,7 +76,17 @@ pub(super) struct Network {
     complaints: BTreeSet<String>,
 }
 
-/// An interface in use.
+/// What the user wants of interfaces.
+#[derive(Clone, Debug)]
+pub(super) struct Choice {
+    /// Names and addresses; empty for whatever there is.
+    pub(super) wanted: Vec<String>,
+    pub(super) family: Family,
+    /// Groups that are beaconed to, and heard, besides.
+    pub(super) groups: Vec<IpAddr>,
+}
+
+/// An address of an interface in use.
 #[derive(Debug)]
 struct Bound {
     id: InterfaceId,
@@ -71,34 +94,37 @@ struct Bound {
     mailbox: SocketAddr,
     /// Where the mailbox stands among the listeners.
     listener: usize,
+    /// Where its beacons go; nowhere when others of the interface do.
+    destinations: Vec<IpAddr>,
     /// Sends beacons; made again when it failed.
     voice: Option<UdpSocket>,
 }
 
-#[derive(Debug)]
-struct Ear {
-    socket: mio::net::UdpSocket,
-    /// While it lasts, the poller does not look at the socket.
-    lull: Lull,
-    /// It stands in `unread`.
-    in_unread: bool,
+impl Choice {
+    fn of(&self, listing: &Listing) -> Vec<Found> {
+        listing.select(&self.wanted, self.family)
+    }
 }
 
 impl Network {
     pub(super) fn new(
-        wanted: Vec<String>,
+        choice: Choice,
         beacons: Beacons,
         port: u16,
         tcp_ports: RangeInclusive<u16>,
     ) -> Self {
         Self {
-            wanted,
+            choice,
             beacons,
             port,
             tcp_ports,
             bound: Slab::new(),
             ports: BTreeMap::new(),
+            gone: Vec::new(),
+            lacking: false,
             ear: None,
+            changes: None,
+            looked_at: Instant::ZERO,
             rescan_at: Instant::ZERO,
             seldom: false,
             way: None,
@@ -118,11 +144,14 @@ impl Network {
     pub(super) fn close(&mut self) {
         self.bound.clear();
         self.ear = None;
+        self.changes = None;
     }
 
     /// The interfaces are looked at seldom.
     pub(super) fn look_seldom(&mut self) {
         self.seldom = true;
+        // Hundreds would look at once.
+        self.changes = None;
     }
 
     /// The interfaces are looked at with the next turn.
@@ -133,15 +162,19 @@ impl Network {
     /// The descriptors that it takes.
     pub(super) fn descriptors(&self) -> usize {
         let voices = self.bound.iter().filter(|(_, bound)| bound.voice.is_some());
-        self.bound.len() + voices.count() + usize::from(self.ear.is_some())
+        let ear = self.ear.as_ref().map_or(0, Ear::descriptors);
+        let changes = usize::from(self.changes.is_some());
+        self.bound.len() + voices.count() + ear + changes
     }
 
     /// Whether a datagram from this source is this node's business.
-    fn is_heard(&self, source: IpAddr) -> bool {
+    // ZRE-163
+    fn is_heard(&self, source: SocketAddr) -> bool {
         let near = self
             .bound
             .iter()
-            .any(|(_, bound)| bound.found.contains(source));
+            .any(|(_, bound)| bound.found.hears(source));
+        let source = source.ip();
         if self.beacons == Beacons::Directed {
             // Whoever sends to its port means it; but one that keeps to this machine is not to be met over the network, nor is a
             // node there for those elsewhere that keeps to it itself.
@@ -150,7 +183,31 @@ impl Network {
         }
         // From elsewhere it is not heard when the user chose the interfaces, and when it comes from a node that keeps to
         // this machine: that one is not to be met over the network.
-        near || (self.wanted.is_empty() && !source.is_loopback())
+        near || (self.choice.wanted.is_empty() && !source.is_loopback() && !is_link_local(source))
+    }
+
+    /// Has each address beacon to where it should, now that others came or went.
+    fn aim(&mut self) {
+        let founds: Vec<Found> = self
+            .bound
+            .iter()
+            .map(|(_, bound)| bound.found.clone())
+            .collect();
+        for (_, bound) in &mut self.bound {
+            let destinations = bound.found.destinations(founds.iter(), &self.choice.groups);
+            if destinations.is_empty() {
+                bound.voice = None;
+            }
+            bound.destinations = destinations;
+        }
+    }
+
+    /// Whether a link from this address of ours leads nowhere, now that an interface came up with this one: an address that went away may
+    /// come back with its own interface.
+    // ZRE-165
+    fn is_stranded(&self, local: IpAddr, came: &Found, listing: &Listing) -> bool {
+        let mut gone = self.gone.iter().filter(|(_, address)| *address == local);
+        !listing.has_address(local) && gone.all(|(name, address)| replaces(came, name, *address))
     }
 
     /// Whether this complaint is new.
@@ -163,7 +220,7 @@ impl Driver {
     /// Binds everything for the first time: what does not work now is told to whoever starts the node.
     pub(super) fn start_network(&mut self) -> Result<(), StartError> {
         let listing = Listing::read().map_err(StartError::Interfaces)?;
-        if let Some(wanted) = listing.unknown(&self.network.wanted) {
+        if let Some(wanted) = listing.unknown(&self.network.choice.wanted) {
             return Err(StartError::UnknownInterface {
                 wanted: wanted.to_owned(),
                 present: listing.describe(),
@@ -177,16 +234,42 @@ impl Driver {
             })?;
         }
         let now = self.links.clock.now();
-        for found in listing.select(&self.network.wanted) {
+        let selected = self.network.choice.of(&listing);
+        let stays_here = !selected.is_empty() && selected.iter().all(|found| found.loopback);
+        if !stays_here {
+            // Before anything is bound, so that no change is missed.
+            self.network.changes = match Changes::new(&self.links.registry) {
+                Ok(changes) => Some(changes),
+                Err(error) => {
+                    tracing::debug!(%error, "the system does not tell of changes");
+                    None
+                }
+            };
+        }
+        for found in selected {
             match self.interface_up(now, found) {
-                // It went away just now.
+                // It went away just now, or nobody knows yet whether another has it.
                 Err(StartError::Mailbox { source, .. })
-                    if source.kind() == ErrorKind::AddrNotAvailable => {}
+                    if source.kind() == ErrorKind::AddrNotAvailable =>
+                {
+                    self.network.lacking = true;
+                }
                 result => result?,
             }
         }
+        self.settle();
         self.plan_rescan(now);
         Ok(())
+    }
+
+    /// The system says that interfaces or addresses may have changed.
+    // ZRE-164
+    pub(super) fn heed_changes(&mut self) {
+        if let Some(changes) = &self.network.changes {
+            changes.clear();
+            let at = self.network.looked_at + CALM;
+            self.network.rescan_at = self.network.rescan_at.min(at);
+        }
     }
 
     /// Scans the interfaces when it is time to.
@@ -205,6 +288,10 @@ impl Driver {
     }
 
     fn rescan(&mut self, now: Instant) {
+        self.network.looked_at = now;
+        if let Some(changes) = &self.network.changes {
+            changes.clear();
+        }
         match Listing::read() {
             Ok(listing) => self.adopt(now, &listing),
             Err(error) => {
@@ -215,7 +302,10 @@ impl Driver {
         }
         if self.network.beacons.hears() && self.network.ear.is_none() {
             match self.open_ear() {
-                Ok(()) => tracing::info!("listening for beacons again"),
+                Ok(()) => {
+                    tracing::info!("listening for beacons again");
+                    self.settle();
+                }
                 Err(error) => tracing::debug!(%error, "still cannot listen for beacons"),
             }
         }
@@ -224,7 +314,8 @@ impl Driver {
 
     fn plan_rescan(&mut self, now: Instant) {
         let deaf = self.network.beacons.hears() && self.network.ear.is_none();
-        let wait = match self.network.bound.is_empty() || deaf {
+        let network = &self.network;
+        let wait = match network.bound.is_empty() || network.lacking || deaf {
             true => RESCAN_SOON,
             false if self.network.seldom => RESCAN_SELDOM,
             false => RESCAN,
@@ -240,7 +331,7 @@ impl Driver {
     /// Makes what is bound follow what there is.
     fn adopt(&mut self, now: Instant, listing: &Listing) {
         self.network.complaints.remove("list");
-        let mut selected = listing.select(&self.network.wanted);
+        let mut selected = self.network.choice.of(listing);
         for key in self.bound_keys() {
             let Some(bound) = self.network.bound.get(key) else {
                 continue;
@@ -251,23 +342,77 @@ impl Driver {
                 self.interface_down(now, key, "it went away, or its address did");
             }
         }
+        self.network.lacking = false;
+        let mut came = Vec::new();
         for found in selected {
             let name = format!("{} {}", found.name, found.address);
-            match self.interface_up(now, found) {
+            match self.interface_up(now, found.clone()) {
                 Ok(()) => {
                     self.network.complaints.remove(&name);
-                    self.links.cut_stranded(listing);
-                    self.act();
+                    came.push(found);
                 }
-                Err(error) if self.network.complain(&name) => {
-                    tracing::warn!("{error}; trying again");
+                Err(error) => {
+                    self.network.lacking = true;
+                    // For a second or two nobody knows whether another one has the same address of IPv6.
+                    let early = found.address.is_ipv6()
+                        && matches!(&error, StartError::Mailbox { source, .. }
+                            if source.kind() == ErrorKind::AddrNotAvailable);
+                    if !early && self.network.complain(&name) {
+                        tracing::warn!("{error}; trying again");
+                    }
                 }
-                Err(_) => {}
             }
         }
-        if self.network.beacons.broadcasts() {
-            for (_, bound) in &mut self.network.bound {
+        self.settle();
+        for found in &came {
+            let network = &self.network;
+            self.links
+                .cut_stranded(|local| network.is_stranded(local, found, listing));
+            self.network.gone.retain(|(name, address)| {
+                !listing.has_address(*address) && !replaces(found, name, *address)
+            });
+        }
+        if !came.is_empty() {
+            self.act();
+        }
+    }
+
+    /// What is bound changed, or may be lacking something.
+    fn settle(&mut self) {
+        self.network.aim();
+        let network = &mut self.network;
+        if network.beacons.broadcasts() {
+            for (_, bound) in &mut network.bound {
                 bound.speak();
+            }
+        }
+        let Some(ear) = &mut network.ear else {
+            return;
+        };
+        let wants_v6 = network
+            .bound
+            .iter()
+            .any(|(_, bound)| bound.mailbox.is_ipv6());
+        if wants_v6 && !ear.hears(Domain::IPV6) {
+            match ear.open(&self.links.registry, Domain::IPV6) {
+                Ok(()) => {
+                    network.complaints.remove("v6");
+                }
+                Err(error) => {
+                    network.lacking = true;
+                    if network.complaints.insert("v6".to_owned()) {
+                        tracing::warn!(%error, "cannot hear beacons over IPv6; trying again");
+                    }
+                }
+            }
+        }
+        for (_, bound) in &network.bound {
+            if let Err((group, error)) = ear.join(&bound.found, &network.choice.groups) {
+                let what = format!("{} {group}", bound.found.name);
+                if network.complaints.insert(what) {
+                    let interface = &bound.found.name;
+                    tracing::debug!(interface, %group, %error, "cannot hear a group");
+                }
             }
         }
     }
@@ -279,41 +424,54 @@ impl Driver {
             ports: self.network.tcp_ports.clone(),
             source,
         };
-        let before = self.network.ports.get(&found.name);
+        let network = &self.network;
+        let kind = (found.name.clone(), found.address.is_ipv6());
+        let before = network.ports.get(&kind).copied();
+        // One port for all addresses, where that is possible: a peer that hears of several knows them for one.
+        let others = network.bound.iter().map(|(_, bound)| bound.mailbox.port());
         let socket = before
-            .and_then(|&port| listen(found.address, &(port..=port)).ok())
-            .map_or_else(|| listen(found.address, &self.network.tcp_ports), Ok)
+            .into_iter()
+            .chain(others.take(1))
+            .find_map(|port| listen_at(found.at(0), &(port..=port)).ok())
+            .map_or_else(|| listen_at(found.at(0), &network.tcp_ports), Ok)
             .map_err(refused)?;
         let mailbox = socket.local_addr().map_err(refused)?;
         let interface = Interface {
             name: found.name.clone(),
             address: mailbox.ip(),
             port: mailbox.port(),
+            zone: found.index,
         };
         let listening = self.links.listen(Listening::Tcp(socket), |stack| {
             stack.handle_interface_up(now, interface)
         });
         let (listener, id) = listening.map_err(refused)?;
         tracing::debug!(interface = found.name, %mailbox, "interface up");
-        self.network
-            .ports
-            .insert(found.name.clone(), mailbox.port());
-        let bound = self.network.bound.vacant_entry().insert(Bound {
+        self.network.ports.insert(kind, mailbox.port());
+        self.network.bound.insert(Bound {
             id,
             found,
             mailbox,
             listener,
+            destinations: Vec::new(),
             voice: None,
         });
-        if self.network.beacons.broadcasts() {
-            bound.speak();
-        }
         Ok(())
     }
 
     fn interface_down(&mut self, now: Instant, key: usize, detail: &str) {
         if let Some(bound) = self.network.bound.try_remove(key) {
             self.links.unlisten(bound.listener);
+            let network = &mut self.network;
+            if let Some(ear) = &mut network.ear {
+                ear.forget(bound.found.index);
+            }
+            if network.gone.len() >= GONE {
+                network.gone.remove(0);
+            }
+            network
+                .gone
+                .push((bound.found.name.clone(), bound.found.address));
             tracing::debug!(interface = bound.found.name, mailbox = %bound.mailbox, detail, "interface down");
             self.links
                 .machine
@@ -321,23 +479,17 @@ impl Driver {
         }
     }
 
+    /// Opens the socket without which nothing is heard. That for IPv6, where IPv4 is used as well, comes with the first address.
     fn open_ear(&mut self) -> io::Result<()> {
-        let port = self.network.port;
-        let mut socket = if self.network.beacons == Beacons::Directed {
-            directed_receiver(port)?
-        } else {
-            beacon_receiver(port)?
+        let directed = self.network.beacons == Beacons::Directed;
+        let mut ear = Ear::new(directed, self.network.port);
+        let family = match self.network.choice.family {
+            Family::V6 => Domain::IPV6,
+            Family::Both | Family::V4 => Domain::IPV4,
         };
-        // Others know it by this one: if it has to be made again it is to have the same.
-        self.network.port = socket.local_addr()?.port();
-        self.links
-            .registry
-            .register(&mut socket, Source::Datagrams.token(), Interest::READABLE)?;
-        self.network.ear = Some(Ear {
-            socket,
-            lull: Lull::default(),
-            in_unread: false,
-        });
+        ear.open(&self.links.registry, family)?;
+        self.network.port = ear.port();
+        self.network.ear = Some(ear);
         Ok(())
     }
 
@@ -347,21 +499,31 @@ impl Driver {
         let Some(bound) = bound.into_iter().find(|bound| bound.id == interface) else {
             return;
         };
-        let Some(address) = bound.found.broadcast else {
-            return; // a tunnel; it was said when it came up
-        };
-        let Some(voice) = bound.speak() else {
+        if bound.speak().is_none() {
+            return; // another address of the interface beacons, or it is a tunnel
+        }
+        let Some(voice) = &bound.voice else {
             return;
         };
-        match voice.send_to(datagram, (address, port)) {
-            Ok(octets) => tracing::trace!(interface = bound.found.name, octets, "beacon sent"),
-            Err(error) => {
-                tracing::debug!(interface = bound.found.name, %error, "beacon not sent");
-                if is_network_change(&error) {
-                    bound.voice = None;
-                    self.network.rescan_at = self.links.clock.recent();
+        let mut failed = None;
+        for destination in &bound.destinations {
+            let to = match *destination {
+                IpAddr::V6(group) => SocketAddrV6::new(group, port, 0, bound.found.index).into(),
+                other => SocketAddr::new(other, port),
+            };
+            match voice.send_to(datagram, to) {
+                Ok(octets) => {
+                    tracing::trace!(interface = bound.found.name, %to, octets, "beacon sent");
+                }
+                Err(error) => {
+                    tracing::debug!(interface = bound.found.name, %to, %error, "beacon not sent");
+                    failed = failed.or(Some(error));
                 }
             }
+        }
+        if failed.is_some_and(|error| is_network_change(&error)) {
+            bound.voice = None;
+            self.network.rescan_at = self.links.clock.recent();
         }
     }
 
@@ -397,8 +559,10 @@ impl Driver {
         if leads.or_else(first).map(|bound| bound.id) != Some(interface) {
             return;
         }
-        let sent = match &network.ear {
-            Some(ear) => ear.socket.send_to(datagram, to),
+        let family = Domain::for_address(to);
+        let ear = network.ear.as_ref().and_then(|ear| ear.socket(family));
+        let sent = match ear {
+            Some(socket) => socket.send_to(datagram, to),
             None if network.beacons.hears() => return, // it is made again soon
             None => {
                 let bound = network.bound.iter_mut().map(|(_, bound)| bound);
@@ -439,31 +603,39 @@ impl Driver {
         if let Some(ear) = &mut self.network.ear {
             ear.in_unread = false;
         }
-        let (mut beacons, mut octets, mut all) = (0, 0, false);
+        let (mut beacons, mut octets, mut all) = (0, 0, true);
         with_scratch(|scratch| {
-            while beacons < DATAGRAMS && !all {
-                let Some(ear) = &self.network.ear else {
-                    break;
-                };
-                self.links.calls.beacon_reads += 1;
-                let now = self.links.clock.recent();
-                let left = receive(&ear.socket, scratch, |source, datagram| {
-                    octets += datagram.len();
-                    beacons += 1;
-                    let heard = self.network.is_heard(source.ip());
-                    tracing::trace!(%source, length = datagram.len(), heard, "datagram");
-                    if heard {
-                        self.links.machine.handle_datagram(now, source, datagram);
+            for family in [Domain::IPV4, Domain::IPV6] {
+                let mut empty = false;
+                while !empty {
+                    let ear = self.network.ear.as_ref();
+                    let Some(socket) = ear.and_then(|ear| ear.socket(family)) else {
+                        break;
+                    };
+                    if beacons >= DATAGRAMS {
+                        all = false;
+                        break;
                     }
-                });
-                match left {
-                    Ok(left) => all = left == Left::Nothing,
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => all = true,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot hear beacons; trying again");
-                        self.network.ear = None;
-                        self.network.rescan_at = now + RESCAN_SOON;
+                    self.links.calls.beacon_reads += 1;
+                    let now = self.links.clock.recent();
+                    let left = receive(family, socket, scratch, |source, datagram| {
+                        octets += datagram.len();
+                        beacons += 1;
+                        let heard = self.network.is_heard(source);
+                        tracing::trace!(%source, length = datagram.len(), heard, "datagram");
+                        if heard {
+                            self.links.machine.handle_datagram(now, source, datagram);
+                        }
+                    });
+                    match left {
+                        Ok(left) => empty = left == Left::Nothing,
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => empty = true,
+                        Err(error) => {
+                            tracing::warn!(%error, "cannot hear beacons; trying again");
+                            self.network.ear = None;
+                            self.network.rescan_at = now + RESCAN_SOON;
+                        }
                     }
                 }
             }
@@ -486,15 +658,9 @@ impl Driver {
         };
         let was = ear.lull.until().is_some();
         let is = ear.lull.heard(now, beacons, news).is_some();
-        let changed = match (was, is) {
-            (false, true) => self.links.registry.deregister(&mut ear.socket),
-            (true, false) => {
-                let token = Source::Datagrams.token();
-                self.links
-                    .registry
-                    .register(&mut ear.socket, token, Interest::READABLE)
-            }
-            (false, false) | (true, true) => Ok(()),
+        let changed = match was == is {
+            true => Ok(()),
+            false => ear.watch(&self.links.registry, was),
         };
         if let Err(error) = changed {
             tracing::warn!(%error, "cannot hear beacons; trying again");
@@ -511,8 +677,8 @@ impl Driver {
 impl Bound {
     /// The socket for beacons, made when there is none; `None` when it cannot be made now.
     fn speak(&mut self) -> Option<&UdpSocket> {
-        if self.voice.is_none() && self.found.broadcast.is_some() {
-            match beacon_sender(self.found.address) {
+        if self.voice.is_none() && !self.destinations.is_empty() {
+            match beacon_sender(&self.found) {
                 Ok(voice) => self.voice = Some(voice),
                 Err(error) => {
                     tracing::debug!(interface = self.found.name, %error, "no socket for beacons");
@@ -521,4 +687,11 @@ impl Bound {
         }
         self.voice.as_ref()
     }
+}
+
+/// Whether an address that came takes the place of one that went away: it is of the same interface, and of the same kind.
+fn replaces(came: &Found, name: &str, gone: IpAddr) -> bool {
+    came.name == name
+        && came.address.is_ipv6() == gone.is_ipv6()
+        && came.is_link_local() == is_link_local(gone)
 }

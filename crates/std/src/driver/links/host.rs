@@ -29,7 +29,10 @@ pub(in crate::driver) trait Host: Sized {
     /// The socket for datagrams, if there is one, may have some.
     fn note_datagrams(&mut self) {}
 
-    /// Reads them, within a budget of its own; returns how many octets were read.
+    /// The system may have changed something.
+    fn note_changes(&mut self) {}
+
+    /// Reads datagrams, within a budget of its own; returns how many octets were read.
     fn read_datagrams(&mut self) -> usize {
         0
     }
@@ -40,6 +43,7 @@ pub(in crate::driver) trait Host: Sized {
             Some(Source::Link(key)) => self.note_link(key, event),
             Some(Source::Listener(key)) => self.links().note_listener(key),
             Some(Source::Datagrams) => self.note_datagrams(),
+            Some(Source::Changes) => self.note_changes(),
             None => {} // it woke us, that is all
         });
     }
@@ -101,6 +105,7 @@ pub(in crate::driver) trait Host: Sized {
                 Source::Link(key) => self.read_link(key, budget),
                 Source::Listener(key) => self.accept(key, budget),
                 Source::Datagrams => self.read_datagrams(),
+                Source::Changes => 0,
             };
             if octets > 0 {
                 self.links().pace.rest();

@@ -37,6 +37,7 @@ impl Bench {
             name: "lo".into(),
             address: Ipv4Addr::LOCALHOST.into(),
             port: 1,
+            zone: 0,
         };
         let lo = stack.handle_interface_up(Instant::ZERO, lo);
         Self {

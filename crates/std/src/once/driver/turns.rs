@@ -484,7 +484,11 @@ impl<M: Machine> Driver<M> {
         };
         let peers = self.place(Which::Local);
         let peers = peers.map_or(0, |local| local.driver.stack().usage().peers);
-        let wanted = self.taken_descriptors() + OF_A_STAND_IN + 2 * peers;
+        // A listener and a socket for beacons on each further address.
+        let local = self.place(Which::Local);
+        let addresses = local.map_or(1, |local| local.driver.mailboxes().count());
+        let further = 2 * addresses.saturating_sub(1);
+        let wanted = self.taken_descriptors() + OF_A_STAND_IN + further + 2 * peers;
         let started = if wanted > self.descriptors {
             Err(format!(
                 "no stand-in for {id}: it would take more descriptors than the process may have ({} and some spare ones); \
