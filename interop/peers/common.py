@@ -10,6 +10,7 @@ import json
 import os
 import selectors
 import signal
+import socket
 import sys
 import threading
 import time
@@ -91,18 +92,21 @@ def own_mailbox(listeners=1, within=1.0):
     """The TCP endpoint of the mailbox, for libraries that do not tell; None when it is not there.
 
     CZMQ gives out ports upward from 49152: of so many listening sockets the mailbox, bound last,
-    has the highest. IPv4 only.
+    has the highest. IPv6 is written as C Zyre does, without brackets and without the zone.
     """
     deadline = time.monotonic() + within
     while True:
         mine = own_inodes()
-        with open("/proc/self/net/tcp") as table:
-            rows = [row.split() for row in table]
-        bound = [row[1].split(":") for row in rows[1:] if row[3] == "0A" and row[9] in mine]
+        bound = []
+        for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
+            with open(f"/proc/self/net/{table}") as rows:
+                rows = [row.split() for row in rows][1:]
+            bound += [(family, *row[1].split(":")) for row in rows if row[3] == "0A" and row[9] in mine]
         if len(bound) >= listeners:
-            address, port = max(bound, key=lambda pair: int(pair[1], 16))
-            octets = bytes.fromhex(address)[::-1]
-            return f"tcp://{'.'.join(map(str, octets))}:{int(port, 16)}"
+            family, address, port = max(bound, key=lambda row: int(row[2], 16))
+            # Words of the host's byte order.
+            octets = b"".join(bytes.fromhex(address[at:at + 8])[::-1] for at in range(0, len(address), 8))
+            return f"tcp://{socket.inet_ntop(family, octets)}:{int(port, 16)}"
         if time.monotonic() > deadline:
             return None
         time.sleep(0.01)

@@ -12,7 +12,8 @@ use super::inbound::Role;
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
 use super::relayed::is_relayed;
-use super::{ExitReason, Lost, Presence};
+use super::{ExitReason, Lost, Peer, Presence};
+use crate::endpoint::Endpoint;
 use crate::net::{Cut, LinkId};
 use crate::wire::zre::Command;
 use crate::{Instant, PeerId};
@@ -521,12 +522,16 @@ impl Node {
             Owner::Peer(id) => {
                 dial.state = State::Waiting;
                 dial.failures += 1;
+                // ZRE-167
+                let named = self.peers.get(&id).and_then(|peer| named_by(&peer.card));
+                let elsewhere = named.is_some_and(|named| named != address.ip());
                 // ZRE-147
                 let speaks = dial.wary
                     && self.peers.get(&id).is_some_and(|peer| {
                         peer.inbound.is_some() && now - peer.spoke < BACK_DEADLINE
                     });
-                if speaks || matches!(cut, Cut::Refused | Cut::Reset | Cut::Closed) {
+                let gone = matches!(cut, Cut::Refused | Cut::Reset | Cut::Closed);
+                if speaks || elsewhere || gone {
                     dial.refusals += 1;
                 }
                 let pause = dial.pause().max(REDIAL_PAUSE);
@@ -536,7 +541,7 @@ impl Node {
                     .get(&id)
                     .is_none_or(|peer| peer.inbound.is_none());
                 // ZRE-60
-                if dial.is_given_up() && (silent || speaks) {
+                if dial.is_given_up() && (silent || speaks || elsewhere) {
                     self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
                 } else {
                     self.timers.set(Due::Dial(address), now + pause);
@@ -669,4 +674,11 @@ impl Node {
             }
         }
     }
+}
+
+/// The address that a peer named in its HELLO.
+fn named_by(card: &Peer) -> Option<IpAddr> {
+    let endpoint = Endpoint::try_from(&card.endpoint).ok()?;
+    let ip = endpoint.socket_address()?.ip();
+    Some(ip.to_canonical()).filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
 }

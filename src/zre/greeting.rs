@@ -358,8 +358,9 @@ impl Node {
         if !dial.is_none_or(has_key) {
             return address;
         }
-        if dial.is_some_and(|dial| dial.up().is_some() && dial.proved == Some(id)) {
-            // Its mailbox says so itself, wherever else it has one.
+        let proved = dial.is_some_and(|dial| dial.up().is_some() && dial.proved == Some(id));
+        if proved && expected.ip() != address.ip() {
+            // Its mailbox says so itself, and has other addresses besides. (At the same one it was started anew.)
             return expected;
         }
         let rumour = address.ip() == remote.ip() && dial.is_none_or(|dial| dial.up().is_none());

@@ -695,7 +695,7 @@ impl Node {
     fn endpoint_on(&self, interface: &Interface) -> Text {
         let endpoint = match &self.config.advertise {
             Some(endpoint) => endpoint.to_string(),
-            None => Endpoint::from(interface.mailbox()).to_string(),
+            None => interface.endpoint(),
         };
         // An endpoint is never longer than a name and a port.
         Text::try_from(endpoint).unwrap_or_default()

@@ -1,10 +1,13 @@
 //! Clocks that jump, restarts, addresses that change.
 
+use std::time::Duration;
+
+use atonce::zre::Beacons;
 use atonce::{Config, Frames};
 
 use crate::model_common::{Door, World, address_of, tell};
-use crate::support::{Lan, frames, names, two};
-use crate::{alice_and_puppet, hellos, ms};
+use crate::support::{Lan, frames, names, text, two};
+use crate::{NOTHING, alice_and_puppet, hellos, ms};
 
 #[test]
 fn a_node_that_overslept_blames_nobody() {
@@ -33,6 +36,61 @@ fn a_node_that_overslept_blames_nobody() {
         let heard = names(&lan.events(bob));
         assert_eq!(heard, ["evasive alice", "silent alice", "recovered alice"]);
         lan.still_talk(alice, bob);
+    }
+}
+
+#[test]
+fn machines_that_sleep_however_long_miss_nobody_who_waited() {
+    // ZRE-53
+    for beacons in [Beacons::Both, Beacons::Off] {
+        for (seconds, together) in [(60, false), (60, true), (3_600, false), (3_600, true)] {
+            let patient = |name: &str| Config {
+                name: Some(text(name)),
+                beacons,
+                evasive_timeout: Duration::from_secs(100_000),
+                expired_timeout: Duration::from_secs(200_000),
+                ..Config::default()
+            };
+            let mut lan = Lan::new();
+            let config = Config {
+                beacons,
+                ..Config::default()
+            };
+            // Alice and Carol are on one machine, or on several that were closed together with Bob's.
+            let hosts = [
+                lan.node_with(config.clone()),
+                lan.node_with(config),
+                lan.node_with(patient("bob")),
+            ];
+            let bob = hosts[2];
+            let there = format!("tcp://{}", lan.address_of(bob)).parse().unwrap();
+            for host in &hosts[..2] {
+                lan.with(*host, |stack, now| stack.connect(now, &there).unwrap());
+            }
+            lan.run_for(ms(3_000));
+            assert_eq!(lan.stack(bob).peers().count(), 2);
+            for host in hosts {
+                lan.events(host);
+            }
+            let asleep = if together { 3 } else { 2 };
+            for host in &hosts[..asleep] {
+                lan.freeze(*host, true);
+            }
+            lan.run_for(Duration::from_secs(seconds));
+            for host in &hosts[..asleep] {
+                lan.freeze(*host, false);
+            }
+            lan.run_for(ms(20_000));
+            for host in hosts {
+                let told = names(&lan.events(host));
+                assert_eq!(
+                    told, NOTHING,
+                    "{beacons:?}, {seconds} s, together: {together}"
+                );
+            }
+            lan.still_talk(hosts[0], bob);
+            lan.still_talk(hosts[1], bob);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The options of every command that starts a node.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use atonce::PeerId;
 use atonce::endpoint::Endpoint;
 use atonce::wire::{LongText, Text};
 use atonce::zre::Config;
-use atonce_std::{Builder, Contact, Node};
+use atonce_std::{Builder, Contact, Family, Node};
 use clap::Args;
 
 use crate::failure::Failure;
@@ -29,10 +30,19 @@ pub(crate) struct NodeOptions {
     #[arg(long, value_name = "HEX32")]
     uuid: Option<PeerId>,
 
-    /// Where to beacon, listen and bind; `lo` keeps everything on this machine; repeatable
+    /// Where to beacon, listen and bind: eth0, 10.0.0.1, fe80::1%eth0; `lo` keeps everything on this machine; repeatable
     /// [default: every interface that is up and can broadcast].
     #[arg(long, value_name = "NAME|IP", value_parser = value::interface)]
     interface: Vec<String>,
+
+    /// Over which versions of IP others are met [default: both, as far as this machine has them].
+    #[arg(long, value_name = "WHICH", value_parser = value::family())]
+    family: Option<Family>,
+
+    /// Beacon to this multicast group besides, and hear it; gyre hears 224.0.0.250 and ff02::fa; repeatable
+    /// [default: broadcast, and ff02::1 over IPv6].
+    #[arg(long, value_name = "GROUP", value_parser = value::group)]
+    multicast: Vec<IpAddr>,
 
     /// UDP port of the beacons, the same for all who are to meet; 0 turns beacons off.
     #[arg(long, default_value_t = BEACON_PORT)]
@@ -91,6 +101,12 @@ impl NodeOptions {
         }
         for interface in &self.interface {
             builder = builder.interface(interface);
+        }
+        if let Some(family) = self.family {
+            builder = builder.family(family);
+        }
+        for group in &self.multicast {
+            builder = builder.multicast(*group);
         }
         if let Some(interval) = self.interval {
             builder = builder.interval(interval);

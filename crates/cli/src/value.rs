@@ -1,12 +1,14 @@
 //! Values of options: each is checked when it is read, and what is wrong is said together with the option's name.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use atonce::endpoint::{Endpoint, InvalidEndpoint};
 use atonce::wire::{LongText, Text};
-use atonce_std::{ConnectError, Contact};
+use atonce_std::{ConnectError, Contact, Family};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 /// The longest time in seconds that an option takes: 31 years.
 const LONGEST: Duration = Duration::from_secs(1_000_000_000);
@@ -55,6 +57,22 @@ pub(crate) fn interface(given: &str) -> Result<String, String> {
         return Err("expected the name of an interface or an IP address".into());
     }
     Ok(given.to_owned())
+}
+
+/// The versions of IP.
+pub(crate) fn family() -> impl TypedValueParser<Value = Family> {
+    PossibleValuesParser::new(["both", "ipv4", "ipv6"]).map(|given| match given.as_str() {
+        "ipv4" => Family::V4,
+        "ipv6" => Family::V6,
+        _ => Family::Both,
+    })
+}
+
+/// A multicast group of either version of IP.
+pub(crate) fn group(given: &str) -> Result<IpAddr, String> {
+    let group = given.parse().ok();
+    let group = group.filter(IpAddr::is_multicast);
+    group.ok_or_else(|| "expected a multicast group, as 224.0.0.250 or ff02::fa".into())
 }
 
 /// A time in milliseconds, at least 1.
@@ -125,7 +143,7 @@ pub(crate) fn tcp_ports(given: &str) -> Result<RangeInclusive<u16>, String> {
 mod tests {
     use std::time::Duration;
 
-    use super::{header, interface, millis, seconds, tcp_ports, text};
+    use super::{group, header, interface, millis, seconds, tcp_ports, text};
 
     #[test]
     fn a_text_has_1_to_255_octets() {
@@ -172,6 +190,15 @@ mod tests {
         assert_eq!(tcp_ports("49152-49160").unwrap(), 49152..=49160);
         for wrong in ["0", "65536", "x", "", "1-", "-1", "5-4", "0-4", "1-2-3"] {
             assert!(tcp_ports(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_an_address_of_many() {
+        assert_eq!(group("224.0.0.250").unwrap().to_string(), "224.0.0.250");
+        assert_eq!(group("ff02::fa").unwrap().to_string(), "ff02::fa");
+        for wrong in ["10.0.0.255", "fe80::1", "ff02::fa%eth0", "gyre"] {
+            assert!(group(wrong).is_err(), "{wrong}");
         }
     }
 

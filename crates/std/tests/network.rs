@@ -6,9 +6,12 @@ mod common;
 #[path = "common/namespace.rs"]
 mod namespace;
 
-use std::time::Duration;
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
 
-use atonce_std::{Event, Node};
+use atonce_std::{Beacons, Builder, Event, Family, Node, PeerId};
 use common::{wait_enter, wait_for};
 use namespace::{ip, within};
 
@@ -62,14 +65,248 @@ fn follow() {
     }
 }
 
-/// On whatever interface there is, and quick to see that a peer is not where it was.
-fn node(name: &str) -> Node {
+#[test]
+#[ignore = "needs unshare(1), ip(8) and the right to make a network namespace"]
+fn changes_are_told_at_once_and_links_outlive_their_address() {
+    // ZRE-164, ZRE-165, ZRE-1
+    within(
+        "changes_are_told_at_once_and_links_outlive_their_address",
+        outlive,
+    );
+}
+
+fn outlive() {
+    ip("link set lo up");
+    without_delay();
+    for (one, other) in [("eth7", "eth8"), ("wan7", "wan8")] {
+        ip(&format!("link add {one} type veth peer name {other}"));
+        ip(&format!("link set {other} up"));
+    }
+    ip("addr add 10.77.0.1/24 brd + dev eth7");
+    ip("link set eth7 up");
+    let alice = builder("alice").family(Family::V4).start().unwrap();
+    let bob = builder("bob").family(Family::V4).start().unwrap();
+    wait_enter(&alice, bob.id());
+    wait_enter(&bob, alice.id());
+
+    // It goes, and meanwhile another one comes: what was connected there is not given up.
+    ip("link set eth7 down");
+    wait_down(&alice);
+    ip("addr add 10.78.0.1/24 brd + dev wan7");
+    let began = Instant::now();
+    ip("link set wan7 up");
+    wait_for(&alice, |event| {
+        matches!(event, Event::InterfaceUp { interface, .. } if interface == "wan7").then_some(())
+    });
+    // Half of the time after which it looks by itself.
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
+    ip("link set eth7 up");
+    wait_up(&alice);
+    alice.whisper(bob.id(), "still here").unwrap();
+    // Nothing happened to anybody.
+    let before = wait_for(&bob, |event| match event {
+        Event::Exit { .. } | Event::Enter { .. } => Some(Err(event)),
+        Event::Whisper { content, .. } => Some(Ok(content)),
+        _ => None,
+    });
+    assert_eq!(before.unwrap(), "still here".into());
+}
+
+#[test]
+#[ignore = "needs unshare(1), ip(8) and the right to make a network namespace"]
+fn nodes_meet_over_ipv6_alone() {
+    // ZRE-160, ZRE-161
+    within("nodes_meet_over_ipv6_alone", meet_over_v6);
+}
+
+fn meet_over_v6() {
+    ip("link set lo up");
+    without_delay();
+    ip("link add eth7 type veth peer name eth8");
+    ip("link set eth8 up");
+    let alice = builder("alice").start().unwrap();
+    let bob = builder("bob").interface("eth7").start().unwrap();
+    ip("link set eth7 up");
+    let endpoint = wait_up(&alice);
+    assert!(endpoint.starts_with("tcp://fe80::"), "{endpoint}");
+    wait_enter(&alice, bob.id());
+    wait_enter(&bob, alice.id());
+    alice.whisper(bob.id(), "one").unwrap();
+
+    // By its address, with the interface that this is good on.
+    let address = endpoint.trim_start_matches("tcp://");
+    let (address, _) = address.rsplit_once(':').unwrap();
+    let carol = builder("carol").interface(format!("{address}%eth7"));
+    let carol = carol.start().unwrap();
+    wait_enter(&carol, alice.id());
+    assert_eq!(carol.endpoints().len(), 1);
+    builder("dave")
+        .interface(format!("{address}%lo"))
+        .start()
+        .unwrap_err();
+
+    // IPv4 comes besides: nobody enters twice, and newcomers enter once.
+    ip("addr add 10.77.0.1/24 brd + dev eth7");
+    assert!(wait_up(&alice).starts_with("tcp://10.77.0.1:"));
+    let erin = builder("erin").interface("eth7").start().unwrap();
+    assert_eq!(erin.endpoints().len(), 2);
+    wait_enter(&alice, erin.id());
+    alice.whisper(erin.id(), "two").unwrap();
+    let end = Instant::now() + Duration::from_secs(3);
+    let nodes = [&alice, &bob, &carol, &erin];
+    for node in nodes {
+        while let Some(event) = node.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            assert!(!matches!(event, Event::Exit { .. }), "{event:?}");
+        }
+        assert_eq!(node.peers().len(), 3);
+    }
+}
+
+#[test]
+#[ignore = "needs unshare(1), ip(8) and the right to make a network namespace"]
+fn directed_beacons_go_over_ipv6_as_well() {
+    // ZRE-131, ZRE-133
+    within("directed_beacons_go_over_ipv6_as_well", direct);
+}
+
+fn direct() {
+    ip("link set lo up");
+    let directed = |name: &str| {
+        let node = builder(name).beacons(Beacons::Directed).port(0);
+        node.interface("::1").start().unwrap()
+    };
+    let (alice, bob) = (directed("alice"), directed("bob"));
+    let port = alice.beacon_port().unwrap();
+    bob.beacon(SocketAddr::from((Ipv6Addr::LOCALHOST, port)))
+        .unwrap();
+    wait_enter(&alice, bob.id());
+    wait_enter(&bob, alice.id());
+    let seen = alice.peer(bob.id()).unwrap();
+    assert_eq!(seen.peer.endpoint, *bob.endpoints()[0]);
+    assert!(seen.peer.endpoint.to_string().starts_with("tcp://[::1]:"));
+}
+
+#[test]
+#[ignore = "needs unshare(1), ip(8) and the right to make a network namespace"]
+fn beacons_are_heard_wherever_others_send_them() {
+    // ZRE-162, ZRE-163
+    within("beacons_are_heard_wherever_others_send_them", hear_all);
+}
+
+fn hear_all() {
+    ip("link set lo up");
+    without_delay();
+    ip("link add eth7 type veth peer name eth8");
+    ip("link set eth8 up");
+    ip("addr add 10.77.0.1/24 brd + dev eth7");
+    ip("addr add 10.78.0.1/24 brd + dev eth8");
+    let node = builder("alice")
+        .interface("eth7")
+        .multicast([239, 1, 2, 3])
+        .start()
+        .unwrap();
+    ip("link set eth7 up");
+    let endpoint = (0..2)
+        .map(|_| wait_up(&node))
+        .find(|endpoint| endpoint.contains("fe80"));
+    let local = endpoint.unwrap();
+    let (local, _) = local.trim_start_matches("tcp://").rsplit_once(':').unwrap();
+    let index = nix::net::if_::if_nametoindex("eth7").unwrap();
+
+    // Whose beacon goes there, from its mailbox here, is dialled. Each has a mailbox of its own, since all are tried again and again.
+    let mut mailboxes = Vec::new();
+    let mut is_heard = |group: &str, address: IpAddr, within: Duration| {
+        let at = match address {
+            IpAddr::V6(address) => SocketAddrV6::new(address, 0, 0, index).into(),
+            address => SocketAddr::new(address, 0),
+        };
+        let mailbox = TcpListener::bind(at).unwrap();
+        mailbox.set_nonblocking(true).unwrap();
+        let at = mailbox.local_addr().unwrap();
+        mailboxes.push(mailbox);
+        let id = PeerId::from_bytes([u8::try_from(mailboxes.len()).unwrap(); 16]);
+        let beacon = [b"ZRE\x01", &id.as_bytes()[..], &at.port().to_be_bytes()].concat();
+        let to = match group.parse().unwrap() {
+            IpAddr::V6(group) => SocketAddrV6::new(group, 5670, 0, index).into(),
+            group => SocketAddr::new(group, 5670),
+        };
+        voice(at).send_to(&beacon, to).unwrap();
+        let end = Instant::now() + within;
+        while Instant::now() < end {
+            match mailboxes.last().unwrap().accept() {
+                Ok(_) => return true,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        false
+    };
+    let [v4, elsewhere] = ["10.77.0.1", "10.78.0.1"].map(|address| address.parse().unwrap());
+    let v6 = local.parse().unwrap();
+    let patience = Duration::from_secs(5);
+    for (group, from) in [
+        ("10.77.0.255", v4),     // C Zyre, Pyre
+        ("255.255.255.255", v4), // go-zeromq
+        ("224.0.0.1", v4),       // go-zeromq
+        ("224.0.0.250", v4),     // gyre
+        ("225.25.25.25", v4),    // Pyre where it may not broadcast
+        ("239.1.2.3", v4),       // what we asked for
+        ("ff02::1", v6),         // C Zyre
+        ("ff02::fa", v6),        // gyre
+    ] {
+        assert!(is_heard(group, from, patience), "{group}");
+    }
+    let short = Duration::from_millis(500);
+    assert!(!is_heard("10.78.0.255", elsewhere, short), "from elsewhere");
+}
+
+/// A socket that sends from there, and by its interface.
+fn voice(from: SocketAddr) -> UdpSocket {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(from),
+        socket2::Type::DGRAM,
+        None,
+    )
+    .unwrap();
+    match from {
+        SocketAddr::V4(from) => {
+            socket.set_broadcast(true).unwrap();
+            socket.set_multicast_if_v4(from.ip()).unwrap();
+            socket
+                .bind(&SocketAddr::from((*from.ip(), 0)).into())
+                .unwrap();
+        }
+        SocketAddr::V6(mut from) => {
+            from.set_port(0);
+            socket.set_multicast_if_v6(from.scope_id()).unwrap();
+            socket.bind(&from.into()).unwrap();
+        }
+    }
+    socket.into()
+}
+
+/// Addresses of IPv6 are good at once, without asking whether another has them.
+fn without_delay() {
+    for which in ["all", "default"] {
+        let file = format!("/proc/sys/net/ipv6/conf/{which}/accept_dad");
+        fs::write(file, "0").unwrap();
+    }
+}
+
+fn builder(name: &str) -> Builder {
     Node::builder()
         .name(name)
         .evasive_timeout(Duration::from_secs(1))
         .expired_timeout(Duration::from_secs(8))
-        .start()
-        .unwrap()
+}
+
+/// On whatever interface there is, and quick to see that a peer is not where it was.
+fn node(name: &str) -> Node {
+    builder(name).family(Family::V4).start().unwrap()
 }
 
 fn wait_up(node: &Node) -> String {

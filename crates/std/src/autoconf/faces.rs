@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use nix::ifaddrs::getifaddrs;
-use nix::net::if_::{InterfaceFlags, if_nametoindex};
-use nix::sys::socket::SockaddrStorage;
+use crate::driver::interfaces::Listing;
 
 /// An interface that is up, with the addresses that are used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,41 +69,31 @@ impl Face {
 impl Faces {
     /// Asks the operating system.
     pub(super) fn read() -> io::Result<Self> {
-        let mut all = BTreeMap::<String, Face>::new();
-        for found in getifaddrs()? {
-            let name = found.interface_name;
-            let face = all.entry(name.clone()).or_insert_with(|| Face {
-                name,
+        let listing = Listing::read()?;
+        let named = |name: String| {
+            let face = Face {
+                name: name.clone(),
                 ..Face::default()
-            });
-            if !found.flags.contains(InterfaceFlags::IFF_UP) {
+            };
+            (name, face)
+        };
+        let mut all: BTreeMap<String, Face> = listing.names.into_iter().map(named).collect();
+        for found in listing.found {
+            let Some(face) = all.get_mut(&found.name) else {
                 continue;
-            }
-            face.loopback = found.flags.contains(InterfaceFlags::IFF_LOOPBACK);
-            face.multicast = face.loopback || found.flags.contains(InterfaceFlags::IFF_MULTICAST);
-            if let (Some(address), Some(netmask)) = (v4(found.address), v4(found.netmask)) {
-                let whole_subnet = Ipv4Addr::from_bits(address.to_bits() | !netmask.to_bits());
-                let told = v4(found.broadcast).filter(|told| !told.is_unspecified());
-                let broadcast = match found.flags.contains(InterfaceFlags::IFF_BROADCAST) {
-                    true => told.or(Some(whole_subnet)),
-                    false if face.loopback => Some(whole_subnet),
-                    false => None,
-                };
-                face.v4.push(V4 {
+            };
+            face.index = found.index;
+            face.loopback = found.loopback;
+            face.multicast = found.loopback || found.multicast;
+            match (found.address, found.netmask) {
+                (IpAddr::V4(address), IpAddr::V4(netmask)) => face.v4.push(V4 {
                     address,
                     netmask,
-                    broadcast,
-                });
-            } else if let Some(address) = found
-                .address
-                .and_then(|address| Some(address.as_sockaddr_in6()?.ip()))
-            {
-                face.v6.push(address);
+                    broadcast: found.broadcast,
+                }),
+                (IpAddr::V6(address), _) => face.v6.push(address),
+                (IpAddr::V4(_), IpAddr::V6(_)) => {}
             }
-        }
-        for face in all.values_mut() {
-            // One that went away just now has none.
-            face.index = if_nametoindex(face.name.as_str()).unwrap_or(0);
         }
         Ok(Self { all })
     }
@@ -176,10 +164,6 @@ impl Faces {
     fn is_name(&self, wanted: &str, face: &Face) -> bool {
         wanted == face.name || (wanted == "lo" && !self.all.contains_key("lo") && face.loopback)
     }
-}
-
-fn v4(address: Option<SockaddrStorage>) -> Option<Ipv4Addr> {
-    Some(address?.as_sockaddr_in()?.ip())
 }
 
 #[cfg(test)]

@@ -332,6 +332,7 @@ impl Driver {
     fn adopt(&mut self, now: Instant, listing: &Listing) {
         self.network.complaints.remove("list");
         let mut selected = self.network.choice.of(listing);
+        let mut changed = std::mem::take(&mut self.network.lacking);
         for key in self.bound_keys() {
             let Some(bound) = self.network.bound.get(key) else {
                 continue;
@@ -340,9 +341,9 @@ impl Driver {
             selected.retain(|found| *found != bound.found);
             if selected.len() == before {
                 self.interface_down(now, key, "it went away, or its address did");
+                changed = true;
             }
         }
-        self.network.lacking = false;
         let mut came = Vec::new();
         for found in selected {
             let name = format!("{} {}", found.name, found.address);
@@ -363,7 +364,11 @@ impl Driver {
                 }
             }
         }
-        self.settle();
+        if changed || !came.is_empty() {
+            self.settle();
+        } else {
+            self.find_voices();
+        }
         for found in &came {
             let network = &self.network;
             self.links
@@ -380,12 +385,8 @@ impl Driver {
     /// What is bound changed, or may be lacking something.
     fn settle(&mut self) {
         self.network.aim();
+        self.find_voices();
         let network = &mut self.network;
-        if network.beacons.broadcasts() {
-            for (_, bound) in &mut network.bound {
-                bound.speak();
-            }
-        }
         let Some(ear) = &mut network.ear else {
             return;
         };
@@ -413,6 +414,15 @@ impl Driver {
                     let interface = &bound.found.name;
                     tracing::debug!(interface, %group, %error, "cannot hear a group");
                 }
+            }
+        }
+    }
+
+    /// Makes the sockets for beacons that lack.
+    fn find_voices(&mut self) {
+        if self.network.beacons.broadcasts() {
+            for (_, bound) in &mut self.network.bound {
+                bound.speak();
             }
         }
     }

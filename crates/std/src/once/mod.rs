@@ -34,7 +34,8 @@
 //!
 //! # What it costs
 //!
-//! A stand-in takes 5 descriptors of the process (two of its poller, what wakes it, a listener, a socket for its beacons) and 2 more for
+//! A stand-in takes 5 descriptors of the process (two of its poller, what wakes it, a listener, a socket for its beacons), 2 more for
+//! each further address of the LAN (a dual-stack one has two or three: its IPv4, that of the link, one of the net), and 2 more for
 //! each peer of the LAN, which it has a link to and a link from. The limit that the process has (`RLIMIT_NOFILE`, often 1,024 unless somebody
 //! raises it) is looked at before each start: a stand-in for which there would be no room is not started, which
 //! [`Event::Trouble`] tells, and the rest goes on.
