@@ -112,6 +112,17 @@ impl Endpoint {
     }
 }
 
+/// A mailbox of ours as others are told of it.
+pub(crate) fn told(mailbox: SocketAddr) -> String {
+    match mailbox {
+        // ZRE-102. C Zyre adds its own interface to this form and to no other, and gets nowhere without.
+        SocketAddr::V6(mailbox) if mailbox.ip().is_unicast_link_local() => {
+            alloc::format!("{SCHEME}{}:{}", mailbox.ip(), mailbox.port())
+        }
+        other => Endpoint::from(other).to_string(),
+    }
+}
+
 impl HostName {
     /// The longest name, in octets: what a [`Text`] holds, without `tcp://`, two brackets, a colon and five digits.
     pub const LIMIT: usize = Text::LIMIT - SCHEME.len() - 2 - 1 - 5;

@@ -1,11 +1,8 @@
 //! What the embedder has: connections and interfaces, by name.
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
-
-use crate::endpoint::Endpoint;
 
 /// One TCP connection, dialled or accepted. A name is never used twice by the same node.
 ///
@@ -84,17 +81,6 @@ impl Interface {
     /// Where the mailbox can be dialled from this machine.
     pub const fn mailbox(&self) -> SocketAddr {
         in_zone(SocketAddr::new(self.address, self.port), self.zone)
-    }
-
-    /// What others are told of it.
-    pub(crate) fn endpoint(&self) -> String {
-        match self.mailbox() {
-            // ZRE-102. C Zyre adds its own interface to this form and to no other, and gets nowhere without.
-            SocketAddr::V6(mailbox) if mailbox.ip().is_unicast_link_local() => {
-                format!("tcp://{}:{}", mailbox.ip(), mailbox.port())
-            }
-            other => Endpoint::from(other).to_string(),
-        }
     }
 }
 

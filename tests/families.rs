@@ -228,10 +228,11 @@ fn one_that_is_gone_where_we_reached_it_is_met_where_it_still_is() {
     assert_eq!(both.events(), ["enter"]);
     // Its address of IPv4 goes away.
     let mut link = dials[0].0;
+    both.now += Duration::from_millis(250);
     for tries in 0..2 {
-        both.now += Duration::from_millis(400);
+        both.now += Duration::from_millis(50);
         both.node.handle_disconnected(both.now, link, Cut::Reset);
-        both.now += Duration::from_millis(400);
+        both.now += Duration::from_millis(300);
         both.node.handle_timeout(both.now);
         let dials = both.dials();
         assert_eq!(addresses(&dials), ["10.0.0.9:50000"], "{tries}");

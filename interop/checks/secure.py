@@ -16,8 +16,12 @@ from checks.certs import run, theirs
 from checks.gone import both_enter, count
 from checks.meet import enters, heard, leaves, start
 from harness import Missing
+from netns import Network
 from packets import Packets, frames
 from raw import GREETING, RawNode, decode_beacon, frame, ready
+
+# What passes is read octet by octet, and packets.py reads IPv4.
+IPV4 = functools.partial(Network, ipv6=False)
 
 PORT = 5670
 INTERVAL = 0.2  # seconds between two beacons: what must not happen has many occasions
@@ -186,13 +190,13 @@ def converse(report, kind, host, net):
 
 def listened(report, kind):
     """Converses, and what passes the device of ours meanwhile."""
-    with report.network() as net:
+    with report.network(IPV4) as net:
         host = net.host()
         with Packets(host) as packets:
             secret, ours, theirs = converse(report, kind, host, net)
         flows, datagrams, others = packets.read()
-    # Of the rest nothing is of ours: who has which address, and what the kernel says for IPv6.
-    kinds = {packet[12:14] for packet in others}
+    # Of the rest nothing is of ours: who has which address, and what the kernel says for IPv6 and of groups.
+    kinds = {packet[12:14] for packet in others if packet[23] != socket.IPPROTO_IGMP}
     assert kinds <= {b"\x08\x06", b"\x86\xdd"}, kinds
     stray = [d for d in datagrams if d.port != PORT]
     assert not stray, stray
@@ -302,7 +306,7 @@ ERROR_400 = b"\x04\x0a\x05ERROR\x03400"
 
 def stranger_of_ours(report):
     """A node of ours whose key nobody listed, beside one of ours and one of C, which let in those that are listed."""
-    with Keys("anna", "bert", unlisted=["eve"]) as keys, report.network() as net:
+    with Keys("anna", "bert", unlisted=["eve"]) as keys, report.network(IPV4) as net:
         report.options = keys.options
         keys.trust["eve"] = "any"
         anna = start(report, "atonce", "anna", net.host(), OPTIONS)
@@ -361,7 +365,7 @@ def stranger_of_ours(report):
 
 def stranger_of_c(report):
     """A node of C whose key nobody listed, and which lets in everybody, beside two of ours."""
-    with Keys("anna", "carl", unlisted=["bert"]) as keys, report.network() as net:
+    with Keys("anna", "carl", unlisted=["bert"]) as keys, report.network(IPV4) as net:
         report.options = keys.options
         keys.trust["bert"] = "any"
         anna = start(report, "atonce", "anna", net.host(), OPTIONS)

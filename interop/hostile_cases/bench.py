@@ -210,7 +210,7 @@ class Bench:
 
     def __enter__(self):
         self.errors = tempfile.TemporaryFile()
-        self.network = Network()
+        self.network = Network(ipv6=False)
         self.network.__enter__()
         try:
             self._start()

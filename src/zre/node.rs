@@ -25,7 +25,7 @@ use super::target::Target;
 use super::{Config, ConnectError, Counters, Event, PeerView, Usage, abilities};
 #[cfg(feature = "curve")]
 use crate::curve::PublicKey;
-use crate::endpoint::{Endpoint, Host, HostName};
+use crate::endpoint::{Endpoint, Host, HostName, told};
 use crate::net::{Interface, InterfaceId, LinkId, nearness};
 use crate::table::{Secret, Table};
 use crate::timers::Timers;
@@ -695,7 +695,7 @@ impl Node {
     fn endpoint_on(&self, interface: &Interface) -> Text {
         let endpoint = match &self.config.advertise {
             Some(endpoint) => endpoint.to_string(),
-            None => interface.endpoint(),
+            None => told(interface.mailbox()),
         };
         // An endpoint is never longer than a name and a port.
         Text::try_from(endpoint).unwrap_or_default()

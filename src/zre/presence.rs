@@ -148,7 +148,7 @@ impl Node {
             // ZRE-119
             && self.dials.get(other).is_none_or(|dial| dial.key() == key)
         {
-            // One with two interfaces beacons from both: neither hint gives way before it was tried as often as the other.
+            // ZRE-166. One with two interfaces beacons from both: neither hint gives way before it was tried as often as the other.
             let failures = self.past.failures(now, (address, key));
             let Some(dial) = self.dials.get_mut(other).filter(|dial| {
                 let waits = dial.state == State::Waiting && dial.owner == Owner::Nobody;
