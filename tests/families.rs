@@ -91,8 +91,7 @@ impl Both {
             sequence: 1,
             command,
         };
-        self.node
-            .handle_message(self.now, link, message.encode().into());
+        self.node.handle_message(self.now, link, message.encode());
         link
     }
 
