@@ -16,7 +16,7 @@ fn an_unknown_interface_is_told_with_those_there_are() {
         assert!(matches!(&error, StartError::UnknownInterface { .. }));
         let text = error.to_string();
         assert!(text.contains(wanted), "{text}");
-        assert!(text.contains("lo (127.0.0.1)"), "{text}");
+        assert!(text.contains("lo (127.0.0.1"), "{text}");
     }
 }
 
