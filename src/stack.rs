@@ -587,6 +587,22 @@ impl Stack {
         }
     }
 
+    /// See [`Node::copy_events`].
+    pub fn copy_events(&mut self) {
+        self.node.copy_events();
+    }
+
+    /// See [`Node::poll_copy`].
+    #[must_use]
+    pub fn poll_copy(&mut self) -> Option<Event> {
+        self.node.poll_copy()
+    }
+
+    /// See [`Node::has_copy`].
+    pub fn has_copy(&self) -> bool {
+        self.node.has_copy()
+    }
+
     /// Whether [`poll_event`](Stack::poll_event) has something.
     pub fn has_event(&self) -> bool {
         self.node.has_event() || (self.is_stopped() && !self.told)

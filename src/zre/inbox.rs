@@ -16,6 +16,9 @@ const EVENT_OCTETS: usize = 128;
 /// What a frame costs beside its octets.
 const FRAME_OCTETS: usize = 64;
 
+/// The most copies of events that wait for whoever follows what happens. He takes them after each call, so that they are few.
+const COPIES: usize = 4_096;
+
 /// An empty queue keeps the memory for so many events.
 const KEPT_EVENTS: usize = 1_024;
 
@@ -36,6 +39,8 @@ pub(crate) struct Inbox {
     strangers: usize,
     /// How many were taken at once, at the most, in the last some times.
     lately: usize,
+    /// Copies for somebody beside the application who follows what happens; `None` when nobody does.
+    copies: Option<VecDeque<Event>>,
 }
 
 /// What waits of one peer.
@@ -71,10 +76,37 @@ impl Inbox {
             total: 0,
             strangers: 0,
             lately: 0,
+            copies: None,
         }
     }
 
+    /// From now on there is a copy of what happens.
+    pub(crate) fn copy_events(&mut self) {
+        self.copies.get_or_insert_default();
+    }
+
+    /// The next copy.
+    pub(crate) fn pop_copy(&mut self) -> Option<Event> {
+        self.copies.as_mut()?.pop_front()
+    }
+
+    /// Whether there is a copy to take.
+    pub(crate) fn has_copy(&self) -> bool {
+        self.copies
+            .as_ref()
+            .is_some_and(|copies| !copies.is_empty())
+    }
+
     pub(crate) fn push(&mut self, event: Event) {
+        if let Some(copies) = &mut self.copies
+            && !is_content(&event)
+        {
+            // Whoever does not take them misses the oldest.
+            if copies.len() >= COPIES {
+                copies.pop_front();
+            }
+            copies.push_back(event.clone());
+        }
         if let Some(id) = peer_of(&event) {
             let cost = cost(&event);
             let share = self.share_mut(id);
@@ -266,6 +298,11 @@ const fn is_change(event: &Event) -> bool {
     )
 }
 
+/// Whether a peer said this to the application.
+const fn is_content(event: &Event) -> bool {
+    matches!(event, Event::Whisper { .. } | Event::Shout { .. })
+}
+
 /// Whether this is about somebody who is no peer.
 #[cfg(feature = "curve")]
 const fn is_stranger(event: &Event) -> bool {
@@ -328,5 +365,26 @@ mod tests {
         }
         while inbox.pop(&Limits::default()).is_some() {}
         assert!(inbox.events.capacity() <= KEPT_EVENTS);
+    }
+
+    #[test]
+    fn who_follows_gets_a_copy_of_what_happened_since_and_of_a_flood_the_last() {
+        let mut inbox = Inbox::new(crate::table::no_secret());
+        let down = |detail: usize| Event::InterfaceDown {
+            interface: "lo".into(),
+            detail: alloc::format!("{detail}"),
+        };
+        inbox.push(down(0));
+        assert!(!inbox.has_copy());
+        inbox.copy_events();
+        inbox.push(down(1));
+        assert!(inbox.has_copy());
+        assert_eq!(inbox.pop_copy(), Some(down(1)));
+        assert_eq!(inbox.pop_copy(), None);
+        for number in 0..=COPIES {
+            inbox.push(down(number));
+        }
+        assert_eq!(inbox.pop_copy(), Some(down(1)));
+        assert_eq!(inbox.len(), COPIES + 3);
     }
 }

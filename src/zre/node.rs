@@ -567,6 +567,23 @@ impl Node {
         }
     }
 
+    /// From now on [`poll_copy`](Node::poll_copy) has a copy of what happens, for an embedder that follows it whether the
+    /// application takes its events or not.
+    pub fn copy_events(&mut self) {
+        self.inbox.copy_events();
+    }
+
+    /// The next copy of an event, WHISPER and SHOUT apart. To be taken after each input: of more than 4,096 the oldest are missed.
+    #[must_use]
+    pub fn poll_copy(&mut self) -> Option<Event> {
+        self.inbox.pop_copy()
+    }
+
+    /// Whether [`poll_copy`](Node::poll_copy) has something.
+    pub fn has_copy(&self) -> bool {
+        self.inbox.has_copy()
+    }
+
     /// Whether an event waits.
     pub fn has_event(&self) -> bool {
         !self.inbox.is_empty()

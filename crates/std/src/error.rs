@@ -9,6 +9,8 @@ use atonce::endpoint::InvalidEndpoint;
 use atonce::wire::TooLong;
 use atonce::zre;
 
+use crate::socket::SocketError;
+
 /// Why nobody is contacted. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -137,6 +139,14 @@ pub enum StartError {
         port: u16,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// A socket that the node is to have beside its mailbox cannot be made, bound or connected.
+    #[error("{what}: {source}")]
+    Beside {
+        /// What it is for.
+        what: &'static str,
+        /// Why not.
+        source: SocketError,
     },
     /// The operating system does not tell its interfaces.
     #[error("cannot list the interfaces of this machine: {0}")]

@@ -149,7 +149,12 @@ pub(super) enum Source {
     Changes,
     Listener(usize),
     Link(usize),
+    /// The poller of a socket beside the node.
+    Aside(usize),
 }
+
+/// The pollers beside a node have the upper half of the tokens, which no link gets to.
+const ASIDE: usize = 1 << (usize::BITS - 1);
 
 pub(super) const WAKE: Token = Token(0);
 
@@ -163,6 +168,7 @@ impl Source {
             Self::Changes => Token(usize::MAX),
             Self::Listener(key) => Token(2 + 2 * key),
             Self::Link(key) => Token(3 + 2 * key),
+            Self::Aside(key) => Token(ASIDE + key),
         }
     }
 
@@ -171,6 +177,7 @@ impl Source {
             0 => None,
             1 => Some(Self::Datagrams),
             usize::MAX => Some(Self::Changes),
+            aside if aside >= ASIDE => Some(Self::Aside(aside - ASIDE)),
             even if even % 2 == 0 => Some(Self::Listener((even - 2) / 2)),
             odd => Some(Self::Link((odd - 3) / 2)),
         }
@@ -758,6 +765,8 @@ mod tests {
             Source::Link(0),
             Source::Listener(7),
             Source::Link(7),
+            Source::Aside(0),
+            Source::Aside(7),
         ] {
             assert_eq!(Source::of(source.token()), Some(source));
         }

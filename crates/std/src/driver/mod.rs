@@ -35,6 +35,7 @@
 //! [`timeout`](Driver::timeout) zero, or a millisecond while there are events to take: so the application is not made to fall
 //! behind more than it does by itself, and peers are heard all the same.
 
+mod aside;
 mod asker;
 mod changes;
 mod clock;
@@ -76,6 +77,7 @@ use bytes::buf::Limit;
 use nix::sys::resource::{Resource, getrlimit};
 use zeroize::Zeroizing;
 
+use self::aside::{Aside, Begin};
 use self::asker::Asker;
 pub(crate) use self::clock::Clock;
 pub(crate) use self::cut::is_network_change;
@@ -105,6 +107,8 @@ pub struct Driver {
     asker: Option<Asker>,
     /// Keys that came and may not, to be told of.
     strangers: Strangers,
+    /// What has sockets beside the node; `None` when nothing has. Boxed: most nodes do without.
+    aside: Option<Box<Aside>>,
     ended: bool,
 }
 
@@ -163,6 +167,14 @@ impl Machine for Stack {
 impl Driver {
     /// Binds the sockets of a node. Nothing is sent before the first [`turn`](Driver::turn).
     pub fn new(mut options: Options) -> Result<(Self, Poller), StartError> {
+        let companions = companions(&mut options);
+        Self::with_companions(options, companions)
+    }
+
+    fn with_companions(
+        mut options: Options,
+        companions: Vec<Begin>,
+    ) -> Result<(Self, Poller), StartError> {
         fit_descriptors(&mut options.config.limits);
         let system = |what| move |source| StartError::System { what, source };
         let poller = Poller::new().map_err(system("a poller"))?;
@@ -182,7 +194,11 @@ impl Driver {
         };
         let decider = options.trust.as_ref().and_then(Trust::decider);
         let asker = decider.map(|decider| Asker::new(decider.clone(), Arc::clone(&waker)));
-        let stack = Stack::new(clock.now(), *seed, options.config);
+        let linger = options.config.limits.linger;
+        let mut stack = Stack::new(clock.now(), *seed, options.config);
+        if !companions.is_empty() {
+            stack.copy_events();
+        }
         let mut driver = Self {
             links: Links::new(stack, clock, registry),
             resolver: Resolver::new(Arc::clone(&waker)),
@@ -191,9 +207,11 @@ impl Driver {
             trust: options.trust,
             asker,
             strangers: Strangers::default(),
+            aside: None,
             ended: false,
         };
         driver.start_network()?;
+        driver.start_aside(companions, linger)?;
         let now = driver.links.clock.now();
         for group in &options.groups {
             driver.links.machine.join(now, group);
@@ -230,9 +248,8 @@ impl Driver {
         self.links.keep_accepting(now);
         self.keep_network(now);
         self.read_and_send(now, poller);
-        if self.links.machine.is_stopped() {
-            self.end();
-        }
+        self.turn_aside(now);
+        self.end_if_stopped();
     }
 
     /// How long the poller may wait before the next turn; `None` without a limit.
@@ -313,7 +330,11 @@ impl Driver {
 
     /// When there is something to do beside the stack and its links.
     fn rest(&self) -> Option<Instant> {
-        self.network.deadline(self.links.machine.deadline())
+        let network = self.network.deadline(self.links.machine.deadline());
+        let Some(aside) = &self.aside else {
+            return network;
+        };
+        [network, aside.due()].into_iter().flatten().min()
     }
 
     /// What happened next, if anything did.
@@ -481,20 +502,25 @@ impl Driver {
     pub fn stop(&mut self) {
         let now = self.links.clock.now();
         self.links.machine.stop(now);
-        self.wind_up();
+        self.wind_up(true);
     }
 
     /// Ends like [`stop`](Driver::stop), without any goodbye. See [`Stack::retire`].
     pub fn retire(&mut self) {
         let now = self.links.clock.now();
         self.links.machine.retire(now);
-        self.wind_up();
+        self.wind_up(false);
     }
 
-    fn wind_up(&mut self) {
+    fn wind_up(&mut self, goodbye: bool) {
         self.act();
         self.send();
-        if self.links.machine.is_stopped() {
+        self.stop_aside(goodbye);
+        self.end_if_stopped();
+    }
+
+    fn end_if_stopped(&mut self) {
+        if self.links.machine.is_stopped() && self.is_aside_ended() {
             self.end();
         }
     }
@@ -517,7 +543,8 @@ impl Driver {
     /// The descriptors of the process that it takes.
     pub(crate) fn descriptors(&self) -> usize {
         // A poller, another descriptor of it to register with, and what wakes it.
-        3 + self.network.descriptors() + self.links.len()
+        let aside = self.aside.as_ref().map_or(0, |aside| aside.descriptors());
+        3 + self.network.descriptors() + self.links.len() + aside
     }
 
     /// Closes every socket without a goodbye, for an adapter that is itself ended. Peers find the links cut.
@@ -533,6 +560,7 @@ impl Driver {
         self.links.clear();
         self.network.close();
         self.asker = None;
+        self.aside = None;
         tracing::debug!(node = %self.links.machine.id(), "stopped");
     }
 }
@@ -663,9 +691,18 @@ impl Host for Driver {
         self.heed_changes();
     }
 
+    fn note_aside(&mut self, key: usize) {
+        self.note_socket_aside(key);
+    }
+
     fn read_datagrams(&mut self) -> usize {
         self.read_beacons()
     }
+}
+
+/// What the options ask for that has sockets beside the node.
+fn companions(_options: &mut Options) -> Vec<Begin> {
+    Vec::new()
 }
 
 /// Strangers who connect, and hints that are dialled, take a quarter each of the descriptors that the process may have, so

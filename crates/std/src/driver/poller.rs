@@ -103,6 +103,18 @@ impl Poller {
         self.events.iter().count() < EVENTS
     }
 
+    /// Takes what there is, of a poller for whose descriptor another one waits; `more`: whether that may not be all.
+    pub(crate) fn take_ready(&mut self, more: &mut bool) -> io::Result<()> {
+        self.wait(Some(Duration::ZERO))?;
+        // As in the task of `atonce-tokio`: each change is reported once, so what was not taken is to be asked for.
+        *more = if cfg!(target_os = "linux") {
+            !self.took_all()
+        } else {
+            !self.is_idle()
+        };
+        Ok(())
+    }
+
     /// What is ready, once.
     pub(crate) fn take(&mut self, mut each: impl FnMut(&Event)) {
         for event in &self.events {

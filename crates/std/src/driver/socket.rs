@@ -253,6 +253,12 @@ impl SocketDriver {
         self.links.calls
     }
 
+    /// The descriptors of the process that it takes.
+    pub(crate) fn descriptors(&self) -> usize {
+        // A poller, another descriptor of it to register with, and what wakes it.
+        3 + self.places.len() + self.links.len()
+    }
+
     /// The socket itself, to ask it.
     pub fn socket(&self) -> &Socket {
         &self.links.machine.socket

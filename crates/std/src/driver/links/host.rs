@@ -32,6 +32,9 @@ pub(in crate::driver) trait Host: Sized {
     /// The system may have changed something.
     fn note_changes(&mut self) {}
 
+    /// The poller of a socket beside the host, if it has any, has something.
+    fn note_aside(&mut self, _key: usize) {}
+
     /// Reads datagrams, within a budget of its own; returns how many octets were read.
     fn read_datagrams(&mut self) -> usize {
         0
@@ -44,6 +47,7 @@ pub(in crate::driver) trait Host: Sized {
             Some(Source::Listener(key)) => self.links().note_listener(key),
             Some(Source::Datagrams) => self.note_datagrams(),
             Some(Source::Changes) => self.note_changes(),
+            Some(Source::Aside(key)) => self.note_aside(key),
             None => {} // it woke us, that is all
         });
     }
@@ -106,6 +110,7 @@ pub(in crate::driver) trait Host: Sized {
                 Source::Listener(key) => self.accept(key, budget),
                 Source::Datagrams => self.read_datagrams(),
                 Source::Changes => 0,
+                Source::Aside(_) => 0, // never unread: it has a poller of its own
             };
             if octets > 0 {
                 self.links().pace.rest();

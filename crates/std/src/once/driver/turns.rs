@@ -1,6 +1,5 @@
 //! One turn: what the sockets have goes to the nodes, what the nodes tell to the machine, and what that wants done to the nodes.
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -91,7 +90,7 @@ impl<M: Machine> Driver<M> {
             return;
         }
         if std::mem::take(&mut relay.ready)
-            && let Err(error) = take(&mut relay.poller, &mut relay.ready)
+            && let Err(error) = relay.poller.take_ready(&mut relay.ready)
         {
             tracing::error!(%error, "the relay cannot wait for its sockets");
             self.relay = None;
@@ -122,7 +121,7 @@ impl<M: Machine> Driver<M> {
         };
         node.in_turns = false;
         if std::mem::take(&mut node.ready)
-            && let Err(error) = take(&mut node.poller, &mut node.ready)
+            && let Err(error) = node.poller.take_ready(&mut node.ready)
         {
             tracing::error!(%error, "a node cannot wait for its sockets");
             node.driver.abandon();
@@ -527,18 +526,6 @@ impl<M: Machine> Driver<M> {
             self.touch(key);
         }
     }
-}
-
-/// Takes what a poller has, without waiting, and whether it may have more.
-fn take(poller: &mut Poller, ready: &mut bool) -> io::Result<()> {
-    poller.wait(Some(Duration::ZERO))?;
-    // As in the task of `atonce-tokio`: each change is reported once, so what was not taken is to be asked for.
-    *ready = if cfg!(target_os = "linux") {
-        !poller.took_all()
-    } else {
-        !poller.is_idle()
-    };
-    Ok(())
 }
 
 /// The peer that an event is about.
