@@ -140,6 +140,7 @@ pub mod endpoint;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod id;
+pub mod log;
 mod net;
 #[cfg(feature = "curve")]
 pub mod once;

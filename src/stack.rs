@@ -685,6 +685,11 @@ impl Stack {
         })
     }
 
+    /// The endpoint of this node that a peer was told; `None` when it is not here.
+    pub fn told_endpoint(&self, id: PeerId) -> Option<Text> {
+        self.node.told_endpoint(id)
+    }
+
     /// The peers in a group.
     pub fn peers_in(&self, group: &[u8]) -> impl Iterator<Item = PeerView<'_>> {
         self.node.peers_in(group)

@@ -361,6 +361,9 @@ fn below(module: &str) -> Option<&'static [&'static str]> {
             "wire", "zre",
         ],
         "autoconf" => &["bytes", "table", "time", "timers", "wire"],
+        "log" => &[
+            "bytes", "curve", "endpoint", "id", "stack", "time", "wire", "zre",
+        ],
         "lib" => &[
             "bytes", "endpoint", "id", "net", "stack", "time", "verdict", "wire", "zmtp", "zre",
         ],

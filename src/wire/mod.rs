@@ -10,6 +10,7 @@ mod body;
 mod error;
 mod frames;
 mod headers;
+pub mod log;
 pub mod once;
 pub(crate) mod primitive;
 mod text;

@@ -641,6 +641,14 @@ impl Node {
         record.view(dial.and_then(Dial::round_trip))
     }
 
+    /// The endpoint of this node that a peer was told; `None` when it is not here.
+    pub fn told_endpoint(&self, id: PeerId) -> Option<Text> {
+        let address = self.peers.get(&id)?.address;
+        let local = self.dials.get(address).and_then(|dial| dial.local);
+        let interface = self.interface_at(local)?;
+        Some(self.endpoint_on(interface))
+    }
+
     /// The peers in a group.
     pub fn peers_in(&self, group: &[u8]) -> impl Iterator<Item = PeerView<'_>> {
         self.members
@@ -693,10 +701,7 @@ impl Node {
 
     /// HELLO as it is to be said over a link whose own end is `local`.
     pub(super) fn hello(&self, local: Option<IpAddr>) -> Command {
-        // ZRE-103
-        let near = |interface: &&Interface| local.map(|local| nearness(interface.address, local));
-        // Of several the first.
-        let interface = self.interfaces.values().rev().max_by_key(near);
+        let interface = self.interface_at(local);
         let mut headers = self.config.headers.clone();
         abilities::put(&mut headers, self.config.duplex);
         self.put_key(&mut headers);
@@ -707,6 +712,14 @@ impl Node {
             name: self.name.clone(),
             headers,
         })
+    }
+
+    /// The interface of which is told over a link whose own end is `local`.
+    fn interface_at(&self, local: Option<IpAddr>) -> Option<&Interface> {
+        // ZRE-103
+        let near = |interface: &&Interface| local.map(|local| nearness(interface.address, local));
+        // Of several the first.
+        self.interfaces.values().rev().max_by_key(near)
     }
 
     fn endpoint_on(&self, interface: &Interface) -> Text {
