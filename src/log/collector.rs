@@ -113,11 +113,7 @@ impl Collector {
     /// # Errors
     ///
     /// See [`NoRecord`]: it is counted, and nothing else changed.
-    pub fn handle_message(
-        &mut self,
-        now: Instant,
-        message: &Frames,
-    ) -> Result<Record, NoRecord> {
+    pub fn handle_message(&mut self, now: Instant, message: &Frames) -> Result<Record, NoRecord> {
         // LOG-3
         let frame = message.first().filter(|frame| Record::is_ours(frame));
         let Some(frame) = frame else {

@@ -56,7 +56,12 @@ mod tests {
     fn a_burst_and_then_as_many_as_time_gives() {
         let at = Instant::from_millis;
         let mut credit = Credit::new(at(0), 10, 3);
-        assert!([0, 0, 0].map(|now| credit.take(at(now))).iter().all(|it| *it));
+        assert!(
+            [0, 0, 0]
+                .map(|now| credit.take(at(now)))
+                .iter()
+                .all(|it| *it)
+        );
         assert!(!credit.take(at(0)));
         assert_eq!(credit.next(), at(100));
         assert!(!credit.take(at(99)));

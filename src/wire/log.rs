@@ -24,9 +24,7 @@ use core::time::Duration;
 use bytes::{BufMut, Bytes};
 use nom::Parser;
 
-use super::primitive::{
-    exactly, number1, number2, number8, put_string, string, string_len, whole,
-};
+use super::primitive::{exactly, number1, number2, number8, put_string, string, string_len, whole};
 use super::{Malformed, Text};
 
 const SIGNATURE: u16 = 0xAAA2;

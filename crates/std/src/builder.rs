@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use atonce::PeerId;
 use atonce::endpoint::Endpoint;
+use atonce::log::logger as log;
+use atonce::wire::log::Level;
 use atonce::wire::{Headers, LongText, Text};
 use atonce::zre::{Beacons, Config, Curve, Limits};
 
@@ -52,6 +54,7 @@ pub struct Builder<N = Node> {
     peers: Vec<String>,
     seed: Option<[u8; 32]>,
     security: Option<(Certificate, Trust)>,
+    log: Option<log::Config>,
     node: PhantomData<fn() -> N>,
 }
 
@@ -74,6 +77,7 @@ pub struct Options {
     pub(crate) peers: Vec<Contact>,
     pub(crate) seed: Option<[u8; 32]>,
     pub(crate) trust: Option<Trust>,
+    pub(crate) log: Option<log::Config>,
 }
 
 impl Options {
@@ -99,6 +103,7 @@ impl<N> Default for Builder<N> {
             peers: Vec::new(),
             seed: None,
             security: None,
+            log: None,
             node: PhantomData,
         }
     }
@@ -243,6 +248,29 @@ impl<N> Builder<N> {
         self
     }
 
+    /// Has the node log: what happens to it, up to this level, goes to each peer that is a collector. See [`log`](crate::log).
+    ///
+    /// ```no_run
+    /// use atonce_std::Node;
+    /// use atonce_std::log::Level;
+    ///
+    /// let node = Node::builder().name("kitchen").log(Level::INFO).start()?;
+    /// node.log(Level::WARNING, "the milk boils over");
+    /// # Ok::<(), atonce_std::StartError>(())
+    /// ```
+    pub fn log(self, level: Level) -> Self {
+        self.log_with(log::Config {
+            level,
+            ..log::Config::default()
+        })
+    }
+
+    /// The same, with everything that can be said about it.
+    pub fn log_with(mut self, config: log::Config) -> Self {
+        self.log = Some(config);
+        self
+    }
+
     /// A peer to contact without a beacon: `tcp://HOST:PORT`, in a secure network `tcp://HOST:PORT|KEY`.
     pub fn peer(mut self, endpoint: impl Into<String>) -> Self {
         self.peers.push(endpoint.into());
@@ -321,6 +349,7 @@ impl<N> Builder<N> {
             peers,
             seed: self.seed,
             trust,
+            log: self.log,
         })
     }
 }
@@ -382,6 +411,7 @@ impl<N> Clone for Builder<N> {
             peers: self.peers.clone(),
             seed: self.seed,
             security: self.security.clone(),
+            log: self.log.clone(),
             node: PhantomData,
         }
     }

@@ -148,6 +148,9 @@ pub enum StartError {
         /// Why not.
         source: SocketError,
     },
+    /// A collector of log records is to listen, and no interface that it may use has an address.
+    #[error("no interface has an address to listen at")]
+    NoAddress,
     /// The operating system does not tell its interfaces.
     #[error("cannot list the interfaces of this machine: {0}")]
     Interfaces(#[source] io::Error),

@@ -127,12 +127,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Logging
+//!
+//! With [`Builder::log`] a node says what happens to it to collectors on the network: see [`log`].
+//!
 //! # Your own adapter
 //!
 //! [`driver`] is the part below [`Node`] and [`Socket`]: the sockets and the loop, without a thread.
 
 pub mod autoconf;
 pub mod driver;
+pub mod log;
 pub mod once;
 pub mod socket;
 

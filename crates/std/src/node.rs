@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use atonce::PeerId;
 use atonce::curve::PublicKey;
+use atonce::wire::log::Level;
 use atonce::wire::{Frames, Text, TooLong};
 use atonce::zre::{Counters, Event, PeerView, SendError, Shouted, Usage};
 
@@ -149,6 +150,11 @@ impl Node {
     /// Never waits, and says nothing while such an answer is awaited.
     pub fn ping(&self, peer: PeerId) -> Result<(), SendError> {
         self.command(|driver| driver.ping(peer))
+    }
+
+    /// Says something to the collectors of log records, if the node [logs](Builder::log). Text beyond 255 octets is cut. Never waits.
+    pub fn log(&self, level: Level, text: impl AsRef<str>) {
+        self.command(|driver| driver.log(level, text.as_ref()));
     }
 
     /// Contacts the node at `tcp://HOST:PORT`, in a secure network at `tcp://HOST:PORT|KEY`, again and again until it answers. A name is looked up.

@@ -61,6 +61,7 @@
 //! where nothing can be awaited. When a peer's queue is full, [`whisper_wait`](Node::whisper_wait) waits for room.
 
 pub mod autoconf;
+pub mod log;
 pub mod once;
 pub mod socket;
 

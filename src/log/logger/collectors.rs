@@ -121,9 +121,8 @@ impl Logger {
             Endpoint::try_from(&peer.endpoint).map_or(0, |of_peer| of_peer.port),
         );
         let mut mailboxes = own.chain(mailbox(&peer.endpoint)).chain([at_home]);
-        let leads_to = |mailbox: SocketAddr| {
-            mailbox.ip() == address.ip() && mailbox.port() == address.port()
-        };
+        let leads_to =
+            |mailbox: SocketAddr| mailbox.ip() == address.ip() && mailbox.port() == address.port();
         (!mailboxes.any(leads_to)).then_some(address)
     }
 }

@@ -48,6 +48,7 @@ mod inbox;
 pub(crate) mod interfaces;
 mod keys;
 mod links;
+mod log;
 mod lull;
 mod network;
 mod pace;
@@ -85,7 +86,7 @@ use self::keys::Strangers;
 use self::links::{Address, Host, Links, Machine, WAKE};
 use self::network::{Choice, Network};
 pub(crate) use self::resolver::Resolver;
-use crate::{ConnectError, Contact, Family, Options, StartError, Trust};
+use crate::{Certificate, ConnectError, Contact, Family, Options, StartError, Trust};
 
 pub use self::drive::Drive;
 pub use self::inbox::{Empty, Inbox};
@@ -361,15 +362,28 @@ impl Driver {
     /// Joins a group.
     pub fn join(&mut self, group: &Text) {
         let now = self.links.clock.now();
+        let before = self.is_in(group);
         self.links.machine.join(now, group);
         self.sent(now, 0);
+        if !before && self.is_in(group) {
+            self.with_log(|logger, now| logger.handle_joined(now, group));
+        }
     }
 
     /// Leaves a group.
     pub fn leave(&mut self, group: &Text) {
         let now = self.links.clock.now();
+        let before = self.is_in(group);
         self.links.machine.leave(now, group);
         self.sent(now, 0);
+        if before && !self.is_in(group) {
+            self.with_log(|logger, now| logger.handle_left(now, group));
+        }
+    }
+
+    /// Whether the node is in a group.
+    fn is_in(&self, group: &Text) -> bool {
+        self.links.machine.groups().any(|joined| joined == group)
     }
 
     /// Says something to one peer.
@@ -701,8 +715,14 @@ impl Host for Driver {
 }
 
 /// What the options ask for that has sockets beside the node.
-fn companions(_options: &mut Options) -> Vec<Begin> {
-    Vec::new()
+fn companions(options: &mut Options) -> Vec<Begin> {
+    let mut begins = Vec::new();
+    if let Some(config) = options.log.take() {
+        let keys = options.config.curve.as_ref();
+        let own = keys.map(|curve| Certificate::new(curve.keys.clone()));
+        begins.push(log::begin(config, own, options.groups.clone()));
+    }
+    begins
 }
 
 /// Strangers who connect, and hints that are dialled, take a quarter each of the descriptors that the process may have, so

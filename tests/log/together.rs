@@ -1,0 +1,1 @@
+//! Nodes, collectors and the sockets between them, in virtual time.
