@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    announce, bridge, chat, completions, decode, demo, find, keygen, listen, peers, perf, ping,
+    announce, bridge, chat, completions, decode, demo, find, keygen, listen, log, peers, perf, ping,
     run, send, server, sim, sockets, top,
 };
 use crate::failure::Failure;
@@ -17,6 +17,7 @@ Examples:
   atonce listen --group LOBBY --json   every event, one JSON object a line
   atonce top                           and what do they do? live
   atonce shout LOBBY dinner is ready   say one thing and leave
+  atonce log --level warning           what nodes with --log have to complain about
   atonce find printing                 where is that server?
   atonce decode network.pcap           what was said in this capture?
   atonce bridge --lan eth0 --server meet.example.org --secret-file secret
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Chat(chat::Chat),
     /// Prints every event.
     Listen(listen::Listen),
+    /// Prints what nodes log: who comes and goes, and what their programs say.
+    Log(log::Log),
     /// Looks around and prints who is there.
     Peers(peers::Peers),
     /// Shows peers, groups, rates and latency, live.
@@ -108,6 +111,7 @@ impl Command {
             Self::Demo(command) => command.run(),
             Self::Chat(command) => command.run(),
             Self::Listen(command) => command.run(),
+            Self::Log(command) => command.run(),
             Self::Peers(command) => command.run(),
             Self::Top(command) => command.run(),
             Self::Whisper(command) => command.run(),

@@ -9,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod find;
 pub(crate) mod keygen;
 pub(crate) mod listen;
+pub(crate) mod log;
 pub(crate) mod peers;
 pub(crate) mod perf;
 pub(crate) mod ping;

@@ -2,6 +2,7 @@
 //!
 //! In JSON a frame is a string when it is valid UTF-8, else `{"base64":"…"}`; both are read.
 
+use atonce::wire::Text;
 use atonce::{Bytes, Frames};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -35,6 +36,11 @@ pub(crate) fn to_json<S: Serializer>(content: &Frames, serializer: S) -> Result<
         frames.serialize_element(&JsonFrame(frame))?;
     }
     frames.end()
+}
+
+/// Writes text that came from the network as if it were a frame.
+pub(crate) fn text_to_json<S: Serializer>(text: &Text, serializer: S) -> Result<S::Ok, S::Error> {
+    JsonFrame(text.as_bytes()).serialize(serializer)
 }
 
 /// Reads all frames from a JSON array. The error says what would be right.

@@ -8,6 +8,7 @@ use atonce::PeerId;
 use atonce::endpoint::Endpoint;
 use atonce::wire::{LongText, Text};
 use atonce::zre::Config;
+use atonce_std::log::{Collector, CollectorBuilder, Level};
 use atonce_std::{Builder, Contact, Family, Node};
 use clap::Args;
 
@@ -80,6 +81,12 @@ pub(crate) struct NodeOptions {
     #[arg(long, value_name = "tcp://HOST:PORT[|KEY]", value_parser = value::contact)]
     peer: Vec<Contact>,
 
+    /// Tell collectors of log records (`atonce log`) what happens to this node, up to this level
+    /// [error, warning or info, which is meant when there is none].
+    #[arg(long, value_name = "LEVEL", value_parser = value::level)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "info")]
+    pub(crate) log: Option<Level>,
+
     #[command(flatten)]
     security: SecurityOptions,
 
@@ -135,7 +142,22 @@ impl NodeOptions {
         if let Some((certificate, trust)) = self.security.security() {
             builder = builder.curve(certificate, trust);
         }
+        if let Some(level) = self.log {
+            builder = builder.log(level);
+        }
         Ok(builder)
+    }
+
+    /// What a collector of log records is made of that listens where this node does, and lets in whom it lets in.
+    pub(crate) fn collector(&self) -> CollectorBuilder {
+        let mut builder = Collector::builder();
+        for interface in &self.interface {
+            builder = builder.interface(interface);
+        }
+        if let Some((certificate, trust)) = self.security.security() {
+            builder = builder.curve(certificate, trust);
+        }
+        builder
     }
 
     /// What no single option can know.

@@ -2,12 +2,14 @@
 
 use atonce::Frames;
 use atonce::wire::Text;
+use atonce_std::log::Level;
 use atonce_std::{ConnectError, Contact};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::content;
 use crate::find::Target;
+use crate::value;
 
 /// What one line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(crate) enum Request {
     Groups,
     /// Contact a node directly.
     Connect(Contact),
+    /// Say something to the collectors of log records.
+    Log(Level, String),
     /// Leave the network.
     Stop,
 }
@@ -50,6 +54,7 @@ enum Fields {
     Peers {},
     Groups {},
     Connect { endpoint: String },
+    Log { level: String, text: String },
     Stop {},
 }
 
@@ -97,6 +102,10 @@ impl Request {
                         .parse()
                         .map_err(|error: ConnectError| format!("`endpoint`: {error}"))?,
                 ),
+                Fields::Log { level, text } => {
+                    let level = value::level(&level);
+                    Self::Log(level.map_err(|error| format!("`level`: {error}"))?, text)
+                }
                 Fields::Stop {} => Self::Stop,
             },
         )

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use atonce::endpoint::{Endpoint, InvalidEndpoint};
 use atonce::wire::{LongText, Text};
+use atonce_std::log::Level;
 use atonce_std::{ConnectError, Contact, Family};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -93,6 +94,14 @@ pub(crate) fn seconds(given: &str) -> Result<Duration, String> {
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|duration| (1..=LONGEST.as_nanos()).contains(&duration.as_nanos()))
         .ok_or_else(|| "expected seconds, a number above 0, at most 1000000000".into())
+}
+
+/// A level of log records.
+pub(crate) fn level(given: &str) -> Result<Level, String> {
+    let levels = [Level::ERROR, Level::WARNING, Level::INFO];
+    let mut levels = levels.into_iter();
+    let found = levels.find(|level| level.name() == Some(given));
+    found.ok_or_else(|| "expected error, warning or info".into())
 }
 
 /// An endpoint that can be dialled: a host name or an address, and a port.

@@ -74,7 +74,7 @@ impl Run {
                     }
                 }
                 Input::Line(line) if line.trim_ascii().is_empty() => {}
-                Input::Line(line) => obey(&mut session, &line)?,
+                Input::Line(line) => obey(&mut session, &line, self.node.log.is_some())?,
                 Input::End => session.node.stop(),
             }
         }
@@ -114,8 +114,8 @@ fn read_lines(to_loop: &SyncSender<Input>) {
     }
 }
 
-/// Does what a line asks for.
-fn obey(session: &mut Session, line: &[u8]) -> Result<(), Failure> {
+/// Does what a line asks for, of a node that logs or not.
+fn obey(session: &mut Session, line: &[u8], logs: bool) -> Result<(), Failure> {
     let request::Line { id, request } = request::Line::read(line);
     let id = id.as_ref();
     let done = match request {
@@ -129,6 +129,11 @@ fn obey(session: &mut Session, line: &[u8]) -> Result<(), Failure> {
             .map_err(|error| error.to_string()),
         Ok(Request::Peers) => return peers(session, id),
         Ok(Request::Groups) => return groups(session, id),
+        Ok(Request::Log(level, text)) if logs => {
+            session.node.log(level, text);
+            Ok(())
+        }
+        Ok(Request::Log(..)) => Err("log: this node does not log; start it with --log".into()),
         Ok(Request::Stop) => {
             session.node.stop();
             Ok(())

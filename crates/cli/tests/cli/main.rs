@@ -9,6 +9,7 @@ mod decode;
 mod demo;
 mod keygen;
 mod listen;
+mod log;
 mod measure;
 #[path = "../../../std/tests/common/namespace.rs"]
 mod namespace;
