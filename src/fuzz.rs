@@ -13,6 +13,7 @@ mod curve;
 mod insider;
 #[cfg(feature = "curve")]
 mod key;
+mod log;
 mod node;
 mod once;
 #[cfg(feature = "curve")]
@@ -49,6 +50,7 @@ pub use curve::zmtp_curve;
 pub use insider::zmtp_insider;
 #[cfg(feature = "curve")]
 pub use key::key;
+pub use log::{log, log_logger};
 pub use node::node;
 pub use once::once;
 #[cfg(feature = "curve")]

@@ -32,7 +32,7 @@ impl fmt::Display for Id {
     }
 }
 
-const KINDS: [&str; 6] = ["ZRE", "ZMTP", "ZAP", "ONCE", "AUTO", "SOCK"];
+const KINDS: [&str; 7] = ["ZRE", "ZMTP", "ZAP", "ONCE", "AUTO", "SOCK", "LOG"];
 
 /// The ids in a text. An id that begins or ends a range is marked: a range cites nothing, since nobody can tell what of it
 /// is meant.
@@ -261,6 +261,7 @@ fn every_requirement_is_cited_in_code_and_proved_by_a_test() {
         "spec/once.md",
         "spec/autoconf.md",
         "spec/socket.md",
+        "spec/log.md",
     ];
     let files = files.map(|file| (file, read(file)));
     let specs = files.each_ref().map(|(file, text)| (*file, text.as_str()));
@@ -291,6 +292,7 @@ fn the_check_of_citations_sees_what_it_should() {
     assert!(requirements(&read("spec/once.md")).len() > 15);
     assert!(requirements(&read("spec/autoconf.md")).len() > 25);
     assert!(requirements(&read("spec/socket.md")).len() > 20);
+    assert!(requirements(&read("spec/log.md")).len() > 20);
     for (path, expected) in [
         ("src/zre/node.rs", Place::Code),
         ("crates/std/src/node.rs", Place::Code),
@@ -587,12 +589,15 @@ fn every_vector_shows_requirements_that_there_are() {
         "spec/zmtp.md",
         "spec/once.md",
         "spec/autoconf.md",
+        "spec/log.md",
     ]
     .iter()
     .flat_map(|file| requirements(&read(file)))
     .map(|id| id.to_string())
     .collect();
-    for file in ["autoconf", "beacon", "endpoint", "once", "zmtp", "zre"] {
+    for file in [
+        "autoconf", "beacon", "endpoint", "log", "once", "zmtp", "zre",
+    ] {
         let text = read(&format!("spec/vectors/{file}.json"));
         let mut left = vec![serde_json::from_str::<serde_json::Value>(&text).unwrap()];
         let mut shown = 0;

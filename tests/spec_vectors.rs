@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use atonce::endpoint::{Endpoint, Host};
 use atonce::wire::autoconf::{Announcement, Datagram};
+use atonce::wire::log::Record;
 use atonce::wire::once::{
     Address, Challenge, Change, Contact, Exchange, Limits as OnceLimits, Message as OnceMessage,
     Party, Peer, Prelude, RelayRole, Side, Target, V1, V2,
@@ -20,7 +21,7 @@ use atonce::wire::zmtp::{
 use atonce::wire::zre::{Command, Limits, Message};
 use atonce::wire::{Beacon, Headers, Malformed, Text};
 use atonce::zmtp::{Config, Connection, Error, Event};
-use atonce::{Frames, Instant, PeerId};
+use atonce::{Bytes, Frames, Instant, PeerId};
 use serde_json::{Map, Value, json};
 
 const PEERS: [&str; 4] = ["zyre", "pyre", "zyrejs", "ingescape"];
@@ -388,6 +389,36 @@ fn datagrams_of_autoconfiguration_are_read_and_written_as_the_vectors_say() {
         let came = hex(&vector["hex"]);
         assert_eq!(Datagram::is_ours(&came), vector["ours"], "{}", name(vector));
         let error = Datagram::decode(&came).expect_err(name(vector));
+        assert_eq!(error.field, vector["field"], "{}", name(vector));
+    });
+}
+
+#[test]
+fn records_are_read_and_written_as_the_vectors_say() {
+    // LOG-1, LOG-2, LOG-4, LOG-5, LOG-6, LOG-7, LOG-8
+    let file = load("log.json");
+    each(&file["good"], |vector| {
+        let came = Bytes::from(hex(&vector["hex"]));
+        assert!(Record::is_ours(&came), "{}", name(vector));
+        let record = Record::decode(&came);
+        let record = record.unwrap_or_else(|error| panic!("{}: {error}", name(vector)));
+        let since = u64::try_from(record.since_1970().as_millis()).unwrap();
+        let fields = json!({
+            "level": record.level.0,
+            "event": record.event.0,
+            "node": record.node.to_string(),
+            "peer": record.peer.to_string(),
+            "time": record.time,
+            "since_1970": since,
+            "data": octets(record.data.as_bytes()),
+        });
+        assert_eq!(fields, vector["fields"], "{}", name(vector));
+        assert_eq!(record.encode(), came, "{}", name(vector));
+    });
+    each(&file["refused"], |vector| {
+        let came = Bytes::from(hex(&vector["hex"]));
+        assert_eq!(Record::is_ours(&came), vector["ours"], "{}", name(vector));
+        let error = Record::decode(&came).expect_err(name(vector));
         assert_eq!(error.field, vector["field"], "{}", name(vector));
     });
 }
@@ -809,6 +840,7 @@ fn every_file_of_vectors_has_a_test() {
         "beacon.json",
         "curve.json",
         "endpoint.json",
+        "log.json",
         "once.json",
         "zmtp.json",
         "zre.json",
@@ -822,7 +854,13 @@ fn every_file_of_vectors_has_a_test() {
         let lists = entries.filter(|(_, value)| !value.is_string());
         lists.map(|(key, _)| key.clone()).collect()
     };
-    for file in ["autoconf.json", "beacon.json", "endpoint.json", "zre.json"] {
+    for file in [
+        "autoconf.json",
+        "beacon.json",
+        "endpoint.json",
+        "log.json",
+        "zre.json",
+    ] {
         assert_eq!(lists(&load(file)), ["good", "refused"], "{file}");
     }
     let once = lists(&load("once.json"));

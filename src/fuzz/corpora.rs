@@ -43,6 +43,8 @@ corpora!(
     beacon,
     between,
     endpoint,
+    log,
+    log_logger,
     node,
     once,
     socket_pair,

@@ -243,16 +243,18 @@ impl Logger {
         if entry.subscriptions == 0 {
             return None;
         }
-        if let Some(missed) = self.pushed_out.checked_sub(entry.next)
-            && missed > 0
-        {
+        let missed = self.pushed_out.saturating_sub(entry.next);
+        if missed > 0 {
             // LOG-27
             entry.next = self.pushed_out;
             self.counters.missed += missed;
-            let time = self.kept.front().map_or(0, |kept| kept.time);
             let text = alloc::format!("{missed} records before this are not here any more");
             let said = Said::text(Level::WARNING, &text);
-            return Some(said.record(entry.node, time).encode());
+            // LOG-25: who hears errors alone is told nothing of the rest.
+            if said.level <= self.config.level {
+                let time = self.kept.front().map_or(0, |kept| kept.time);
+                return Some(said.record(entry.node, time).encode());
+            }
         }
         let place = usize::try_from(entry.next - self.pushed_out).ok()?;
         let kept = self.kept.get(place)?;
@@ -318,7 +320,7 @@ impl Logger {
         let left_out = core::mem::take(&mut self.left_out);
         let text = alloc::format!("{left_out} records were too many and are left out");
         let said = Said::text(Level::WARNING, &text);
-        // Who hears errors alone is told nothing of the rest.
+        // LOG-25
         if said.level <= self.config.level {
             self.keep(now, said);
         }

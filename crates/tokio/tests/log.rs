@@ -43,8 +43,9 @@ async fn a_node_logs_from_its_beginning_to_its_end() {
     kitchen.join("CHAT").unwrap();
     kitchen.log(Level::WARNING, "the milk boils over");
     let at = NodeTag::of(&kitchen.endpoints()[0]);
+    let mut heard = records(&sub, "the milk boils over").await;
     kitchen.stop().await;
-    let heard = records(&sub, "stopped").await;
+    heard.extend(records(&sub, "stopped").await);
     let joined: Vec<_> = heard
         .iter()
         .filter(|it| it.event == Happened::JOIN)
