@@ -120,7 +120,7 @@ impl Log {
     ) -> Result<Option<SocketId>, SocketError> {
         let mut publisher = SocketBuilder::<()>::new(Kind::XPub)
             .config(publisher_config())
-            // With the zone of an IPv6 address of the link.
+            // LOG-16. With the zone of an IPv6 address of the link.
             .connect(format!("tcp://{address}"));
         // LOG-15
         match (&self.own, key) {
