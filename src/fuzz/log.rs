@@ -289,7 +289,7 @@ impl World {
             while let Some(message) = logger.poll_message(*collector) {
                 many += 1;
                 assert!(known.wishes > 0, "nobody listens");
-                self::log(&message);
+                log(&message);
                 let Ok(record) = Record::decode(&message) else {
                     panic!("{message:?}");
                 };

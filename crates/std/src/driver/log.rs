@@ -120,8 +120,8 @@ impl Log {
     ) -> Result<Option<SocketId>, SocketError> {
         let mut publisher = SocketBuilder::<()>::new(Kind::XPub)
             .config(publisher_config())
-            // LOG-16. With the zone of an IPv6 address of the link.
-            .connect(format!("tcp://{address}"));
+            // LOG-16
+            .connect(endpoint(address));
         // LOG-15
         match (&self.own, key) {
             (Some(own), Some(key)) => publisher = publisher.curve_client(own.clone(), key),
@@ -137,6 +137,11 @@ impl Log {
         say(&mut self.logger);
         self.act(around);
     }
+}
+
+/// An address as an endpoint, with the zone that it has if it is one of the link.
+fn endpoint(address: SocketAddr) -> String {
+    format!("tcp://{address}")
 }
 
 /// What a publisher may cost.
@@ -209,5 +214,23 @@ impl Driver {
         self.with_companion(|now, log: &mut Log, around| {
             log.log(now, |logger| say(logger, now), around);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_can_be_dialled_at_every_address_that_it_may_have() {
+        // LOG-16
+        for address in ["10.0.0.2:9992", "[2001:db8::2]:9992", "[fe80::2%7]:9992"] {
+            let address: SocketAddr = address.parse().unwrap();
+            let publisher = SocketBuilder::<()>::new(Kind::XPub)
+                .config(publisher_config())
+                .connect(endpoint(address));
+            let options = publisher.options().unwrap();
+            assert_eq!(options.connects[0].to_string(), format!("tcp://{address}"));
+        }
     }
 }
