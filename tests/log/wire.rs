@@ -54,7 +54,7 @@ fn a_tag_is_made_of_all_octets_of_an_endpoint_in_16_bits() {
     let reference = |text: &str| {
         let tag = text
             .bytes()
-            .fold(0_u32, |tag, octet| (33 * tag ^ u32::from(octet)) % 65_536);
+            .fold(0_u32, |tag, octet| ((33 * tag) ^ u32::from(octet)) % 65_536);
         NodeTag(u16::try_from(tag).unwrap())
     };
     for endpoint in ["", "t", "tcp://192.168.1.122:9992", "tcp://[fe80::1]:65535"] {

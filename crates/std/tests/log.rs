@@ -30,7 +30,7 @@ fn archive() -> (Collector, Node) {
 fn records(collector: &Collector, last: &str) -> Vec<Record> {
     let end = Instant::now() + PATIENCE;
     let mut records = Vec::<Record>::new();
-    while !records.last().is_some_and(|record| record.data == *last) {
+    while records.last().is_none_or(|record| record.data != *last) {
         let left = end.saturating_duration_since(Instant::now());
         match collector.recv_timeout(left) {
             Some(record) => records.push(record.unwrap()),

@@ -18,7 +18,7 @@ fn node(name: &str) -> Builder<Node> {
 /// Takes records until one has this text, and gives them all.
 async fn records(sub: &Socket, last: &str) -> Vec<Record> {
     let mut records = Vec::<Record>::new();
-    while !records.last().is_some_and(|record| record.data == *last) {
+    while records.last().is_none_or(|record| record.data != *last) {
         let message = timeout(PATIENCE, sub.recv()).await;
         let message = message.unwrap_or_else(|_| panic!("no {last:?}, but {records:#?}"));
         let message = message.unwrap();
