@@ -146,7 +146,9 @@ impl World {
                 let some = u.choose_index(self.connected.len().max(1))?;
                 let message = &u.arbitrary::<[u8; 2]>()?[..u.int_in_range(0..=2)?];
                 let wish = message.first().copied();
+                let lost = u.int_in_range(0..=2)?;
                 if let Some((collector, known)) = self.connected.iter_mut().nth(some) {
+                    self.logger.handle_lost(*collector, lost);
                     self.logger.handle_subscription(*collector, message);
                     match wish {
                         Some(1) => known.wishes += 1,
@@ -325,9 +327,6 @@ impl World {
         let mut places: alloc::vec::Vec<_> = self.logger.collectors().map(|it| it.1).collect();
         places.sort_unstable();
         assert!(places.is_sorted_by(|one, other| one < other), "twice");
-        // Some of the mailboxes may have come later.
-        let counters = self.logger.counters();
-        assert!(counters.records + counters.left_out >= counters.missed / 3);
     }
 
     fn end(&mut self) {

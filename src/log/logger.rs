@@ -109,6 +109,7 @@ struct Kept {
 /// | [`handle_joined`](Self::handle_joined), [`handle_left`](Self::handle_left), [`log`](Self::log) | the application does that |
 /// | [`poll_action`](Self::poll_action) | after each of these, until `None` |
 /// | [`handle_subscription`](Self::handle_subscription) | an XPUB received something |
+/// | [`handle_lost`](Self::handle_lost) | a link of an XPUB ended with messages that had not left |
 /// | [`poll_message`](Self::poll_message) | after each of these, for each XPUB that can send, until `None` |
 /// | [`poll_timeout`](Self::poll_timeout) | to know when to call [`handle_timeout`](Self::handle_timeout) |
 #[derive(Debug)]
@@ -222,6 +223,15 @@ impl Logger {
         }
     }
 
+    /// The link to a collector ended, and so many messages for it had not left: it is told so when it listens again.
+    // LOG-27
+    pub fn handle_lost(&mut self, collector: CollectorId, messages: usize) {
+        if let Some(entry) = self.collectors.get_mut(&collector) {
+            let messages = u64::try_from(messages).unwrap_or(u64::MAX);
+            entry.lost = entry.lost.saturating_add(messages);
+        }
+    }
+
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.tell_left_out(now);
@@ -243,11 +253,12 @@ impl Logger {
         if entry.subscriptions == 0 {
             return None;
         }
-        let missed = self.pushed_out.saturating_sub(entry.next);
+        let pushed_out = self.pushed_out.saturating_sub(entry.next);
+        let missed = pushed_out.saturating_add(core::mem::take(&mut entry.lost));
         if missed > 0 {
             // LOG-27
-            entry.next = self.pushed_out;
-            self.counters.missed += missed;
+            entry.next += pushed_out;
+            self.counters.missed = self.counters.missed.saturating_add(missed);
             let text = alloc::format!("{missed} records before this are not here any more");
             let said = Said::text(Level::WARNING, &text);
             // LOG-25: who hears errors alone is told nothing of the rest.
@@ -267,7 +278,7 @@ impl Logger {
     pub fn has_message(&self) -> bool {
         let end = self.end();
         let mut collectors = self.collectors.values();
-        collectors.any(|entry| entry.subscriptions > 0 && entry.next < end)
+        collectors.any(|entry| entry.subscriptions > 0 && (entry.next < end || entry.lost > 0))
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest, and what for. `None`: not at all.

@@ -375,6 +375,29 @@ fn what_is_pushed_out_before_a_collector_took_it_is_told_to_it_and_to_no_other()
 }
 
 #[test]
+fn what_was_queued_when_its_link_ended_is_told_to_a_collector_that_listens_again() {
+    // LOG-27
+    let mut logger = logger(Config::default());
+    let collector = listening(&mut logger, START, 9);
+    assert_eq!(told(&mut logger, collector).len(), 2);
+    logger.handle_subscription(collector, b"\0\xAA\xA2\x01");
+    logger.handle_lost(collector, 1);
+    logger.handle_lost(collector, 1);
+    assert!(!logger.has_message());
+    logger.log(after(10), Level::INFO, "again");
+    logger.handle_subscription(collector, b"\x01\xAA\xA2\x01");
+    assert!(logger.has_message());
+    let said = words(&told(&mut logger, collector));
+    let missed = "warning event 0: 2 records before this are not here any more";
+    assert_eq!(said, [missed, "info event 0: again"]);
+    assert_eq!(logger.counters().missed, 2);
+    // Who is gone is told nothing.
+    exit(&mut logger, after(20), 9);
+    logger.handle_lost(collector, 1);
+    assert_eq!(logger.poll_message(collector), None);
+}
+
+#[test]
 fn a_flood_is_left_out_and_told_as_soon_as_it_may_be() {
     // LOG-26
     let mut logger = logger(Config {

@@ -89,6 +89,11 @@ impl World {
             }
         }
         for (collector, publisher) in &self.publishers {
+            for event in self.net.events(*publisher) {
+                if let socket::Event::Disconnected { lost, .. } = event {
+                    self.logger.handle_lost(*collector, lost);
+                }
+            }
             while let Some(message) = self.net.recv(*publisher) {
                 let message = message.first().unwrap();
                 self.logger.handle_subscription(*collector, message);

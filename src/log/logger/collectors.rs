@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub(super) node: NodeTag,
     /// The number of the record that it is told next.
     pub(super) next: u64,
+    /// How many it was told that were lost with its link, and does not know of yet.
+    pub(super) lost: u64,
     /// How many prefixes it wants. None: it is not listening.
     pub(super) subscriptions: usize,
 }
@@ -73,6 +75,7 @@ impl Logger {
             // LOG-7
             node: NodeTag::of(met.told.as_bytes()),
             next: self.recent(now),
+            lost: 0,
             subscriptions: 0,
         };
         self.collectors.insert(collector, entry);

@@ -89,7 +89,7 @@ pub struct Counters {
     pub left_out: u64,
     /// Records that were given to the embedder for a collector, each collector counted.
     pub messages: u64,
-    /// Records that a collector did not get because it did not take them in time, each collector counted.
+    /// Records that a collector did not get because it did not take them in time or its link ended, each collector counted.
     pub missed: u64,
     /// Collectors that were connected.
     pub collectors: u64,

@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use atonce::curve::PublicKey;
 use atonce::log::Logger;
 use atonce::log::logger::{Action, CollectorId, Config, Met};
-use atonce::socket::{Config as SocketConfig, Kind, QueueLimit, SubscriptionLimit};
+use atonce::socket::{
+    Config as SocketConfig, Event as SocketEvent, Kind, QueueLimit, SubscriptionLimit,
+};
 use atonce::wire::Text;
 use atonce::wire::log::{Level, Record};
 use atonce::zmtp::Limits;
@@ -95,6 +97,9 @@ impl Log {
             };
             while let Some(event) = publisher.poll_event() {
                 tracing::trace!(?event, "a collector");
+                if let SocketEvent::Disconnected { lost, .. } = event {
+                    self.logger.handle_lost(*collector, lost);
+                }
             }
             while let Ok(Some(message)) = publisher.recv() {
                 let message = message.first().map_or(&[][..], |frame| frame);
