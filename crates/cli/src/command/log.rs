@@ -28,7 +28,7 @@ Nodes say so to every collector that they meet; this is one, until Ctrl-C.
 Examples:
   atonce log                               all that nodes have to say
   atonce log --level warning               only what may be wrong
-  atonce log --log-port 9992 --json >> log.jsonl
+  atonce log --log-port 9992 --json > log.jsonl
   atonce log --count 1 --for 10            the next record, or exit code 1 after 10 seconds
   atonce listen --log                      a node that logs";
 
