@@ -139,6 +139,7 @@ pub mod curve;
 pub mod endpoint;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+pub mod gossip;
 mod id;
 pub mod log;
 mod net;

@@ -9,6 +9,7 @@ mod beacon;
 mod body;
 mod error;
 mod frames;
+pub mod gossip;
 mod headers;
 pub mod log;
 pub mod once;
