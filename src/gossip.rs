@@ -326,7 +326,10 @@ impl Gossip {
         }
         while let Some(no) = self.timers.pop_due(now) {
             let drawn = self.draw();
-            let work = self.talks.get_mut(&no).and_then(|talk| talk.work(now, drawn));
+            let work = self
+                .talks
+                .get_mut(&no)
+                .and_then(|talk| talk.work(now, drawn));
             match work {
                 Some(Work::Pardon) => self.pardon(now, no),
                 Some(Work::Greet) => self.greet(now, no),
@@ -375,7 +378,10 @@ impl Gossip {
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         let tuple = self.table.earliest().map(|(at, _)| (at, Timer::Tuple));
         let neighbour = self.timers.earliest().map(|at| (at, Timer::Neighbour));
-        [tuple, neighbour].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [tuple, neighbour]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
     }
 
     // ---- queries
@@ -387,7 +393,10 @@ impl Gossip {
 
     /// All tuples that hold, those that are published here among them, in the order of their keys.
     pub fn tuples(&self) -> impl Iterator<Item = (&Key, &Value)> {
-        let live = self.table.iter().filter(|(_, entry)| entry.state == State::Live);
+        let live = self
+            .table
+            .iter()
+            .filter(|(_, entry)| entry.state == State::Live);
         live.map(|(key, entry)| (key, &entry.value))
     }
 

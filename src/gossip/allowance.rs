@@ -59,7 +59,9 @@ mod tests {
     fn it_grows_with_time_and_not_beyond() {
         // GOS-71
         let mut allowance = Allowance::new(Instant::ZERO, 10);
-        let taken = (0..200).filter(|_| allowance.take(Instant::ZERO, 1)).count();
+        let taken = (0..200)
+            .filter(|_| allowance.take(Instant::ZERO, 1))
+            .count();
         assert_eq!(taken, 80);
         // Looked at each millisecond, a second is worth ten.
         let each = (1..=1_000).map(Instant::from_millis);

@@ -212,8 +212,12 @@ impl Gossip {
         if value == entry.value || value.is_void() && entry.state == State::Void {
             return self.hear_again(now, no, key, until);
         }
-        let is_own = entry.is_published() && entry.own_holds();
-        if is_own && anew || entry.is_stale(now, &value, anew) {
+        let is_hub = self
+            .talks
+            .get(&no)
+            .is_some_and(|talk| talk.remote().is_some());
+        let is_vouched = anew && is_hub && entry.is_vouched_for(no, self.id);
+        if is_vouched || entry.is_stale(now, &value, anew) {
             self.counters.stale += 1;
             let drawn = self.draw();
             return self.with(no, |talk| talk.correct(now, key, drawn));
@@ -225,7 +229,10 @@ impl Gossip {
     // GOS-20
     fn hear_again(&mut self, now: Instant, no: No, key: &Key, until: Option<Instant>) {
         self.counters.known += 1;
-        let told = self.table.get(key).map(|entry| entry.tellers.contains_key(&no));
+        let told = self
+            .table
+            .get(key)
+            .map(|entry| entry.tellers.contains_key(&no));
         let untold = self.talks.get(&no).is_some_and(|talk| talk.is_untold(key));
         // GOS-27
         if untold || told == Some(true) {
@@ -236,8 +243,11 @@ impl Gossip {
 
     /// A value that is newer.
     fn adopt(&mut self, now: Instant, no: No, key: &Key, value: Value, until: Option<Instant>) {
-        let before = self.table.get(key).map_or(0, |entry| entry.stamp.generation);
-        let stamp = self.stamp(before, 1, false);
+        let before = self
+            .table
+            .get(key)
+            .map_or(0, |entry| entry.stamp.generation);
+        let stamp = self.next_stamp(before, false);
         let counts = self.counts(now, &value, until);
         if self.table.get(key).is_none() {
             self.learn(now, no, key, value, stamp, counts);
@@ -252,7 +262,10 @@ impl Gossip {
     /// Whether a neighbour may make one more change.
     // GOS-71
     pub(super) fn may_change(&mut self, now: Instant, no: No) -> bool {
-        let may = self.talks.get_mut(&no).is_some_and(|talk| talk.changes.take(now, 1));
+        let may = self
+            .talks
+            .get_mut(&no)
+            .is_some_and(|talk| talk.changes.take(now, 1));
         if !may {
             self.refuse(now, no);
         }

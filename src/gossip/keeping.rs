@@ -9,7 +9,7 @@ use super::table::{Entry, Evidence, Keep, State};
 use super::{Action, Config, Event, Gossip, Neighbour, RemoteId};
 use crate::Instant;
 use crate::wire::Frames;
-use crate::wire::gossip::{Key, Message, ParticipantId, Publish, Value};
+use crate::wire::gossip::{Key, Message, ParticipantId, Publish, Stamp, Value};
 
 /// For how long anything counts at most, and what ended is remembered.
 // GOS-25, GOS-29, GOS-31
@@ -109,7 +109,7 @@ impl Gossip {
             State::Void => return,
             State::Spent if evidence == Evidence::Confirmed => {
                 let (value, stamp) = (entry.value.clone(), entry.stamp);
-                let stamp = self.stamp(stamp.generation, 1, stamp.published);
+                let stamp = self.next_stamp(stamp.generation, stamp.published);
                 let until = self.counts(now, &value, None);
                 self.restate(now, key, value, stamp, until, None);
             }
@@ -140,7 +140,9 @@ impl Gossip {
     // GOS-26, GOS-28
     fn refresh(&mut self, now: Instant, key: &Key) {
         let keep = self.table.update(key, |entry| {
-            entry.tellers.retain(|_, until| until.is_none_or(|until| until > now));
+            entry
+                .tellers
+                .retain(|_, until| until.is_none_or(|until| until > now));
             entry.refresh_at = None;
             (entry.keep(), entry.value.clone(), entry.stamp)
         });
@@ -153,7 +155,11 @@ impl Gossip {
             Keep::Ever => None,
         };
         let until = self.counts(now, &value, until);
-        let stamp = self.stamp(stamp.generation, 1, stamp.published);
+        let stamp = Stamp {
+            generation: Stamp::after_refresh(stamp.generation),
+            origin: self.id,
+            ..stamp
+        };
         self.restate(now, key, value, stamp, until, None);
     }
 
@@ -224,7 +230,8 @@ impl Gossip {
         if let Neighbour::Session(session) = &who {
             self.by_session.insert(session.clone(), no);
         }
-        self.talks.insert(no, Talk::new(now, who, &self.config.limits));
+        self.talks
+            .insert(no, Talk::new(now, who, &self.config.limits));
         self.settle(no);
         no
     }
@@ -318,7 +325,8 @@ impl Gossip {
                 Next::Invalid => Message::Invalid,
                 Next::Owed(key) => {
                     let entry = self.table.get(key);
-                    let Some(said) = entry.and_then(|entry| statement(talk.kind, clock, key, entry))
+                    let Some(said) =
+                        entry.and_then(|entry| statement(talk.kind, clock, key, entry))
                     else {
                         continue;
                     };

@@ -230,9 +230,7 @@ impl Talk {
 
     /// Whether what holds was not told to it yet.
     pub(super) fn is_untold(&self, key: &Key) -> bool {
-        !self.is_synced
-            || self.comes(key) && !self.has.contains(key)
-            || self.owed.contains(key)
+        !self.is_synced || self.comes(key) && !self.has.contains(key) || self.owed.contains(key)
     }
 
     /// It is to be told everything.
@@ -387,7 +385,8 @@ impl Talk {
         for key in due {
             self.owe(&key);
         }
-        self.disputes.retain(|_, dispute| now < dispute.next + CORRECTED_WELL);
+        self.disputes
+            .retain(|_, dispute| now < dispute.next + CORRECTED_WELL);
     }
 
     /// There is nothing to say of a tuple.
@@ -489,7 +488,11 @@ impl Talk {
     /// How long until the next PING, of a draw.
     // GOS-51
     pub(super) fn pause(&self, ping: Duration, drawn: u8) -> Duration {
-        let pause = if self.kind == Kind::Ours { PING_OURS } else { ping };
+        let pause = if self.kind == Kind::Ours {
+            PING_OURS
+        } else {
+            ping
+        };
         pause - pause / 10 * u32::from(drawn) / 256
     }
 

@@ -9,8 +9,6 @@ use crate::wire::gossip::{Key, Stamp, Value};
 
 /// How often a key is asserted.
 const ASSERTIONS: u32 = 6;
-/// How much greater the generation of an end is, so that no refresh on its way is newer.
-const END: u64 = 16;
 
 impl Own {
     pub(super) const fn new(now: Instant, value: Value) -> Self {
@@ -59,9 +57,10 @@ impl Entry {
 }
 
 impl Gossip {
-    pub(super) fn stamp(&self, before: u64, more: u64, published: bool) -> Stamp {
+    /// That of something else than was said before under a stamp of this generation.
+    pub(super) fn next_stamp(&self, before: u64, published: bool) -> Stamp {
         Stamp {
-            generation: before.saturating_add(more).min(Stamp::LIMIT),
+            generation: Stamp::after_change(before),
             origin: self.id,
             published,
         }
@@ -133,7 +132,10 @@ impl Gossip {
                 return Some(was_overruled);
             }
             // GOS-43
-            let is_ours = own.withdrawn.as_ref().is_none_or(|withdrawn| *withdrawn == value);
+            let is_ours = own
+                .withdrawn
+                .as_ref()
+                .is_none_or(|withdrawn| *withdrawn == value);
             if is_ours {
                 return None;
             }
@@ -210,8 +212,7 @@ impl Gossip {
         let Some((value, generation)) = own.flatten() else {
             return;
         };
-        let more = if value.is_void() { END } else { 1 };
-        let stamp = self.stamp(generation, more, true);
+        let stamp = self.next_stamp(generation, true);
         let until = self.counts(now, &value, None);
         self.restate(now, key, value, stamp, until, None);
     }
@@ -219,7 +220,7 @@ impl Gossip {
     /// Publishes a tuple for which there is room.
     pub(super) fn publish_own(&mut self, now: Instant, key: &Key, own: Own) {
         let before = self.table.get(key).map(|entry| entry.stamp.generation);
-        let stamp = self.stamp(before.unwrap_or(0), 1, true);
+        let stamp = self.next_stamp(before.unwrap_or(0), true);
         let value = own.value.clone();
         let until = self.counts(now, &value, None);
         if before.is_none() {
@@ -235,8 +236,11 @@ impl Gossip {
     /// Takes back what is published here and holds.
     // GOS-31
     pub(super) fn withdraw(&mut self, now: Instant, key: &Key, value: Value) {
-        let before = self.table.get(key).map_or(0, |entry| entry.stamp.generation);
-        let stamp = self.stamp(before, END, true);
+        let before = self
+            .table
+            .get(key)
+            .map_or(0, |entry| entry.stamp.generation);
+        let stamp = self.next_stamp(before, true);
         let void = value.to_void();
         let mut own = Own::new(now, void.clone());
         own.withdrawn = Some(value);
@@ -267,7 +271,10 @@ impl Gossip {
     fn changed(&mut self, key: &Key, from: Option<No>, changed: bool) {
         let drawn = self.draw();
         self.schedule(key, Some(drawn));
-        let is_void = self.table.get(key).is_some_and(|entry| entry.state == State::Void);
+        let is_void = self
+            .table
+            .get(key)
+            .is_some_and(|entry| entry.state == State::Void);
         for (no, talk) in &mut self.talks {
             if from == Some(*no) {
                 talk.knows(key);

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::neighbour::No;
 use crate::Instant;
-use crate::wire::gossip::{Key, Stamp, Value};
+use crate::wire::gossip::{Key, ParticipantId, Stamp, Value};
 
 /// How many superseded values of a key are remembered.
 const PAST: usize = 4;
@@ -167,6 +167,14 @@ impl Entry {
         }
     }
 
+    /// Whether it is live for another reason than that this neighbour said so.
+    // GOS-23
+    pub(super) fn is_vouched_for(&self, no: No, id: ParticipantId) -> bool {
+        let mut tellers = self.tellers.iter();
+        let others = tellers.any(|(teller, until)| *teller != no && until.is_none());
+        self.state == State::Live && (self.stamp.published || self.stamp.origin != id || others)
+    }
+
     /// When something is to be done about it.
     pub(super) fn due(&self) -> Instant {
         let assert_at = self.own.as_ref().and_then(|own| own.assert_at);
@@ -216,7 +224,9 @@ impl Table {
     /// The first one behind a key, or of all.
     pub(super) fn next_after(&self, key: Option<&Key>) -> Option<(&Key, &Entry)> {
         let from = key.map_or(Bound::Unbounded, Bound::Excluded);
-        self.entries.range::<Key, _>((from, Bound::Unbounded)).next()
+        self.entries
+            .range::<Key, _>((from, Bound::Unbounded))
+            .next()
     }
 
     pub(super) fn keys_with(&self, value: &Value) -> impl Iterator<Item = &Key> {
@@ -230,7 +240,11 @@ impl Table {
     }
 
     /// Changes an entry; `None` when there is none.
-    pub(super) fn update<T>(&mut self, key: &Key, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+    pub(super) fn update<T>(
+        &mut self,
+        key: &Key,
+        change: impl FnOnce(&mut Entry) -> T,
+    ) -> Option<T> {
         let mut entry = self.entries.remove(key)?;
         self.unindex(key, &entry);
         let result = change(&mut entry);
@@ -289,7 +303,11 @@ impl Table {
         let mut ended = 0;
         for (key, entry) in &self.entries {
             assert!(self.by_due.contains(&(entry.due(), key.clone())));
-            assert_eq!(entry.value.is_void(), entry.state == State::Void, "{entry:?}");
+            assert_eq!(
+                entry.value.is_void(),
+                entry.state == State::Void,
+                "{entry:?}"
+            );
             assert!(entry.past.len() <= PAST);
             if entry.state == State::Live {
                 live += 1;

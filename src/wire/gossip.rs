@@ -107,6 +107,28 @@ pub struct Stamp {
 impl Stamp {
     /// The greatest generation: 2^62. There is always room for a newer one of whoever publishes the tuple.
     pub const LIMIT: u64 = 1 << 62;
+    /// Generations to a change, so that no number of refreshes is newer than one: 2^24, which is ten years of them.
+    const CHANGE: u64 = 1 << 24;
+
+    /// The generation of a refresh.
+    // GOS-26
+    pub(crate) const fn after_refresh(generation: u64) -> u64 {
+        if generation < Self::LIMIT {
+            generation + 1
+        } else {
+            Self::LIMIT
+        }
+    }
+
+    /// The generation of anything else.
+    // GOS-8
+    pub(crate) const fn after_change(generation: u64) -> u64 {
+        if generation < Self::LIMIT {
+            (generation / Self::CHANGE + 1) * Self::CHANGE
+        } else {
+            Self::LIMIT
+        }
+    }
 }
 
 /// A tuple is announced.

@@ -38,7 +38,10 @@ fn what_is_written_is_read() {
     ] {
         assert_eq!(Message::decode(&message.encode()), Ok(message));
     }
-    assert_eq!(field(&stamped(Stamp::LIMIT + 1).encode()), "PUBLISH.generation");
+    assert_eq!(
+        field(&stamped(Stamp::LIMIT + 1).encode()),
+        "PUBLISH.generation"
+    );
 }
 
 #[test]
@@ -51,7 +54,10 @@ fn what_others_add_is_passed_over_and_ours_is_read_strictly() {
             assert_eq!(Message::decode(&octets.into()), Ok(message.clone()));
         }
     }
-    assert_eq!(field(b"\xAA\xA0\x01\x01\xA7\x0C\x01short"), "HELLO.extension");
+    assert_eq!(
+        field(b"\xAA\xA0\x01\x01\xA7\x0C\x01short"),
+        "HELLO.extension"
+    );
     let whole = stamped(1).encode();
     assert_eq!(field(&whole[..whole.len() - 1]), "PUBLISH.origin");
     let longer = [&whole[..], b"x"].concat();
@@ -61,7 +67,10 @@ fn what_others_add_is_passed_over_and_ours_is_read_strictly() {
 #[test]
 fn keys_and_values_are_what_c_peers_take_them_for() {
     // GOS-3, GOS-4
-    assert_eq!(field(b"\xAA\xA0\x02\x01\x00\0\0\0\x01v\0\0\0\0"), "PUBLISH.key");
+    assert_eq!(
+        field(b"\xAA\xA0\x02\x01\x00\0\0\0\x01v\0\0\0\0"),
+        "PUBLISH.key"
+    );
     assert_eq!(
         field(b"\xAA\xA0\x02\x01\x02a\0\0\0\0\x01v\0\0\0\0"),
         "PUBLISH.key"
