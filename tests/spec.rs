@@ -32,7 +32,7 @@ impl fmt::Display for Id {
     }
 }
 
-const KINDS: [&str; 7] = ["ZRE", "ZMTP", "ZAP", "ONCE", "AUTO", "SOCK", "LOG"];
+const KINDS: [&str; 8] = ["ZRE", "ZMTP", "ZAP", "ONCE", "AUTO", "SOCK", "LOG", "GOS"];
 
 /// The ids in a text. An id that begins or ends a range is marked: a range cites nothing, since nobody can tell what of it
 /// is meant.

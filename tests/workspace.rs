@@ -364,6 +364,7 @@ fn below(module: &str) -> Option<&'static [&'static str]> {
         "log" => &[
             "bytes", "curve", "endpoint", "id", "stack", "time", "wire", "zre",
         ],
+        "gossip" => &["bytes", "table", "time", "timers", "wire"],
         "lib" => &[
             "bytes", "endpoint", "id", "net", "stack", "time", "verdict", "wire", "zmtp", "zre",
         ],

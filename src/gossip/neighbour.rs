@@ -439,6 +439,10 @@ impl Talk {
             return None;
         }
         if let Some(key) = self.owed.pop_first() {
+            if self.comes(&key) {
+                // Once is enough.
+                self.has.insert(key.clone());
+            }
             return Some(Next::Owed(key));
         }
         self.dump.clone().map(Next::Dump)

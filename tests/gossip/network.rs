@@ -110,13 +110,6 @@ impl Network {
         matches!(self.all[n], Kind::Ours(_))
     }
 
-    pub(crate) fn c_peer(&mut self, n: usize) -> &mut CPeer {
-        match &mut self.all[n] {
-            Kind::C(peer) => peer,
-            Kind::Ours(gossip) => panic!("{gossip:?}"),
-        }
-    }
-
     pub(crate) fn publish(&mut self, n: usize, key: &Key, value: &Value) {
         let now = self.now;
         match &mut self.all[n] {
@@ -252,7 +245,6 @@ impl Network {
     pub(crate) fn pump(&mut self) {
         for n in 0..self.all.len() {
             loop {
-                let now = self.now;
                 match &mut self.all[n] {
                     Kind::Ours(gossip) => {
                         let Some(action) = gossip.poll_action() else {
@@ -281,7 +273,6 @@ impl Network {
                                 }
                             }
                         }
-                        let _ = now;
                     }
                 }
             }
