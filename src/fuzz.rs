@@ -9,6 +9,7 @@ mod between;
 mod corpora;
 #[cfg(feature = "curve")]
 mod curve;
+mod gossip;
 #[cfg(feature = "curve")]
 mod insider;
 #[cfg(feature = "curve")]
@@ -46,6 +47,7 @@ pub use autoconf::{autoconf, autoconf_seeker};
 pub use between::between;
 #[cfg(feature = "curve")]
 pub use curve::zmtp_curve;
+pub use gossip::{gossip, gossip_peer};
 #[cfg(feature = "curve")]
 pub use insider::zmtp_insider;
 #[cfg(feature = "curve")]
@@ -277,6 +279,14 @@ mod tests {
         }
 
         #[test]
+        fn messages_of_gossip_of_any_octets(id in 0..7_u8, octets in prop::collection::vec(any::<u8>(), 0..300)) {
+            gossip(&octets);
+            let mut signed = alloc::vec![0xAA, 0xA0, id, 1];
+            signed.extend(octets);
+            gossip(&signed);
+        }
+
+        #[test]
         fn endpoints(text in "(tcp://)?[a-z0-9.:%\\[\\]_-]{0,40}(:[0-9]{1,6})?", octets in prop::collection::vec(any::<u8>(), 0..300)) {
             endpoint(text.as_bytes());
             endpoint(&octets);
@@ -318,6 +328,11 @@ mod tests {
         #[test]
         fn servers_and_strangers(octets in prop::collection::vec(any::<u8>(), 0..2_000)) {
             autoconf_seeker(&octets);
+        }
+
+        #[test]
+        fn a_participant_of_gossip_among_neighbours(octets in prop::collection::vec(any::<u8>(), 0..2_000)) {
+            gossip_peer(&octets);
         }
 
         #[test]

@@ -309,10 +309,15 @@ impl Gossip {
             (Unsent::Gone, Neighbour::Remote(remote)) => self.handle_disconnected(now, *remote),
             (Unsent::Full, _) => {
                 let message = message.first().map(Message::decode);
-                if let Some(Ok(message)) = message {
-                    let next = message.into();
-                    self.with(no, |talk| talk.unsaid(now, next));
-                }
+                let Some(Ok(message)) = message else {
+                    return;
+                };
+                // Of what is gone meanwhile nothing is to be said.
+                let gone = match &message {
+                    Message::Publish(publish) => self.table.get(&publish.key).is_none(),
+                    _ => false,
+                };
+                self.with(no, |talk| talk.unsaid(now, (!gone).then(|| message.into())));
             }
         }
     }

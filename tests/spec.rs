@@ -260,6 +260,7 @@ fn every_requirement_is_cited_in_code_and_proved_by_a_test() {
         "spec/zap.md",
         "spec/once.md",
         "spec/autoconf.md",
+        "spec/gossip.md",
         "spec/socket.md",
         "spec/log.md",
     ];
@@ -291,6 +292,7 @@ fn the_check_of_citations_sees_what_it_should() {
     assert!(requirements(&read("spec/zap.md")).len() > 10);
     assert!(requirements(&read("spec/once.md")).len() > 15);
     assert!(requirements(&read("spec/autoconf.md")).len() > 25);
+    assert!(requirements(&read("spec/gossip.md")).len() > 30);
     assert!(requirements(&read("spec/socket.md")).len() > 20);
     assert!(requirements(&read("spec/log.md")).len() > 20);
     for (path, expected) in [
@@ -589,6 +591,7 @@ fn every_vector_shows_requirements_that_there_are() {
         "spec/zmtp.md",
         "spec/once.md",
         "spec/autoconf.md",
+        "spec/gossip.md",
         "spec/log.md",
     ]
     .iter()
@@ -596,7 +599,7 @@ fn every_vector_shows_requirements_that_there_are() {
     .map(|id| id.to_string())
     .collect();
     for file in [
-        "autoconf", "beacon", "endpoint", "log", "once", "zmtp", "zre",
+        "autoconf", "beacon", "endpoint", "gossip", "log", "once", "zmtp", "zre",
     ] {
         let text = read(&format!("spec/vectors/{file}.json"));
         let mut left = vec![serde_json::from_str::<serde_json::Value>(&text).unwrap()];

@@ -43,6 +43,8 @@ corpora!(
     beacon,
     between,
     endpoint,
+    gossip,
+    gossip_peer,
     log,
     log_logger,
     node,

@@ -469,10 +469,13 @@ impl Talk {
         }
     }
 
-    /// A message was not taken: it is to be said again, later.
+    /// A message was not taken: it is to be said again, later, if it still means something.
     // GOS-72
-    pub(super) fn unsaid(&mut self, now: Instant, next: Next) {
+    pub(super) fn unsaid(&mut self, now: Instant, next: Option<Next>) {
         self.blocked_until = Some(now + FULL);
+        let Some(next) = next else {
+            return;
+        };
         match next {
             Next::Hello => self.owes_hello = true,
             Next::Ping => {
