@@ -105,6 +105,7 @@
 //! | TCP | bandwidth, delay and bounded buffers ([`Tcp`]): a reader that stops is felt by the writer; refusals, time-outs, backlogs; orderly ends and resets as Linux does them |
 //! | @Once | [servers, bridges](once) and [relays](Nodes::start_relay) as programs, over the same TCP |
 //! | autoconfiguration | [servers that announce themselves, and clients](autoconf) that find them and say hello, as programs, over the same UDP and TCP |
+//! | gossip | [participants](gossip), hubs and clients, as programs, over the same TCP |
 //! | sockets | [all types](atonce::socket::Kind) in [programs](Nodes::start_socket) or [used by the test](Sim::start_socket), over the same TCP; there are no Unix sockets, and no loopback |
 //! | faults of the network | [`partition`](Sim::partition), [`cut_one_way`](Sim::cut_one_way), [`reset`](Sim::reset), [`blackhole_some`](Sim::blackhole_some), [`swallow`](Sim::swallow), [`change_address`](Sim::change_address) |
 //! | faults of processes | [`kill`](Sim::kill), [`suspend`](Sim::suspend), [`set_deaf`](Sim::set_deaf) (the application takes no events), [`set_stalled`](Sim::set_stalled) (the process reads no sockets), a port given to another one ([`start_on`](Sim::start_on)) |
@@ -123,6 +124,7 @@ mod alarm;
 mod application;
 pub mod autoconf;
 mod chance;
+pub mod gossip;
 pub mod once;
 mod program;
 mod schedule;
