@@ -173,6 +173,7 @@ impl Gossip {
     /// # Errors
     ///
     /// See [`PublishError`]; nothing changed.
+    #[expect(clippy::needless_pass_by_value, reason = "it is kept")]
     pub fn publish(&mut self, now: Instant, key: Key, value: Value) -> Result<(), PublishError> {
         self.clock = now;
         if value.is_void() {

@@ -1,7 +1,6 @@
 //! What has to hold after each call.
 
 use super::Gossip;
-use super::neighbour::Talk;
 
 impl Gossip {
     pub(crate) fn check_invariants(&self) {
@@ -30,11 +29,5 @@ impl Gossip {
         for no in &self.ready {
             assert!(self.talks.contains_key(no));
         }
-    }
-
-    /// Whether nothing is left to be said to anybody.
-    #[cfg(test)]
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.talks.values().all(Talk::is_quiet)
     }
 }

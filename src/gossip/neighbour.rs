@@ -587,8 +587,4 @@ impl Talk {
             assert!(self.owed.is_empty() && !self.is_synced);
         }
     }
-
-    pub(super) fn is_quiet(&self) -> bool {
-        !self.is_ready() && self.blocked_until.is_none()
-    }
 }

@@ -35,7 +35,7 @@ pub(crate) struct CPeer {
 }
 
 impl CPeer {
-    pub(crate) fn publish(&mut self, now: Instant, key: Key, value: Value) {
+    pub(crate) fn publish(&mut self, now: Instant, key: &Key, value: &Value) {
         self.expire(now);
         self.accept(key, value);
     }
@@ -62,7 +62,7 @@ impl CPeer {
     pub(crate) fn hear_hub(&mut self, now: Instant, hub: usize, message: Message) {
         self.expire(now);
         match message {
-            Message::Publish(publish) => self.accept(publish.key, publish.value),
+            Message::Publish(publish) => self.accept(&publish.key, &publish.value),
             Message::Invalid => self.say(To::Hub(hub), Message::Hello(None)),
             _ => {}
         }
@@ -87,7 +87,7 @@ impl CPeer {
                     self.say(To::Client(client.clone()), publish(key, value, self.ttl));
                 }
             }
-            (true, Message::Publish(publish)) => self.accept(publish.key, publish.value),
+            (true, Message::Publish(publish)) => self.accept(&publish.key, &publish.value),
             _ => self.invalid(client),
         }
     }
@@ -97,8 +97,8 @@ impl CPeer {
         self.clients.remove(client);
     }
 
-    fn accept(&mut self, key: Key, value: Value) {
-        if self.tuples.get(&key) == Some(&value) {
+    fn accept(&mut self, key: &Key, value: &Value) {
+        if self.tuples.get(key) == Some(value) {
             return;
         }
         self.tuples.insert(key.clone(), value.clone());

@@ -94,7 +94,7 @@ fn a_hub_that_may_have_forgotten_us_is_greeted_anew() {
     // We were.
     it.live(1_000, &[&hub, &ours]);
     it.told(&hub);
-    it.now = it.now + core::time::Duration::from_millis(950);
+    it.now += core::time::Duration::from_millis(950);
     it.wait(0);
     assert!(greets(&mut it, &hub) && !greets(&mut it, &ours));
 }

@@ -119,6 +119,7 @@ impl Hand {
         client
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is made on the spot")]
     pub(crate) fn say(&mut self, from: &Neighbour, message: Message) {
         let message = Frames::from(message.encode());
         self.gossip.handle_message(self.now, from, &message);

@@ -114,7 +114,7 @@ impl Network {
         let now = self.now;
         match &mut self.all[n] {
             Kind::Ours(gossip) => gossip.publish(now, key.clone(), value.clone()).unwrap(),
-            Kind::C(peer) => peer.publish(now, key.clone(), value.clone()),
+            Kind::C(peer) => peer.publish(now, key, value),
         }
         self.pump();
     }

@@ -155,7 +155,9 @@ impl Participant {
         let dealers = self.dealers.drain(..).map(|dealer| dealer.socket);
         let sockets: Vec<NodeId> = dealers.chain(self.router.take()).collect();
         for socket in sockets {
-            nodes.with_socket(socket, |socket| socket.close());
+            nodes.with_socket(socket, |socket| {
+                socket.close();
+            });
         }
     }
 
