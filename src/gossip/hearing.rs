@@ -250,13 +250,18 @@ impl Gossip {
         let stamp = self.next_stamp(before, false);
         let counts = self.counts(now, &value, until);
         if self.table.get(key).is_none() {
-            self.learn(now, no, key, value, stamp, counts);
+            self.learn(now, no, key, value.clone(), stamp, counts);
         } else if self.may_change(now, no) {
-            self.settle_newer(now, no, key, value, stamp, counts);
-        } else {
-            return;
+            self.settle_newer(now, no, key, value.clone(), stamp, counts);
         }
-        self.told_by(now, no, key, until);
+        // What is published here may have been asserted instead.
+        if self
+            .table
+            .get(key)
+            .is_some_and(|entry| entry.value == value)
+        {
+            self.told_by(now, no, key, until);
+        }
     }
 
     /// Whether a neighbour may make one more change.

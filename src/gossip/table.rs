@@ -184,7 +184,7 @@ impl Entry {
 
     /// Whether it may give way to a new one.
     fn may_go(&self) -> bool {
-        self.state != State::Live && self.own.is_none()
+        self.state != State::Live && !self.is_published()
     }
 }
 

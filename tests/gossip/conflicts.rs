@@ -33,6 +33,10 @@ fn whoever_is_there_outlasts_what_was_left_behind() {
     it.wait(10_000);
     it.say(&c, plain("k", "left behind"));
     assert_eq!(it.published(&c), [("k".to_owned(), "new".to_owned())]);
+    // That is no reason to keep it alive when it is not published here any more.
+    it.unpublish("k");
+    it.wait(700_000);
+    assert_eq!(it.holds("k"), None);
 }
 
 #[test]

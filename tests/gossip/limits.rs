@@ -44,6 +44,15 @@ fn the_table_is_bounded_and_so_is_the_share_of_a_client() {
     assert_eq!(it.names().len(), 8);
     it.say(&c, plain("c4", "v"));
     assert_eq!(it.gossip.counters().no_room, 5);
+    // So does what was taken back here.
+    it.unpublish("own");
+    for n in 0..20 {
+        let name = format!("own {n}");
+        it.publish(&name, "v");
+        it.unpublish(&name);
+    }
+    it.publish("own", "v");
+    assert_eq!(it.names().len(), 8);
 }
 
 #[test]
