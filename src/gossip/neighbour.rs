@@ -256,6 +256,7 @@ impl Talk {
         self.owes_invalid = false;
         self.was_told_invalid = false;
         self.owed.clear();
+        self.dump = None;
         self.has.clear();
         self.is_synced = false;
         if kind != Kind::Itself {
