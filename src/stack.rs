@@ -302,6 +302,34 @@ impl Stack {
         self.settle(now);
     }
 
+    /// See [`Node::note_tuple`].
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::TooMany`] or [`ConnectError::Stopped`].
+    pub fn note_tuple(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        endpoint: &Endpoint,
+        key: Option<zre::Key>,
+    ) -> Result<(), ConnectError> {
+        let noted = self.node.note_tuple(now, id, endpoint, key);
+        self.settle(now);
+        noted
+    }
+
+    /// See [`Node::forget_tuple`].
+    pub fn forget_tuple(&mut self, now: Instant, id: PeerId) {
+        self.node.forget_tuple(now, id);
+        self.settle(now);
+    }
+
+    /// See [`Node::tuples`].
+    pub fn tuples(&self) -> impl Iterator<Item = (PeerId, &Endpoint)> {
+        self.node.tuples()
+    }
+
     /// See [`Node::ignore`].
     pub fn ignore(&mut self, now: Instant, address: SocketAddr) {
         self.node.ignore(now, address);

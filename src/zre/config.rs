@@ -200,6 +200,8 @@ pub struct Limits {
     pub contacts: usize,
     /// The most such hints from one source address: 256 (a machine may run that many nodes).
     pub contacts_per_address: usize,
+    /// The most tuples, as gossip networks have them, that are followed: 4,096. What comes beyond is refused.
+    pub tuples: usize,
     /// How often an endpoint that never answered is dialled: 10 times, with growing pauses.
     pub dial_attempts: u32,
     /// The most groups that one peer may be in: 1,024.
@@ -238,6 +240,7 @@ impl Default for Limits {
             peers: 4_096,
             contacts: 1_024,
             contacts_per_address: 256,
+            tuples: 4_096,
             dial_attempts: 10,
             groups_per_peer: 1_024,
             headers_per_peer: 256,

@@ -132,6 +132,8 @@ pub(super) struct Dial {
     pub(super) proved: Option<PeerId>,
     /// The host name it was looked up from, as an index into the node's targets.
     pub(super) target: Option<usize>,
+    /// Nothing but a tuple leads there.
+    pub(super) hinted_by_tuple: bool,
     /// Where the hint came from; hints are limited per source.
     pub(super) source: IpAddr,
     /// Our own address on the link, once it is connected.
@@ -187,6 +189,7 @@ impl Dial {
             wary: false,
             source,
             hinted: now,
+            hinted_by_tuple: false,
             persistent: false,
             by_address: false,
             target: None,
@@ -312,14 +315,15 @@ impl Dial {
         self.owner == Owner::Nobody && !self.persistent && now - self.hinted > HINT
     }
 
-    /// How often it may fail in a row until it is given up, when those that nobody else wants may so often.
-    pub(super) fn patience(&self, limit: u32) -> u32 {
+    /// How often it may fail in a row until it is given up, when those that nobody else wants may so often. `told`: a tuple
+    /// stands that leads there.
+    pub(super) fn patience(&self, limit: u32, told: bool) -> u32 {
         let other = self.persistent && self.key() != self.wanted();
         let disputed = !self.rivals().is_empty() && matches!(self.owner, Owner::Greeted { .. });
         if other || disputed {
             // ZRE-119
             limit.min(DISPUTED)
-        } else if self.persistent {
+        } else if self.persistent || told {
             u32::MAX
         } else {
             limit

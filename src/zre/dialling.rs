@@ -74,6 +74,8 @@ impl Node {
         let from = match self.dials.most_hints() {
             Some((largest, count)) if !crowded && count > same => largest,
             _ if proved => source,
+            // ZRE-150
+            _ if self.give_up_old_tuple(now, source) => return true,
             _ => return false,
         };
         let rank = |dial: &Dial| {
@@ -226,7 +228,8 @@ impl Node {
             return;
         };
         match dial.state {
-            State::Waiting if dial.is_forgotten(now) => {
+            // ZRE-150
+            State::Waiting if dial.is_forgotten(now) && !self.tuples.leads_to(dial.expect) => {
                 debug!(%address, "nobody speaks of it any more");
                 if !self.next_key(now, address) {
                     self.give_up_dial(now, address);
@@ -490,6 +493,8 @@ impl Node {
         };
         let was_up = dial.up().is_some();
         let limit = self.config.limits.dial_attempts;
+        // ZRE-150
+        let told = dial.hinted_by_tuple && self.tuples.leads_to(dial.expect);
         if is_relayed(address) {
             dial.cut();
             return self.relay_ended(now, address);
@@ -554,7 +559,7 @@ impl Node {
                 dial.cut();
                 dial.greeted_at = None;
                 dial.failures += 1;
-                let given_up = dial.failures >= dial.patience(limit);
+                let given_up = dial.failures >= dial.patience(limit, told);
                 if given_up {
                     debug!(%address, tries = dial.failures, "given up");
                     self.past.shun(now, dial.place(address));

@@ -36,6 +36,7 @@
 //! | `duplex` | links that are used in both directions, where only one side can dial |
 //! | `relayed` | links over a relay, which joins one of ours to one of the peer's |
 //! | `partners` | whom the application names: directed beacons, introductions, mailboxes that are ignored |
+//! | `tuples` | who is where, as a gossip network says it |
 //! | `presence` | beacons, silence, doubts, the end of a peer |
 //! | `keys` | who may speak for an identity in a secure network, and who is asked whether they may |
 //! | `rivals` | several keys that are told for one endpoint |
@@ -66,6 +67,7 @@ mod rivals;
 mod sequence;
 mod speaking;
 mod target;
+mod tuples;
 
 #[cfg(feature = "curve")]
 pub use config::Curve;

@@ -22,6 +22,7 @@ use super::partners::Partners;
 use super::past::Past;
 use super::record::Record;
 use super::target::Target;
+use super::tuples::Tuples;
 use super::{Config, ConnectError, Counters, Event, PeerView, Usage, abilities};
 #[cfg(feature = "curve")]
 use crate::curve::PublicKey;
@@ -138,6 +139,8 @@ pub(super) enum Due {
     Dial(SocketAddr),
     Hello(LinkId),
     Target(usize),
+    /// A tuple is followed anew, or its look-up takes too long.
+    Tuple(PeerId),
     Goodbye,
 }
 
@@ -148,7 +151,7 @@ impl Due {
             Self::Sweep | Self::Presence(_) => Timer::Presence,
             Self::Challenge(_) => Timer::Challenge,
             Self::Overrun(_) => Timer::Overrun,
-            Self::Dial(_) => Timer::Dial,
+            Self::Dial(_) | Self::Tuple(_) => Timer::Dial,
             Self::Hello(_) => Timer::Hello,
             Self::Target(_) => Timer::Resolve,
             Self::Goodbye => Timer::Goodbye,
@@ -238,6 +241,7 @@ pub struct Node {
     pub(super) members: BTreeMap<Text, BTreeSet<PeerId>>,
     pub(super) targets: Vec<Target>,
     pub(super) partners: Partners,
+    pub(super) tuples: Tuples,
     /// Mailboxes that are not there for this node.
     pub(super) ignored: BTreeSet<SocketAddr>,
     pub(super) past: Past,
@@ -302,6 +306,7 @@ impl Node {
             members: BTreeMap::new(),
             targets: Vec::new(),
             partners: Partners::default(),
+            tuples: Tuples::default(),
             ignored: BTreeSet::new(),
             past: Past::default(),
             keys: Keys::default(),
@@ -425,7 +430,12 @@ impl Node {
             .peers
             .values()
             // ZRE-98
-            .filter(|record| record.elects || abilities::has(&record.card, abilities::GOODBYE))
+            .filter(|record| {
+                record.elects
+                    || abilities::has(&record.card, abilities::GOODBYE)
+                    // ZRE-157
+                    || self.tuples.contains(record.card.id)
+            })
             // ZRE-137
             .filter(|_| !retired)
             .map(|record| record.address)
@@ -455,6 +465,7 @@ impl Node {
         self.peers.clear();
         self.members.clear();
         self.targets.clear();
+        self.tuples.clear();
         self.untold.clear();
         #[cfg(feature = "curve")]
         self.keys.asked.clear();
@@ -509,6 +520,7 @@ impl Node {
         // ZRE-1
         self.broadcast_on(id, |interface| interface.port);
         self.seek_partners_anew(now);
+        self.seek_told_anew(now);
         id
     }
 

@@ -12,6 +12,7 @@ use tracing::{debug, trace};
 use super::dial::Owner;
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
+use super::presence::Told;
 use super::{Action, Beacons, ConnectError};
 use crate::net::Interface;
 use crate::wire::Beacon;
@@ -268,7 +269,7 @@ impl Node {
             // ZRE-110, ZRE-120
             return self.refuse_beacon();
         }
-        self.hint(now, id, address, key, false);
+        self.hint(now, id, address, key, Told::Introduced);
     }
 
     // ---- mailboxes that are not there

@@ -50,6 +50,28 @@ pub(super) struct Waiting {
     pub(super) claimant: Option<LinkId>,
 }
 
+/// Who says where somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// A beacon that came from there: the node beacons now.
+    Beacon,
+    /// The application.
+    Introduced,
+    /// A tuple, which may be as old as it likes; `fresh` when it is followed for the first time.
+    Tuple { fresh: bool },
+}
+
+impl Told {
+    /// Whether it may say more than what is known.
+    const fn is_news(self) -> bool {
+        !matches!(self, Self::Tuple { fresh: false })
+    }
+
+    const fn is_tuple(self) -> bool {
+        matches!(self, Self::Tuple { .. })
+    }
+}
+
 impl Node {
     /// A datagram came to the beacon port. What is no beacon is counted and left alone.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
@@ -91,10 +113,10 @@ impl Node {
         if !self.heard_from_partner(now, source, uuid) {
             self.answer_beacon(now, source);
         }
-        self.hint(now, uuid, address, key, true);
+        self.hint(now, uuid, address, key, Told::Beacon);
     }
 
-    /// Somebody is said to be at this address, by a beacon that came from there or by the application.
+    /// Somebody is said to be at this address.
     #[inline]
     pub(super) fn hint(
         &mut self,
@@ -102,16 +124,18 @@ impl Node {
         uuid: PeerId,
         address: SocketAddr,
         key: Option<Key>,
-        heard: bool,
+        told: Told,
     ) {
         let mut moved = false;
         if let Some(record) = self.peers.get_mut(&uuid) {
             let there = address.ip();
-            let from_there = heard && (record.address.ip() == there || record.remote.ip() == there);
+            let from_there = told == Told::Beacon
+                && (record.address.ip() == there || record.remote.ip() == there);
             let up = record.inbound.is_some() && record.reached;
             // ZRE-50
             let silent = now - record.spoke >= self.config.expired_timeout;
-            moved = record.inbound.is_none()
+            moved = told.is_news()
+                && record.inbound.is_none()
                 && !record.reached
                 && record.address != address
                 // ZRE-145: it is waited for.
@@ -169,6 +193,8 @@ impl Node {
         match there.map(|dial| dial.owner) {
             // ZRE-120
             Some(Owner::Peer(holder)) if other && self.has_link(holder) => self.refuse_beacon(),
+            // ZRE-153
+            Some(Owner::Peer(_)) if !told.is_news() => {}
             Some(Owner::Peer(holder)) => {
                 self.challenge_claim(now, holder, Claim::Beacon(uuid, key));
             }
@@ -178,10 +204,11 @@ impl Node {
                 self.expect(address, uuid);
                 if let Some(dial) = self.dials.get_mut(address) {
                     dial.hinted = now;
+                    dial.hinted_by_tuple &= told.is_tuple();
                 }
             }
             // ZRE-10
-            None => self.dial_hint(now, address, uuid, key),
+            None => self.dial_hint(now, address, uuid, key, told),
         }
     }
 
@@ -199,8 +226,16 @@ impl Node {
             .is_some_and(|record| record.inbound.is_some() || record.reached)
     }
 
-    fn dial_hint(&mut self, now: Instant, address: SocketAddr, uuid: PeerId, key: Option<Key>) {
+    fn dial_hint(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        uuid: PeerId,
+        key: Option<Key>,
+        told: Told,
+    ) {
         let mut dial = Dial::new(now, address.ip(), key);
+        dial.hinted_by_tuple = told.is_tuple();
         dial.expect = Some(uuid);
         self.add_dial(now, address, dial, None);
     }
@@ -445,7 +480,7 @@ impl Node {
         match claim {
             Claim::Hello(link) => self.reconsider(now, link),
             Claim::Beacon(uuid, key) if !self.dials.contains(address) => {
-                self.dial_hint(now, address, uuid, key);
+                self.dial_hint(now, address, uuid, key, Told::Beacon);
             }
             Claim::Beacon(..) => {}
         }
@@ -704,6 +739,7 @@ impl Node {
         }
         // ZRE-42
         self.miss_partner(now, id);
+        self.miss_told(now, id);
         let tombstone = (reason == ExitReason::Left).then_some(TOMBSTONE);
         let early = record.receiver.wraps_early();
         self.past.bury(now, id, record.address, tombstone, early);
@@ -774,7 +810,10 @@ impl Node {
     fn overslept(&mut self, now: Instant, late: Duration) {
         debug!(%now, ?late, "overslept");
         self.timers.delay(late, |due| {
-            !matches!(due, Due::Beacon | Due::Partner(_) | Due::Target(_))
+            !matches!(
+                due,
+                Due::Beacon | Due::Partner(_) | Due::Target(_) | Due::Tuple(_)
+            )
         });
         self.peers.for_each(|record| {
             record.heard = (record.heard + late).min(now);
@@ -815,6 +854,7 @@ impl Node {
                 Due::Dial(address) => self.dial_due(now, address),
                 Due::Hello(link) => self.hello_due(now, link),
                 Due::Target(index) => self.target_due(now, index),
+                Due::Tuple(id) => self.tuple_due(now, id),
                 Due::Goodbye => self.say_goodbye(),
             }
         }

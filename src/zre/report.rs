@@ -67,6 +67,9 @@ pub enum ConnectError {
     /// A beacon is to be sent, and the node does without beacons: [`Beacons::Off`](super::Beacons::Off).
     #[error("this node does without beacons")]
     NoBeacons,
+    /// There are as many tuples as there may be: [`Limits::tuples`](super::Limits::tuples).
+    #[error("there are too many tuples already")]
+    TooMany,
     /// The node is stopping.
     #[error("the node is stopped")]
     Stopped,

@@ -8,6 +8,7 @@ use tracing::debug;
 use super::Action;
 use super::keys::Key;
 use super::node::{Due, Node};
+use super::tuples::FIRST_QUERY;
 use crate::Instant;
 use crate::endpoint::{Endpoint, Host, HostName};
 
@@ -118,6 +119,9 @@ impl Node {
 
     /// The answer to [`Action::Resolve`], empty when there is none. A late or unknown one changes nothing.
     pub fn handle_resolved(&mut self, now: Instant, query: u64, addresses: &[SocketAddr]) {
+        if query >= FIRST_QUERY {
+            return self.tuple_resolved(now, query, addresses);
+        }
         let Ok(index) = usize::try_from(query >> 32) else {
             return;
         };

@@ -19,6 +19,7 @@ mod messages;
 mod partners;
 mod past;
 mod round_trips;
+mod tuples;
 mod words;
 
 use std::time::Duration;

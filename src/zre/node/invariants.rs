@@ -41,7 +41,7 @@ impl Node {
         assert!(self.links.is_empty(), "{:?}", self.links);
         for (address, dial) in self.dials.iter() {
             assert!(
-                dial.persistent,
+                dial.persistent || self.tuples.leads_to(dial.expect),
                 "nobody asked for {address}, and nobody is there"
             );
         }
@@ -319,6 +319,7 @@ impl Node {
         let hints = self.dials.values().filter(|dial| !dial.persistent).count();
         assert!(hints <= limits.contacts + limits.peers, "hints");
         self.partners.check();
+        self.tuples.check(limits.tuples);
         for (id, record) in self.peers.iter() {
             assert!(
                 record.groups.len() <= limits.groups_per_peer,
