@@ -13,6 +13,7 @@ use atonce::wire::log::Level;
 use atonce::wire::{Headers, LongText, Text};
 use atonce::zre::{Beacons, Config, Curve, Limits};
 
+use crate::gossip::GossipOptions;
 use crate::{Certificate, ConnectError, Contact, Family, Node, StartError, Trust};
 
 /// The UDP port that IANA assigned to ZRE discovery.
@@ -52,6 +53,8 @@ pub struct Builder<N = Node> {
     advertise: Option<String>,
     groups: Vec<String>,
     peers: Vec<String>,
+    gossip_binds: Vec<String>,
+    gossip_hubs: Vec<String>,
     seed: Option<[u8; 32]>,
     security: Option<(Certificate, Trust)>,
     log: Option<log::Config>,
@@ -75,6 +78,7 @@ pub struct Options {
     pub(crate) tcp_ports: RangeInclusive<u16>,
     pub(crate) groups: Vec<Text>,
     pub(crate) peers: Vec<Contact>,
+    pub(crate) gossip: Option<GossipOptions>,
     pub(crate) seed: Option<[u8; 32]>,
     pub(crate) trust: Option<Trust>,
     pub(crate) log: Option<log::Config>,
@@ -101,6 +105,8 @@ impl<N> Default for Builder<N> {
             advertise: None,
             groups: Vec::new(),
             peers: Vec::new(),
+            gossip_binds: Vec::new(),
+            gossip_hubs: Vec::new(),
             seed: None,
             security: None,
             log: None,
@@ -277,6 +283,33 @@ impl<N> Builder<N> {
         self
     }
 
+    /// Makes the node a hub of gossip: others come there and are told who is where, which needs no broadcast. `tcp://ADDRESS:PORT`,
+    /// `tcp://INTERFACE:PORT` or `tcp://*:PORT`; port 0 is any that is free, which [`Node::gossip_endpoints`] tells. Can be called again
+    /// for more. In a secure network it is a server of CURVE, with the node's certificate and for those whose keys are trusted.
+    ///
+    /// Gossip goes together with beacons, or without: see [`port`](Self::port).
+    ///
+    /// ```no_run
+    /// use atonce_std::Node;
+    ///
+    /// let hub = Node::builder().name("hub").port(0).gossip_bind("tcp://*:5670").start()?;
+    /// let node = Node::builder().port(0).gossip_connect("tcp://hub.example.org:5670").start()?;
+    /// # Ok::<(), atonce_std::StartError>(())
+    /// ```
+    pub fn gossip_bind(mut self, endpoint: impl Into<String>) -> Self {
+        self.gossip_binds.push(endpoint.into());
+        self
+    }
+
+    /// Takes part in gossip at this hub: `tcp://HOST:PORT`, in a secure network `tcp://HOST:PORT|KEY` with the hub's key. It is told
+    /// where this node is (the [advertised](Self::advertise) endpoint, or else that of the interface by which the hub is reached), and
+    /// tells where others are, who are contacted as long as it says so. Can be called again for more: any of them will do. A hub is
+    /// `atonce` or C Zyre.
+    pub fn gossip_connect(mut self, endpoint: impl Into<String>) -> Self {
+        self.gossip_hubs.push(endpoint.into());
+        self
+    }
+
     /// What the network and the application may cost this node.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
@@ -331,6 +364,11 @@ impl<N> Builder<N> {
             });
             trust = Some(trusted);
         }
+        let gossip = GossipOptions::read(
+            &self.gossip_binds,
+            &self.gossip_hubs,
+            config.curve.is_some(),
+        )?;
         if let Some(endpoint) = self.advertise {
             config.advertise = Some(parse_advertised(&endpoint)?);
         }
@@ -347,6 +385,7 @@ impl<N> Builder<N> {
             tcp_ports: self.tcp_ports,
             groups,
             peers,
+            gossip,
             seed: self.seed,
             trust,
             log: self.log,
@@ -409,6 +448,8 @@ impl<N> Clone for Builder<N> {
             advertise: self.advertise.clone(),
             groups: self.groups.clone(),
             peers: self.peers.clone(),
+            gossip_binds: self.gossip_binds.clone(),
+            gossip_hubs: self.gossip_hubs.clone(),
             seed: self.seed,
             security: self.security.clone(),
             log: self.log.clone(),

@@ -147,6 +147,7 @@ mod contact;
 mod error;
 mod family;
 mod file;
+mod gossip;
 mod held;
 mod node;
 mod shared;

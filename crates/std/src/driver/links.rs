@@ -282,6 +282,12 @@ impl<M: Machine> Links<M> {
         self.table.len()
     }
 
+    /// Our own address of a link over TCP that is up.
+    pub(super) fn local_address(&self, id: LinkId) -> Option<SocketAddr> {
+        let link = self.table.get(*self.keys.get(&id)?)?;
+        link.stream.local_address()?.ok()
+    }
+
     /// Closes everything.
     pub(super) fn clear(&mut self) {
         self.unread.clear();

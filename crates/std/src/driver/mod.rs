@@ -44,6 +44,7 @@ mod datagrams;
 mod drive;
 mod ear;
 mod fill;
+mod gossip;
 mod inbox;
 pub(crate) mod interfaces;
 mod keys;
@@ -69,6 +70,8 @@ use std::time::Duration;
 
 use atonce::curve::PublicKey;
 use atonce::endpoint::Endpoint;
+use atonce::socket::Endpoint as SocketEndpoint;
+use atonce::wire::gossip::{Key, Value};
 use atonce::wire::once::{RelayRole, Ticket};
 use atonce::wire::{Frames, Text};
 use atonce::zre::{Event, Limits, SendError, Shouted};
@@ -82,6 +85,7 @@ use self::aside::{Aside, Begin};
 use self::asker::Asker;
 pub(crate) use self::clock::Clock;
 pub(crate) use self::cut::is_network_change;
+use self::gossip::GossipAside;
 use self::keys::Strangers;
 use self::links::{Address, Host, Links, Machine, WAKE};
 use self::network::{Choice, Network};
@@ -168,7 +172,7 @@ impl Machine for Stack {
 impl Driver {
     /// Binds the sockets of a node. Nothing is sent before the first [`turn`](Driver::turn).
     pub fn new(mut options: Options) -> Result<(Self, Poller), StartError> {
-        let companions = companions(&mut options);
+        let companions = companions(&mut options)?;
         Self::with_companions(options, companions)
     }
 
@@ -485,6 +489,24 @@ impl Driver {
         self.sent(now, 0);
     }
 
+    /// Where others come for gossip, with the ports that the system chose; none when the node is no hub.
+    pub fn gossip_endpoints(&mut self) -> Vec<SocketEndpoint> {
+        let endpoints =
+            self.with_companion(|_, gossip: &mut GossipAside, around| gossip.endpoints(around));
+        endpoints.unwrap_or_default()
+    }
+
+    /// The tuples of gossip that hold, ours among them, in the order of their keys.
+    pub fn tuples(&mut self) -> Vec<(Key, Value)> {
+        let tuples = self.with_companion(|_, gossip: &mut GossipAside, _| {
+            let tuples = gossip.tuples();
+            tuples
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect()
+        });
+        tuples.unwrap_or_default()
+    }
+
     /// The UDP port on which the node hears beacons; `None` when it hears none, or cannot at the moment.
     pub fn beacon_port(&self) -> Option<u16> {
         self.ear_port()
@@ -715,14 +737,31 @@ impl Host for Driver {
 }
 
 /// What the options ask for that has sockets beside the node.
-fn companions(options: &mut Options) -> Vec<Begin> {
-    let mut begins = Vec::new();
+fn companions(options: &mut Options) -> Result<Vec<Begin>, StartError> {
+    let mut companions = Vec::new();
+    if let Some(gossip) = options.gossip.take() {
+        companions.push(gossip::begin(gossip::Beginning {
+            options: gossip,
+            keys: options
+                .config
+                .curve
+                .as_ref()
+                .map(|curve| curve.keys.clone()),
+            trust: options.trust.clone(),
+            linger: options.config.limits.linger,
+            // Another than the node's, of which it would be known.
+            seed: *random_seed().map_err(|source| StartError::System {
+                what: "random octets",
+                source,
+            })?,
+        }));
+    }
     if let Some(config) = options.log.take() {
         let keys = options.config.curve.as_ref();
         let own = keys.map(|curve| Certificate::new(curve.keys.clone()));
-        begins.push(log::begin(config, own, options.groups.clone()));
+        companions.push(log::begin(config, own, options.groups.clone()));
     }
-    begins
+    Ok(companions)
 }
 
 /// Strangers who connect, and hints that are dialled, take a quarter each of the descriptors that the process may have, so

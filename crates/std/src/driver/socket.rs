@@ -259,6 +259,11 @@ impl SocketDriver {
         3 + self.places.len() + self.links.len()
     }
 
+    /// Our own address of a link over TCP that is up.
+    pub(crate) fn local_address(&self, link: LinkId) -> Option<SocketAddr> {
+        self.links.local_address(link)
+    }
+
     /// The socket itself, to ask it.
     pub fn socket(&self) -> &Socket {
         &self.links.machine.socket
