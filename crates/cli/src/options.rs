@@ -81,6 +81,15 @@ pub(crate) struct NodeOptions {
     #[arg(long, value_name = "tcp://HOST:PORT[|KEY]", value_parser = value::contact)]
     peer: Vec<Contact>,
 
+    /// Be a hub of gossip here, where those come who hear no beacons: `tcp://ADDRESS:PORT`, or `*` for all addresses;
+    /// repeatable.
+    #[arg(long, value_name = "tcp://ADDRESS:PORT", value_parser = value::gossip_bind)]
+    gossip_bind: Vec<String>,
+
+    /// Find others by gossip at this hub, `atonce` or C Zyre; in a secure network with its public key; repeatable.
+    #[arg(long, value_name = "tcp://HOST:PORT[|KEY]", value_parser = value::gossip_connect)]
+    gossip_connect: Vec<String>,
+
     /// Tell collectors of log records (`atonce log`) what happens to this node, up to this level
     /// [error, warning or info, which is meant when there is none].
     #[arg(long, value_name = "LEVEL", value_parser = value::level)]
@@ -138,6 +147,12 @@ impl NodeOptions {
         }
         for contact in &self.peer {
             builder = builder.peer(contact.to_string());
+        }
+        for endpoint in &self.gossip_bind {
+            builder = builder.gossip_bind(endpoint);
+        }
+        for hub in &self.gossip_connect {
+            builder = builder.gossip_connect(hub);
         }
         if let Some((certificate, trust)) = self.security.security() {
             builder = builder.curve(certificate, trust);

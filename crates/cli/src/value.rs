@@ -5,9 +5,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use atonce::curve::PublicKey;
 use atonce::endpoint::{Endpoint, InvalidEndpoint};
 use atonce::wire::{LongText, Text};
 use atonce_std::log::Level;
+use atonce_std::socket::parse_endpoint;
 use atonce_std::{ConnectError, Contact, Family};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -116,6 +118,29 @@ pub(crate) fn contact(given: &str) -> Result<Contact, String> {
     given
         .parse()
         .map_err(|error: ConnectError| error.to_string())
+}
+
+/// Where a hub of gossip listens.
+pub(crate) fn gossip_bind(given: &str) -> Result<String, String> {
+    parse_endpoint(given).map_err(|error| error.to_string())?;
+    Ok(given.to_owned())
+}
+
+/// A hub of gossip, in a secure network with its key.
+pub(crate) fn gossip_connect(given: &str) -> Result<String, String> {
+    let (endpoint, key) = match given.split_once('|') {
+        Some((endpoint, key)) => (endpoint, Some(key)),
+        None => (given, None),
+    };
+    let hub = parse_endpoint(endpoint).map_err(|error| error.to_string())?;
+    if !hub.can_be_dialled() {
+        return Err("expected a host that can be dialled, as in tcp://hub.example.org:5670".into());
+    }
+    if let Some(key) = key {
+        let key = key.parse::<PublicKey>();
+        key.map_err(|error| format!("behind |: {error}"))?;
+    }
+    Ok(given.to_owned())
 }
 
 /// An endpoint that others can be told: an address, since they look no names up.

@@ -243,7 +243,7 @@ impl GossipAside {
             && let Some(socket) = around.socket(remote.socket)
             && let Some(happened) = socket.poll_event()
         {
-            let id = remote.id;
+            let (id, name) = (remote.id, remote.socket);
             match happened {
                 Happened::Ready { link, .. } => {
                     tracing::debug!(hub = %remote.endpoint, "gossip with a hub");
@@ -256,6 +256,8 @@ impl GossipAside {
                 Happened::Disconnected { link, why, .. } if remote.link == Some(link) => {
                     tracing::debug!(hub = %remote.endpoint, %why, "no gossip with a hub");
                     remote.link = None;
+                    // Its last words came before its end.
+                    self.take_messages(now, name, around, |_| Some(Neighbour::Remote(id)));
                     self.gossip.handle_disconnected(now, id);
                 }
                 other => tracing::trace!(hub = %remote.endpoint, ?other),

@@ -1,0 +1,245 @@
+//! Nodes that find each other by gossip, over real sockets.
+#![allow(clippy::unwrap_used, clippy::panic)] // a test is where they belong
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use atonce_std::{
+    Builder, Certificate, ConnectError, Event, ExitReason, Frames, Node, StartError, Trust,
+};
+use common::{PATIENCE, free_port, node, wait_enter, wait_exit, wait_for};
+
+/// Without beacons.
+fn quiet(name: &str) -> Builder {
+    node(name, 0)
+}
+
+fn hub(name: &str) -> Node {
+    quiet(name)
+        .gossip_bind("tcp://127.0.0.1:0")
+        .start()
+        .unwrap()
+}
+
+fn at(hub: &Node) -> String {
+    hub.gossip_endpoints().into_iter().next().unwrap()
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[track_caller]
+fn wait_met(nodes: &[&Node]) {
+    wait_until("all meet", || {
+        nodes
+            .iter()
+            .all(|node| node.peers().len() == nodes.len() - 1)
+    });
+}
+
+#[test]
+fn those_who_come_to_a_hub_meet_each_other_and_each_once() {
+    // ZRE-150, ZRE-156
+    let hub = hub("hub");
+    let nodes: Vec<_> = (0..4)
+        .map(|n| {
+            let node = quiet(&format!("n{n}")).gossip_connect(at(&hub));
+            node.start().unwrap()
+        })
+        .collect();
+    let mut all: Vec<_> = nodes.iter().collect();
+    all.push(&hub);
+    wait_met(&all);
+    for one in &all {
+        assert_eq!(one.counters().enters, 4);
+        let tuples = one.tuples();
+        assert_eq!(tuples.len(), 5);
+        let own = tuples.iter().find(|(key, _)| *key == one.id().to_string());
+        assert_eq!(own.unwrap().1, one.endpoints()[0]);
+    }
+    for from in &nodes {
+        from.whisper(hub.id(), "hello").unwrap();
+        let heard = wait_for(&hub, |event| match event {
+            Event::Whisper { peer, content } => Some((peer.id, content)),
+            _ => None,
+        });
+        assert_eq!(heard, (from.id(), Frames::from("hello")));
+    }
+    // One that leaves is gone everywhere at once, and so is its tuple.
+    let gone = nodes[3].id();
+    nodes[3].stop();
+    for other in [&hub, &nodes[0], &nodes[1], &nodes[2]] {
+        assert_eq!(wait_exit(other, gone), ExitReason::Left);
+        wait_until("its tuple is gone", || other.tuples().len() == 4);
+    }
+}
+
+#[test]
+fn a_hub_that_was_killed_and_returns_is_told_everything_anew_and_costs_no_peer() {
+    // ZRE-155
+    let port = free_port();
+    let start = || {
+        let hub = quiet("hub").gossip_bind(format!("tcp://127.0.0.1:{port}"));
+        hub.start().unwrap()
+    };
+    let first = start();
+    let nodes = ["alice", "bob"].map(|name| {
+        let node = quiet(name).gossip_connect(at(&first));
+        node.start().unwrap()
+    });
+    wait_met(&[&first, &nodes[0], &nodes[1]]);
+    let old = first.id();
+    first.stop();
+    for node in &nodes {
+        wait_exit(node, old);
+    }
+    let again = start();
+    wait_met(&[&again, &nodes[0], &nodes[1]]);
+    wait_until("every tuple is back", || again.tuples().len() == 3);
+    for node in &nodes {
+        // The other, the hub, and the hub again.
+        assert_eq!((node.counters().enters, node.counters().exits), (3, 1));
+    }
+    nodes[0].whisper(nodes[1].id(), "still").unwrap();
+    wait_for(&nodes[1], |event| match event {
+        Event::Whisper { content, .. } => Some(content),
+        _ => None,
+    });
+}
+
+#[test]
+fn hubs_in_a_cycle_tell_each_other_all_and_everybody_once() {
+    let ports = [(); 3].map(|()| free_port());
+    let nodes: Vec<_> = (0..3)
+        .map(|n| {
+            let hub = quiet(&format!("hub{n}"))
+                .gossip_bind(format!("tcp://127.0.0.1:{}", ports[n]))
+                .gossip_connect(format!("tcp://127.0.0.1:{}", ports[(n + 1) % 3]));
+            hub.start().unwrap()
+        })
+        .collect();
+    let leaves: Vec<_> = (0..3)
+        .map(|n| {
+            let leaf =
+                quiet(&format!("leaf{n}")).gossip_connect(format!("tcp://127.0.0.1:{}", ports[n]));
+            leaf.start().unwrap()
+        })
+        .collect();
+    let all: Vec<_> = nodes.iter().chain(&leaves).collect();
+    wait_met(&all);
+    for one in all {
+        assert_eq!((one.counters().enters, one.counters().exits), (5, 0));
+    }
+}
+
+#[test]
+fn one_known_by_beacon_gossip_and_contact_enters_once() {
+    // ZRE-150
+    let port = free_port();
+    let hub = node("hub", port)
+        .gossip_bind("tcp://127.0.0.1:0")
+        .start()
+        .unwrap();
+    let alice = node("alice", port)
+        .gossip_connect(at(&hub))
+        .peer(hub.endpoints().remove(0))
+        .start()
+        .unwrap();
+    let bob = node("bob", port).gossip_connect(at(&hub)).start().unwrap();
+    wait_met(&[&hub, &alice, &bob]);
+    std::thread::sleep(Duration::from_secs(1));
+    for one in [&hub, &alice, &bob] {
+        assert_eq!((one.counters().enters, one.counters().exits), (2, 0));
+    }
+}
+
+#[test]
+fn a_node_that_comes_back_under_another_uuid_at_its_old_endpoint_enters_once() {
+    // ZRE-153
+    let hub = hub("hub");
+    let (port, watcher) = (free_port(), quiet("watcher").gossip_connect(at(&hub)));
+    let watcher = watcher.start().unwrap();
+    let start = || quiet("phoenix").tcp_port(port).gossip_connect(at(&hub));
+    for round in 0..3 {
+        let node = start().start().unwrap();
+        wait_enter(&watcher, node.id());
+        wait_enter(&hub, node.id());
+        node.stop();
+        wait_exit(&watcher, node.id());
+        assert_eq!(watcher.counters().enters, 2 + round);
+    }
+    // Its tuples went with it.
+    wait_until("no tuple stays behind", || watcher.tuples().len() == 2);
+}
+
+#[test]
+fn in_a_secure_network_those_whose_keys_are_trusted_gossip_and_nobody_else() {
+    let [hubs, alices, mallorys] = [(); 3].map(|()| Certificate::generate().unwrap());
+    let friends = || Trust::keys([*hubs.public_key(), *alices.public_key()]);
+    let hub = quiet("hub")
+        .curve(hubs.clone(), friends())
+        .gossip_bind("tcp://127.0.0.1:0")
+        .start()
+        .unwrap();
+    let there = format!("{}|{}", at(&hub), hubs.public_key());
+    let alice = quiet("alice")
+        .curve(alices.clone(), friends())
+        .gossip_connect(&there)
+        .start()
+        .unwrap();
+    wait_met(&[&hub, &alice]);
+    let key = alices.public_key();
+    let value = format!("{}|{key}", alice.endpoints()[0]);
+    assert!(hub.tuples().contains(&(alice.id().to_string(), value)));
+    // Those who are not let in tell nothing and are told nothing.
+    let mallory = quiet("mallory").curve(mallorys, Trust::any());
+    let mallory = mallory.gossip_connect(&there).start().unwrap();
+    let plain = quiet("plain").gossip_connect(at(&hub)).start().unwrap();
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(hub.tuples().len(), 2);
+    assert!(mallory.tuples().len() < 2 && plain.tuples().len() < 2);
+    assert_eq!(hub.counters().enters, 1);
+}
+
+#[test]
+fn what_cannot_be_is_told_at_the_start() {
+    let refused = |builder: Builder| builder.start().unwrap_err();
+    let bad = refused(quiet("bad").gossip_connect("udp://10.0.0.1:1"));
+    assert!(matches!(bad, StartError::Beside { .. }), "{bad}");
+    let any = refused(quiet("any").gossip_connect("tcp://*:1"));
+    assert!(matches!(any, StartError::Beside { .. }), "{any}");
+    let key = refused(quiet("key").gossip_connect("tcp://127.0.0.1:1|key"));
+    assert!(
+        matches!(
+            key,
+            StartError::Contact {
+                source: ConnectError::Key(_),
+                ..
+            }
+        ),
+        "{key}"
+    );
+    let certificate = Certificate::generate().unwrap();
+    let there = format!("tcp://127.0.0.1:1|{}", certificate.public_key());
+    let plain = refused(quiet("plain").gossip_connect(&there));
+    assert!(plain.to_string().contains("not secure"), "{plain}");
+    let secure = quiet("secure").curve(certificate, Trust::any());
+    let keyless = refused(secure.gossip_connect("tcp://127.0.0.1:1"));
+    assert!(
+        keyless.to_string().contains("needs the public key"),
+        "{keyless}"
+    );
+    let taken = hub("first");
+    let second = refused(quiet("second").gossip_bind(at(&taken)));
+    assert!(
+        second.to_string().starts_with("gossip: cannot listen on"),
+        "{second}"
+    );
+}
