@@ -15,6 +15,7 @@ mod identity;
 mod meeting;
 mod partners;
 mod relayed;
+mod tuples;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

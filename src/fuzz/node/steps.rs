@@ -392,6 +392,7 @@ impl World {
             2 => {
                 self.stack.unbeacon(SocketAddr::new(address.ip(), 5670));
             }
+            3 if u.arbitrary()? => self.tell_tuple(u, address)?,
             3 => {
                 let who = u.choose_index(PUPPETS)?;
                 let key = self.key_for_beacon(u, who)?;
@@ -419,6 +420,28 @@ impl World {
             }
             _ => self.stack.disconnect(self.now, &address.into()),
         }
+        Ok(())
+    }
+
+    /// What a gossip network says, of one of the others or of nobody, or says no more.
+    fn tell_tuple(&mut self, u: &mut Unstructured<'_>, address: SocketAddr) -> Result<()> {
+        let who = u.choose_index(PUPPETS)?;
+        let id = id_of(who);
+        if u.ratio(1_u8, 4)? {
+            self.stack.forget_tuple(self.now, id);
+            return Ok(());
+        }
+        let key = self.key_for_beacon(u, who)?;
+        #[cfg(feature = "curve")]
+        let key = key.map(crate::curve::PublicKey::from_bytes);
+        #[cfg(not(feature = "curve"))]
+        let key = key.and(None);
+        let endpoint = match SOMEBODY.parse() {
+            Ok(somebody) if u.ratio(1_u8, 4)? => somebody,
+            _ => address.into(),
+        };
+        let noted = self.stack.note_tuple(self.now, id, &endpoint, key);
+        self.note(&format!("{noted:?}"));
         Ok(())
     }
 

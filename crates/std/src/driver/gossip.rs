@@ -518,6 +518,12 @@ impl Companion for GossipAside {
             self.gossip.leave(now);
             self.act(now, around);
         }
+        for socket in self.remotes.iter().map(|remote| remote.socket) {
+            around.close(socket);
+        }
+        if let Some(router) = self.router {
+            around.close(router);
+        }
     }
 
     fn as_any(&mut self) -> &mut dyn Any {
