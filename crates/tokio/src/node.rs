@@ -174,6 +174,23 @@ impl Node {
         self.0.shared.lock().driver.beacon_port()
     }
 
+    /// Where others come for gossip, with the ports that the system chose; none when the node is no hub. See
+    /// [`Builder::gossip_bind`].
+    pub fn gossip_endpoints(&self) -> Vec<String> {
+        let endpoints = self.command(Driver::gossip_endpoints);
+        endpoints.iter().map(ToString::to_string).collect()
+    }
+
+    /// What gossip says of who is where: UUIDs and endpoints, those of peers that are here or not, and our own, in the order of the
+    /// UUIDs.
+    pub fn tuples(&self) -> Vec<(String, String)> {
+        let tuples = self.command(Driver::tuples);
+        let tuples = tuples.iter();
+        tuples
+            .map(|(key, value)| (key.to_string(), value.to_string()))
+            .collect()
+    }
+
     /// Tells the node of another whose mailbox is at this address, as if its beacon had been heard: in a secure network with its
     /// key. It is tried a few times, and forgotten when nobody answers.
     pub fn introduce(&self, peer: PeerId, address: SocketAddr, key: Option<PublicKey>) {

@@ -455,3 +455,30 @@ async fn a_node_is_told_whom_to_meet_and_whom_to_leave_alone() {
     alice.unbeacon(([127, 0, 0, 1], port).into());
     assert!(off.peer(server.id()).is_some());
 }
+
+#[tokio::test]
+async fn nodes_that_hear_no_beacons_find_each_other_at_a_hub() {
+    let hub = node("hub", 0)
+        .gossip_bind("tcp://127.0.0.1:0")
+        .start()
+        .unwrap();
+    let at = hub.gossip_endpoints().remove(0);
+    let alice = node("alice", 0).gossip_connect(&at).start().unwrap();
+    let bob = node("bob", 0).gossip_connect(&at).start().unwrap();
+    for (one, other) in [(&hub, &alice), (&alice, &bob), (&bob, &hub)] {
+        wait_enter(one, other.id()).await;
+        one.whisper(other.id(), "hello").unwrap();
+    }
+    for one in [&hub, &alice, &bob] {
+        assert_eq!(wait_whisper(one).await, Frames::from("hello"));
+        assert_eq!(one.tuples().len(), 3);
+    }
+    // Its tuple is taken back with its end, which is told on the way out.
+    bob.stop().await;
+    let gone = async {
+        while alice.tuples().len() > 2 || hub.tuples().len() > 2 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.unwrap();
+}

@@ -263,6 +263,7 @@ impl Node {
                     self.unproved.contains(link) || self.dials.values().any(greeted)
                 }
                 Due::Target(index) => self.is_sought(*index),
+                Due::Tuple(id) => self.tuples.contains(*id),
             };
             assert!(meant, "{due:?} is for nothing");
         }

@@ -7,6 +7,7 @@ mod autoconf;
 mod chat;
 mod decode;
 mod demo;
+mod gossip;
 mod keygen;
 mod listen;
 mod log;
