@@ -140,6 +140,26 @@ fn hubs_in_a_cycle_tell_each_other_all_and_everybody_once() {
 }
 
 #[test]
+fn a_hub_that_does_not_reach_the_hub_it_goes_to_is_one_all_the_same() {
+    // ZRE-156
+    let nowhere = format!("tcp://127.0.0.1:{}", free_port());
+    let hub = quiet("hub")
+        .gossip_bind("tcp://127.0.0.1:0")
+        .gossip_connect(&nowhere)
+        .start()
+        .unwrap();
+    let alice = quiet("alice")
+        .gossip_connect(at(&hub))
+        .gossip_connect(&nowhere);
+    let alice = alice.start().unwrap();
+    wait_met(&[&hub, &alice]);
+    // One that is no hub and reaches none has nothing to tell anybody.
+    let alone = quiet("alone").gossip_connect(&nowhere).start().unwrap();
+    assert_eq!(alone.tuples(), []);
+    assert_eq!(hub.tuples().len(), 2);
+}
+
+#[test]
 fn one_known_by_beacon_gossip_and_contact_enters_once() {
     // ZRE-150
     let port = free_port();

@@ -169,7 +169,7 @@ impl GossipAside {
             missing_due: None,
             more: false,
         };
-        if aside.remotes.is_empty() {
+        if !aside.waits() {
             aside.publish(now, around.stack);
         }
         Ok(aside)
@@ -190,6 +190,13 @@ impl GossipAside {
     }
 
     // ---- our own tuple
+
+    /// Whether it is too early to say where the node is: there is nobody to tell, and who will be told decides what.
+    // ZRE-156
+    const fn waits(&self) -> bool {
+        let is_none_itself = self.router.is_none() && !self.remotes.is_empty();
+        is_none_itself && self.places.is_to_wait()
+    }
 
     /// Says where the node is, or that it is nowhere any more, if that is news.
     // ZRE-156
@@ -484,8 +491,7 @@ impl Companion for GossipAside {
             Event::Enter { peer } => self.entered(now, peer.id),
             Event::Exit { peer, .. } => self.exited(now, peer.id),
             Event::InterfaceUp { .. } | Event::InterfaceDown { .. } => {
-                let waits = self.places.is_to_wait() && !self.remotes.is_empty();
-                if !waits {
+                if !self.waits() {
                     self.publish(now, around.stack);
                 }
             }
