@@ -83,7 +83,7 @@ struct Missing {
 /// Makes gossip beside a node.
 pub(super) fn begin(beginning: Beginning) -> Begin {
     Box::new(move |now, around| {
-        let gossip = GossipAside::begin(now, beginning, around);
+        let gossip = GossipAside::begin(now, &beginning, around);
         let gossip = gossip.map_err(|source| StartError::Beside {
             what: "gossip",
             source,
@@ -133,7 +133,7 @@ impl Beginning {
 impl GossipAside {
     fn begin(
         now: Instant,
-        beginning: Beginning,
+        beginning: &Beginning,
         around: &mut Around<'_>,
     ) -> Result<Self, SocketError> {
         let mut gossip = Gossip::new(now, beginning.seed, Config::default());
@@ -490,10 +490,8 @@ impl Companion for GossipAside {
         match event {
             Event::Enter { peer } => self.entered(now, peer.id),
             Event::Exit { peer, .. } => self.exited(now, peer.id),
-            Event::InterfaceUp { .. } | Event::InterfaceDown { .. } => {
-                if !self.waits() {
-                    self.publish(now, around.stack);
-                }
+            Event::InterfaceUp { .. } | Event::InterfaceDown { .. } if !self.waits() => {
+                self.publish(now, around.stack);
             }
             _ => {}
         }
