@@ -135,7 +135,7 @@ impl Gossip {
                 // GOS-25
                 let ends = talk.remote().is_none() && !ttl.is_zero();
                 let until = ends.then_some(now + ttl);
-                self.hear_foreign(now, no, &key, value, until);
+                self.hear_foreign(now, no, &key, &value, until);
             }
         }
     }
@@ -186,7 +186,7 @@ impl Gossip {
         now: Instant,
         no: No,
         key: &Key,
-        value: Value,
+        value: &Value,
         until: Option<Instant>,
     ) {
         let anew = self.talks.get(&no).is_some_and(|talk| talk.tells_anew(now));
@@ -200,7 +200,7 @@ impl Gossip {
         };
         if entry.state == State::Spent {
             // GOS-29
-            if value.is_void() || entry.is_barred() && value == entry.value {
+            if value.is_void() || entry.is_barred() && *value == entry.value {
                 self.counters.known += 1;
                 if !value.is_void() {
                     self.told_by(now, no, key, until);
@@ -209,7 +209,7 @@ impl Gossip {
             }
             return self.adopt(now, no, key, value, until);
         }
-        if value == entry.value || value.is_void() && entry.state == State::Void {
+        if *value == entry.value || value.is_void() && entry.state == State::Void {
             return self.hear_again(now, no, key, until);
         }
         let is_hub = self
@@ -217,7 +217,7 @@ impl Gossip {
             .get(&no)
             .is_some_and(|talk| talk.remote().is_some());
         let is_vouched = anew && is_hub && entry.is_vouched_for(no, self.id);
-        if is_vouched || entry.is_stale(now, &value, anew) {
+        if is_vouched || entry.is_stale(now, value, anew) {
             self.counters.stale += 1;
             let drawn = self.draw();
             return self.with(no, |talk| talk.correct(now, key, drawn));
@@ -242,13 +242,13 @@ impl Gossip {
     }
 
     /// A value that is newer.
-    fn adopt(&mut self, now: Instant, no: No, key: &Key, value: Value, until: Option<Instant>) {
+    fn adopt(&mut self, now: Instant, no: No, key: &Key, value: &Value, until: Option<Instant>) {
         let before = self
             .table
             .get(key)
             .map_or(0, |entry| entry.stamp.generation);
         let stamp = self.next_stamp(before, false);
-        let counts = self.counts(now, &value, until);
+        let counts = self.counts(now, value, until);
         if self.table.get(key).is_none() {
             self.learn(now, no, key, value.clone(), stamp, counts);
         } else if self.may_change(now, no) {
@@ -258,7 +258,7 @@ impl Gossip {
         if self
             .table
             .get(key)
-            .is_some_and(|entry| entry.value == value)
+            .is_some_and(|entry| entry.value == *value)
         {
             self.told_by(now, no, key, until);
         }
