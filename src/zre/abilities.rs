@@ -9,13 +9,21 @@ const HEADER: &str = "X-ATONCE";
 /// Understands GOODBYE on the link, which other kinds of peers drop a node for.
 pub(super) const GOODBYE: &str = "goodbye";
 
+/// Speaks ELECT and LEADER, which other kinds of peers drop a node for as well.
+// ELEC-3
+pub(super) const ELECT: &str = "elect";
+
 /// Takes what we say on the link that it dialled, when we cannot dial it (ZRE-140).
 pub(super) const DUPLEX: &str = "duplex";
 
 /// Adds the header to what the application wants told.
 pub(super) fn put(headers: &mut Headers, duplex: bool) {
     // ZRE-99
-    let value = if duplex { "goodbye duplex" } else { GOODBYE };
+    let value = if duplex {
+        "goodbye elect duplex"
+    } else {
+        "goodbye elect"
+    };
     if let (Ok(name), Ok(value)) = (Text::try_from(HEADER), LongText::try_from(value)) {
         headers.insert(name, value);
     }

@@ -672,6 +672,7 @@ impl Node {
             if half && dial.unsaid.is_empty() {
                 dial.full = false;
                 self.timers.cancel(Due::Overrun(id));
+                self.say_missed_words(now, id);
             } else if taken > 0 {
                 // It reads, only slowly.
                 self.timers

@@ -84,6 +84,14 @@ pub enum Event {
         /// What it said; may have no frames.
         content: Frames,
     },
+    /// Somebody leads a group that this node is in, from now on. (A leader that exits or leaves the group leads it no more,
+    /// without another of these until there is a new one.)
+    Leader {
+        /// Which group.
+        group: Text,
+        /// Who leads it; `None`: this node itself.
+        peer: Option<Arc<Peer>>,
+    },
     /// A peer is gone.
     Exit {
         /// Who is gone.

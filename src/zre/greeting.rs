@@ -518,6 +518,7 @@ impl Node {
             farewell: None,
             answer: Answer::None,
             elects: false,
+            missed_word: false,
             proof,
         };
         self.peers.insert(id, record);
@@ -686,7 +687,11 @@ impl Node {
         let before = record.groups.clone();
         let after: alloc::collections::BTreeSet<_> = hello.groups.into_iter().collect();
         for group in before.difference(&after) {
-            self.peer_left(id, group);
+            self.peer_left(now, id, group);
+        }
+        for group in before.intersection(&after) {
+            // It may have forgotten what was said, as we forget what it said when it greets as another.
+            self.voter_came(now, id, group);
         }
         for group in after {
             self.peer_joined(now, id, group);

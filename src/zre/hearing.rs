@@ -7,7 +7,7 @@ use super::greeting::is_same;
 use super::inbox::Inbox;
 use super::node::Node;
 use super::record::Record;
-use super::{Counters, Event, ExitReason, Limits, Lost, Presence};
+use super::{Counters, Event, ExitReason, Limits, Lost, Presence, Word};
 use crate::net::LinkId;
 use crate::wire::zre::{Command, Message, Said};
 use crate::wire::{Frames, Text};
@@ -150,23 +150,22 @@ impl Node {
                 }
             }
             Command::Join { group, .. } => self.peer_joined(now, id, group),
-            Command::Leave { group, .. } => self.peer_left(id, &group),
+            Command::Leave { group, .. } => self.peer_left(now, id, &group),
             // ZRE-76
             Command::Ping => self.say_if_room(address, Command::PingOk),
             Command::PingOk => self.answered(now, id),
             Command::Goodbye => {
-                self.note_election(id);
+                self.note_election(now, id);
                 self.challenge_goodbye(now, id);
             }
-            Command::Elect { .. } | Command::Leader { .. } => self.note_election(id),
+            Command::Elect {
+                group,
+                challenger_id,
+            } => self.hear_word(now, id, &group, &challenger_id, Word::Elect),
+            Command::Leader { group, leader_id } => {
+                self.hear_word(now, id, &group, &leader_id, Word::Leader);
+            }
             Command::Hello(_) | Command::Unknown { .. } => {}
-        }
-    }
-
-    /// The peer sent a command that only C Zyre and its kin know.
-    fn note_election(&mut self, id: PeerId) {
-        if let Some(record) = self.peers.get_mut(&id) {
-            record.elects = true;
         }
     }
 
@@ -199,18 +198,21 @@ impl Node {
         record.groups.insert(group.clone());
         self.members.entry(group.clone()).or_default().insert(id);
         let peer = record.card.clone();
+        let joined = group.clone();
         self.inbox.push(Event::Join { peer, group });
+        self.voter_came(now, id, &joined);
     }
 
-    pub(super) fn peer_left(&mut self, id: PeerId, group: &Text) {
+    pub(super) fn peer_left(&mut self, now: Instant, id: PeerId, group: &Text) {
         let Some(record) = self.peers.get_mut(&id) else {
             return;
         };
         if record.groups.remove(group) {
             let peer = record.card.clone();
             self.forget_member(id, group);
-            let group = group.clone();
-            self.inbox.push(Event::Leave { peer, group });
+            let left = group.clone();
+            self.inbox.push(Event::Leave { peer, group: left });
+            self.voter_gone(now, id, group);
         }
     }
 

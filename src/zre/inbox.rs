@@ -325,6 +325,8 @@ fn peer_of(event: &Event) -> Option<PeerId> {
         | Event::Whisper { peer, .. }
         | Event::Shout { peer, .. }
         | Event::Exit { peer, .. } => Some(peer.id),
+        // That we lead ourselves takes a change of others, which counts.
+        Event::Leader { peer, .. } => peer.as_ref().map(|peer| peer.id),
         Event::InterfaceUp { .. } | Event::InterfaceDown { .. } | Event::Stopped => None,
         // It is no peer, and how many of these may wait is limited where they are made.
         #[cfg(feature = "curve")]
@@ -343,7 +345,9 @@ fn cost(event: &Event) -> usize {
             let headers = headers.map(|(name, value)| name.len() + value.len() + FRAME_OCTETS);
             peer.name.len() + peer.endpoint.len() + headers.sum::<usize>()
         }
-        Event::Join { group, .. } | Event::Leave { group, .. } => group.len(),
+        Event::Join { group, .. } | Event::Leave { group, .. } | Event::Leader { group, .. } => {
+            group.len()
+        }
         _ => 0,
     };
     EVENT_OCTETS + content

@@ -38,6 +38,7 @@
 //! | `partners` | whom the application names: directed beacons, introductions, mailboxes that are ignored |
 //! | `tuples` | who is where, as a gossip network says it |
 //! | `presence` | beacons, silence, doubts, the end of a peer |
+//! | `election` | who leads a group: a machine of its own for each; `electing` is where the node has them |
 //! | `keys` | who may speak for an identity in a secure network, and who is asked whether they may |
 //! | `rivals` | several keys that are told for one endpoint |
 //! | `dial`, `record`, `past`, `target` | what is known of our link, a peer, a peer that is gone, a host name |
@@ -49,6 +50,8 @@ mod dial;
 mod dialling;
 mod dials;
 mod duplex;
+mod electing;
+mod election;
 mod event;
 mod greeting;
 mod hearing;
@@ -72,6 +75,7 @@ mod tuples;
 #[cfg(feature = "curve")]
 pub use config::Curve;
 pub use config::{Beacons, Config, Limits};
+pub use election::{Election, Word};
 pub use event::{Event, ExitReason, Lost};
 pub(crate) use keys::Key;
 pub use node::{Action, Node, Timer};

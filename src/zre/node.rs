@@ -15,6 +15,7 @@ use tracing::{debug, trace};
 
 use super::dial::Dial;
 use super::dials::Dials;
+use super::electing::Elections;
 use super::inbound::{Links, Role};
 use super::inbox::Inbox;
 use super::keys::{Key, Keys};
@@ -141,6 +142,8 @@ pub(super) enum Due {
     Target(usize),
     /// A tuple is followed anew, or its look-up takes too long.
     Tuple(PeerId),
+    /// Of the election with this number.
+    Election(u32),
     Goodbye,
 }
 
@@ -154,6 +157,7 @@ impl Due {
             Self::Dial(_) | Self::Tuple(_) => Timer::Dial,
             Self::Hello(_) => Timer::Hello,
             Self::Target(_) => Timer::Resolve,
+            Self::Election(_) => Timer::Election,
             Self::Goodbye => Timer::Goodbye,
         }
     }
@@ -185,6 +189,8 @@ pub enum Timer {
     Hello,
     /// The look-up of a host name takes too long, or the next one.
     Resolve,
+    /// The next step of an election.
+    Election,
     /// All is sent; the goodbye comes a moment later.
     Goodbye,
 }
@@ -239,6 +245,7 @@ pub struct Node {
     pub(super) peers: Table<PeerId, Record>,
     /// The peers in each group.
     pub(super) members: BTreeMap<Text, BTreeSet<PeerId>>,
+    pub(super) elections: Elections,
     pub(super) targets: Vec<Target>,
     pub(super) partners: Partners,
     pub(super) tuples: Tuples,
@@ -304,6 +311,7 @@ impl Node {
             greeted: BTreeMap::new(),
             peers: Table::new(secret.clone()),
             members: BTreeMap::new(),
+            elections: Elections::default(),
             targets: Vec::new(),
             partners: Partners::default(),
             tuples: Tuples::default(),
@@ -330,6 +338,7 @@ impl Node {
             // ZRE-72
             self.status = self.status.wrapping_add(1);
             self.tell_all(now, |group| Command::Join { group, status: 0 }, group);
+            self.contest_again(now, group);
         }
     }
 
@@ -339,6 +348,7 @@ impl Node {
             // ZRE-72
             self.status = self.status.wrapping_add(1);
             self.tell_all(now, |group| Command::Leave { group, status: 0 }, group);
+            self.end_election(group);
         }
     }
 
@@ -464,6 +474,7 @@ impl Node {
         self.paused.clear();
         self.peers.clear();
         self.members.clear();
+        self.elections.clear();
         self.targets.clear();
         self.tuples.clear();
         self.untold.clear();

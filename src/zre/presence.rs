@@ -761,6 +761,9 @@ impl Node {
         if is_back(record.address) {
             self.remove_dial(now, record.address);
         }
+        for group in &record.groups {
+            self.voter_gone(now, id, group);
+        }
         let challenge = record.challenge.as_deref().copied();
         let takeover = challenge.and_then(|challenge| challenge.takeover);
         let claimant = match challenge.and_then(|challenge| challenge.claim) {
@@ -855,6 +858,7 @@ impl Node {
                 Due::Hello(link) => self.hello_due(now, link),
                 Due::Target(index) => self.target_due(now, index),
                 Due::Tuple(id) => self.tuple_due(now, id),
+                Due::Election(number) => self.election_due(now, number),
                 Due::Goodbye => self.say_goodbye(),
             }
         }

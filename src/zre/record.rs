@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::keys::{Key, Proof};
 use super::sequence::Receiver;
-use super::{Peer, PeerView, Presence};
+use super::{Peer, PeerView, Presence, abilities};
 use crate::net::LinkId;
 use crate::wire::Text;
 use crate::{Instant, PeerId};
@@ -108,6 +108,8 @@ pub(super) struct Record {
     pub(super) answer: Answer,
     /// It sent one of the commands that only C Zyre and its kin know.
     pub(super) elects: bool,
+    /// A word of an election could not be said to it, for lack of room.
+    pub(super) missed_word: bool,
     /// The key that it proved on both links, and as whom it was let in. Boxed: in most networks there is none.
     pub(super) proof: Option<Box<Proof>>,
 }
@@ -129,6 +131,12 @@ impl Record {
     /// Whether it has said anything since we greeted it anew.
     pub(super) fn spoke_since_greeted(&self) -> bool {
         matches!(self.answer, Answer::Until { expected, .. } if expected != self.receiver.expected())
+    }
+
+    /// Whether it is known to speak ELECT and LEADER.
+    pub(super) fn speaks_of_elections(&self) -> bool {
+        // ELEC-2
+        self.elects || abilities::has(&self.card, abilities::ELECT)
     }
 
     /// The key that it proved.

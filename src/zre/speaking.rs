@@ -239,8 +239,11 @@ impl Node {
                 Command::Whisper { content } | Command::Shout { content, .. } => {
                     dial.queued_octets += content.octets();
                 }
-                Command::Join { .. } | Command::Leave { .. } => {}
-                Command::Elect { .. } | Command::Leader { .. } if dial.asked.is_some() => {}
+                // ELEC-4
+                Command::Join { .. }
+                | Command::Leave { .. }
+                | Command::Elect { .. }
+                | Command::Leader { .. } => {}
                 // What is said about now makes no sense later.
                 _ => return,
             }
@@ -328,7 +331,13 @@ impl Node {
         Ok(octets)
     }
 
-    fn has_room(&mut self, now: Instant, peer: PeerId, address: SocketAddr, octets: usize) -> bool {
+    pub(super) fn has_room(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        address: SocketAddr,
+        octets: usize,
+    ) -> bool {
         let limits = &self.config.limits;
         let dial = self.dials.get(address);
         let room = dial.is_some_and(|dial| dial.has_room(limits, octets));
