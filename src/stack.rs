@@ -143,6 +143,18 @@ impl Stack {
         self.settle(now);
     }
 
+    /// See [`Node::contest`].
+    pub fn contest(&mut self, now: Instant, group: &Text) {
+        self.node.contest(now, group);
+        self.settle(now);
+    }
+
+    /// See [`Node::withdraw`].
+    pub fn withdraw(&mut self, now: Instant, group: &Text) {
+        self.node.withdraw(now, group);
+        self.settle(now);
+    }
+
     /// See [`Node::whisper`].
     ///
     /// # Errors
@@ -721,6 +733,16 @@ impl Stack {
     /// The peers in a group.
     pub fn peers_in(&self, group: &[u8]) -> impl Iterator<Item = PeerView<'_>> {
         self.node.peers_in(group)
+    }
+
+    /// See [`Node::leader`].
+    pub fn leader(&self, group: &[u8]) -> Option<PeerId> {
+        self.node.leader(group)
+    }
+
+    /// See [`Node::contested`].
+    pub fn contested(&self) -> impl Iterator<Item = &Text> {
+        self.node.contested()
     }
 
     /// What happened so far, in numbers.

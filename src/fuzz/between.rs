@@ -625,6 +625,25 @@ impl World {
             })
     }
 
+    /// Whether each group that somebody stands for has one leader, the same for both.
+    fn is_led(&self) -> bool {
+        let stacks = self.sides.iter().filter_map(|side| side.stack.as_ref());
+        let stacks: Vec<_> = stacks.collect();
+        GROUPS.iter().all(|group| {
+            let group = group.as_bytes();
+            let is_in = |stack: &&&Stack| stack.groups().any(|own| own.as_bytes() == group);
+            let members: Vec<_> = stacks.iter().filter(is_in).collect();
+            let stands = |stack: &Stack| stack.contested().any(|own| own.as_bytes() == group);
+            let leaders = members.iter().map(|stack| stack.leader(group));
+            let leaders: BTreeSet<_> = leaders.collect();
+            let contestants = members.iter().filter(|stack| stands(stack));
+            let contestants: Vec<_> = contestants.map(|stack| Some(stack.id())).collect();
+            // Nobody stands: one that withdrew may lead on.
+            contestants.is_empty()
+                || leaders.len() == 1 && leaders.iter().all(|leader| contestants.contains(leader))
+        })
+    }
+
     /// The middle comes to rest: both find each other again, and then nothing happens any more.
     fn heal(&mut self) {
         self.note(format_args!("-- healing"));
@@ -672,6 +691,8 @@ impl World {
         self.run_until(self.now + QUIET);
         assert!(self.is_healed(), "it did not last");
         assert!(self.hear_each_other(), "it did not last");
+        // ELEC-22
+        assert!(self.is_led(), "a group has no leader, or several");
         let after = self.sides.each_ref().map(|side| side.times);
         assert_eq!(before, after, "it did not last");
     }

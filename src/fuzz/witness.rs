@@ -12,6 +12,8 @@ use crate::{Event, PeerId, Presence, Stack};
 #[derive(Debug, Default)]
 pub(super) struct Witness {
     here: BTreeMap<PeerId, Seen>,
+    /// Who leads, `None` for the node itself.
+    leaders: BTreeMap<Text, Option<PeerId>>,
     told: bool,
 }
 
@@ -59,6 +61,14 @@ impl Witness {
             Event::Whisper { peer, .. } | Event::Shout { peer, .. } => {
                 self.seen(peer.id);
             }
+            Event::Leader { group, peer } => {
+                if let Some(peer) = peer {
+                    let member = self.seen(peer.id).groups.contains(group);
+                    assert!(member, "{} leads {group} and is not in it", peer.id);
+                }
+                let leader = peer.as_ref().map(|peer| peer.id);
+                self.leaders.insert(group.clone(), leader);
+            }
             Event::InterfaceUp { .. } | Event::InterfaceDown { .. } => {}
             Event::Stopped => self.told = true,
             #[cfg(feature = "curve")]
@@ -85,6 +95,13 @@ impl Witness {
         let ids: Vec<PeerId> = stack.peers().map(|view| view.peer.id).collect();
         let here: Vec<PeerId> = self.here.keys().copied().collect();
         assert_eq!(ids, here, "who is here");
+        for group in stack.groups() {
+            if let Some(leader) = stack.leader(group.as_bytes()) {
+                let told = self.leaders.get(group).copied();
+                let other = Some(leader).filter(|leader| *leader != stack.id());
+                assert_eq!(told, Some(other), "who leads {group}");
+            }
+        }
         for view in stack.peers() {
             let seen = self.here.get(&view.peer.id);
             let groups = seen.map(|seen| &seen.groups);

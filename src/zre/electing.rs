@@ -31,6 +31,11 @@ struct Numbered {
 }
 
 impl Elections {
+    /// Who leads a group.
+    pub(super) fn leader(&self, group: &[u8]) -> Option<PeerId> {
+        self.by_group.get(group)?.election.leader()
+    }
+
     /// The application is not to hear of any more.
     pub(super) fn clear(&mut self) {
         self.by_group.clear();
@@ -58,7 +63,7 @@ impl Node {
 
     /// Who leads a group that this node is in, as far as it knows: a peer that is here, or the node itself.
     pub fn leader(&self, group: &[u8]) -> Option<PeerId> {
-        self.elections.by_group.get(group)?.election.leader()
+        self.elections.leader(group)
     }
 
     /// The groups in which this node stands for leader, sorted, whether it is in them or not.
@@ -233,5 +238,38 @@ impl Node {
         if let Some(group) = self.elections.by_number.get(&number).cloned() {
             self.in_election(now, &group, |election| election.handle_timeout(now));
         }
+    }
+}
+
+#[cfg(any(test, feature = "fuzz"))]
+impl Node {
+    /// Panics when an election is not of a group that the node is in, has others as voters than it should, or never goes on.
+    pub(super) fn check_elections(&self) {
+        let elections = &self.elections;
+        assert_eq!(elections.by_group.len(), elections.by_number.len());
+        for (group, Numbered { number, election }) in &elections.by_group {
+            election.check();
+            assert!(self.groups.contains(group), "{group} is not ours");
+            assert_eq!(elections.by_number.get(number), Some(group));
+            let contested = elections.contested.contains(group);
+            assert_eq!(election.is_contesting(), contested, "{group}");
+            let members = self.members.get(group).into_iter().flatten().copied();
+            let speaks = |id: &PeerId| {
+                let record = self.peers.get(id);
+                record.is_some_and(super::record::Record::speaks_of_elections)
+            };
+            let voters: Vec<_> = members.filter(speaks).collect();
+            assert!(election.voters().eq(voters), "voters in {group}");
+            let set = self.timers.get(Due::Election(*number)).is_some();
+            assert_eq!(set, election.poll_timeout().is_some(), "{group}");
+        }
+        for group in self.groups.intersection(&elections.contested) {
+            let there = elections.by_group.contains_key(group);
+            assert!(there || self.is_stopping(), "nothing is done for {group}");
+        }
+    }
+
+    pub(super) fn has_election(&self, number: u32) -> bool {
+        self.elections.by_number.contains_key(&number)
     }
 }

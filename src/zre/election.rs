@@ -33,11 +33,23 @@ const DISSENT: Duration = Duration::from_secs(3);
 /// As long as that goes on: up to a minute.
 const LONGEST_DISSENT: Duration = Duration::from_secs(60);
 
+/// Who has not answered a wave for so long when it is won is mute: 1 s.
+const MUTE: Duration = Duration::from_secs(1);
+
+/// Who leads when the one who does would rather not: no UUID of anybody.
+const NOBODY: PeerId = PeerId::from_bytes([0; 16]);
+
 /// For how long a challenger is not waited for whose wave came to nothing: a minute.
 const DISTRUST: Duration = Duration::from_secs(60);
 
 /// The most of them.
 const DISTRUSTED: usize = 8;
+
+/// For how long challenges of one who is gone may still be on their way: 10 s.
+const GHOST: Duration = Duration::from_secs(10);
+
+/// The most of those who are gone.
+const GHOSTS: usize = 8;
 
 /// What members say to each other.
 ///
@@ -89,10 +101,14 @@ pub struct Election {
     began: Option<Instant>,
     /// Our own wave is to begin, whoever leads.
     wants: bool,
+    /// Somebody came whom the leader is to tell: since when it says nothing.
+    watched: Option<Instant>,
     /// Who leads, as we said last.
     word: Option<PeerId>,
     /// We did not say so yet.
     word_owed: bool,
+    /// We lead, and are to say that we would rather not.
+    offer_owed: bool,
     /// When we said last that we lead.
     claimed: Instant,
     /// How long we bear that somebody says that another does.
@@ -103,6 +119,8 @@ pub struct Election {
     news: Option<PeerId>,
     /// Challengers whose waves came to nothing, until when they are not waited for; `None`: all that are no voters.
     distrusted: SmallVec<[(Option<PeerId>, Instant); 2]>,
+    /// Voters that are gone, until when what is said of them is of the past.
+    ghosts: SmallVec<[(PeerId, Instant); 2]>,
     budget: Budget,
     words: VecDeque<(PeerId, Word)>,
 }
@@ -114,8 +132,12 @@ struct Voter {
     elect: Option<PeerId>,
     /// Who leads.
     leader: Option<PeerId>,
+    /// When it said anything.
+    spoke: Option<Instant>,
     /// It challenged or led by itself.
     contests: bool,
+    /// It leads and would rather not.
+    offers: bool,
 }
 
 impl Election {
@@ -128,14 +150,17 @@ impl Election {
             wave: None,
             began: None,
             wants: false,
+            watched: None,
             word: None,
             word_owed: false,
+            offer_owed: false,
             claimed: Instant::ZERO,
             dissent: DISSENT,
             leader: None,
             told: None,
             news: None,
             distrusted: SmallVec::new(),
+            ghosts: SmallVec::new(),
             budget: Budget::new(),
             words: VecDeque::new(),
         }
@@ -145,15 +170,19 @@ impl Election {
     pub fn contest(&mut self, now: Instant) {
         // ELEC-10
         self.contests = true;
+        self.offer_owed = false;
         self.advance(now);
     }
 
     /// The member does not stand any more. If it leads, it does so until another is elected.
     pub fn withdraw(&mut self, now: Instant) {
         self.contests = false;
-        self.wants = false;
         let leads = self.leader == Some(self.own);
+        // It may be that somebody is to be told.
+        self.wants &= leads;
         let ours = self.has_own_wave();
+        self.offer_owed = leads;
+        self.say_offer(now);
         let contestants = self.voters.iter().filter(|(_, voter)| voter.contests);
         // ELEC-25
         match contestants.map(|(id, _)| *id).next() {
@@ -168,12 +197,15 @@ impl Election {
     /// count any more.
     pub fn voter_came(&mut self, now: Instant, peer: PeerId) {
         self.voters.insert(peer, Voter::default());
+        self.ghosts.retain(|(ghost, _)| *ghost != peer);
         if self.leader == Some(peer) {
             // It will say so again.
             self.leader = None;
         }
         self.dissent = DISSENT;
         self.tell_again(peer);
+        // ELEC-16
+        self.watched = self.watched.or(Some(now));
         self.advance(now);
     }
 
@@ -196,6 +228,11 @@ impl Election {
         }
         self.wave = self.wave.take().filter(|wave| wave.challenger != peer);
         self.words.retain(|(to, _)| *to != peer);
+        // ELEC-32
+        if self.ghosts.len() == GHOSTS {
+            self.ghosts.remove(0);
+        }
+        self.ghosts.push((peer, now + GHOST));
         self.dissent = DISSENT;
         self.advance(now);
     }
@@ -229,6 +266,9 @@ impl Election {
 
     /// A peer said something. It means nothing unless the peer is a voter.
     pub fn hear(&mut self, now: Instant, from: PeerId, word: Word) {
+        if self.leader == Some(from) {
+            self.watched = None;
+        }
         match word {
             Word::Elect(challenger) => self.challenged(now, from, challenger),
             Word::Leader(leader) => self.told_leader(now, from, leader),
@@ -241,6 +281,8 @@ impl Election {
             return;
         };
         let before = voter.elect.replace(challenger);
+        voter.offers = false;
+        voter.spoke = Some(now);
         if challenger == from {
             voter.contests = true;
         } else if voter.leader == Some(from) {
@@ -273,7 +315,7 @@ impl Election {
         // ELEC-13
         let stands = match self.voters.get(&challenger) {
             Some(voter) => voter.elect == Some(challenger),
-            None => running != Some(challenger),
+            None => running != Some(challenger) && !self.is_ghost(now, challenger),
         };
         let again = running == Some(challenger) && from == challenger;
         // ELEC-11
@@ -302,6 +344,13 @@ impl Election {
         let Some(voter) = self.voters.get_mut(&from) else {
             return;
         };
+        if leader == NOBODY && from != NOBODY {
+            // ELEC-25
+            voter.offers = true;
+            return;
+        }
+        voter.offers = false;
+        voter.spoke = Some(now);
         voter.leader = Some(leader);
         voter.contests |= leader == from;
         let Some(wave) = &mut self.wave else {
@@ -315,6 +364,10 @@ impl Election {
             }
             wave.led = true;
             if known {
+                let since = wave.since;
+                if now >= since + MUTE {
+                    self.depose_the_mute(since);
+                }
                 self.end_wave();
             }
         } else if from == wave.challenger && leader != from {
@@ -333,6 +386,7 @@ impl Election {
             // ELEC-30
             let challenger = wave.challenger;
             debug!(%challenger, "a wave that came to nothing");
+            self.wants |= self.contests && self.voters.contains_key(&challenger);
             self.distrust(now, challenger);
             self.end_wave();
         }
@@ -341,18 +395,25 @@ impl Election {
             self.dissent = (self.dissent * 2).min(LONGEST_DISSENT);
             self.wants = true;
         }
+        if self.is_watching() && self.watched.is_some_and(|since| now >= since + ANSWERS) {
+            // ELEC-16
+            self.watched = None;
+            self.wants = true;
+        }
         self.advance(now);
     }
 
     /// When [`handle_timeout`](Election::handle_timeout) is to be called at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let owed = self.word_owed || self.wave.as_ref().is_some_and(|wave| !wave.was_said());
+        let owed = self.word_owed || self.is_offering() || self.wave.as_ref().is_some_and(|wave| !wave.was_said());
         let budget = owed.then(|| self.budget.next());
         let wave = self.wave.as_ref().and_then(|wave| self.deadline_of(wave));
         let pause = self.began.map(|began| began + PAUSE);
         let start = self.is_to_begin().then_some(pause).flatten();
         let dissent = self.has_dissent().then(|| self.claimed + self.dissent);
-        [budget, wave, start, dissent].into_iter().flatten().min()
+        let watched = self.watched.filter(|_| self.is_watching());
+        let watched = watched.map(|since| since + ANSWERS);
+        [budget, wave, start, dissent, watched].into_iter().flatten().min()
     }
 
     fn deadline_of(&self, wave: &Wave) -> Option<Instant> {
@@ -398,6 +459,7 @@ impl Election {
         }
         if self.wave.is_some() {
             self.wants = false;
+            self.watched = None;
         }
         self.say_wave(now);
         self.answer_wave(now);
@@ -407,6 +469,17 @@ impl Election {
                 self.say_to_all(Word::Leader(word), None);
             }
         }
+        self.say_offer(now);
+    }
+
+    /// Says that we lead and would rather not, behind that we lead.
+    fn say_offer(&mut self, now: Instant) {
+        self.offer_owed &= self.leader == Some(self.own) && !self.contests;
+        // ELEC-25
+        if self.offer_owed && !self.word_owed && self.wave.is_none() && self.budget.take(now) {
+            self.offer_owed = false;
+            self.say_to_all(Word::Leader(NOBODY), None);
+        }
     }
 
     /// Whether our own wave is to begin.
@@ -414,9 +487,25 @@ impl Election {
         let without_leader = match self.leader {
             None => self.contests,
             Some(leader) if leader == self.own => self.word != Some(self.own),
-            Some(leader) => self.contests && self.own < leader,
+            Some(leader) => self.contests && (self.own < leader || self.is_offered_by(leader)),
         };
         self.wave.is_none() && (self.wants || without_leader)
+    }
+
+    fn is_offering(&self) -> bool {
+        self.offer_owed && self.wave.is_none()
+    }
+
+    /// Whether it is looked at what the leader does.
+    fn is_watching(&self) -> bool {
+        self.contests && self.leader.is_some_and(|leader| leader != self.own)
+    }
+
+    /// Whether the leader would rather not lead.
+    fn is_offered_by(&self, leader: PeerId) -> bool {
+        self.voters
+            .get(&leader)
+            .is_some_and(|voter| voter.offers)
     }
 
     fn begin(&mut self, now: Instant) {
@@ -432,7 +521,8 @@ impl Election {
     fn follow(&mut self, now: Instant, challenger: PeerId, from: Option<PeerId>) {
         let before = self.wave.take();
         let mut wave = Wave::new(now, challenger, from);
-        if let Some(before) = before.filter(|before| before.challenger == challenger) {
+        let suspect = self.suspect(challenger);
+        if let Some(before) = before.filter(|before| self.suspect(before.challenger) == suspect) {
             // Whoever begins again and again is not waited for any longer.
             wave.since = before.since;
         }
@@ -488,6 +578,10 @@ impl Election {
 
     /// Our own wave is over.
     fn win(&mut self, now: Instant) {
+        if let Some(wave) = &self.wave {
+            let since = wave.since;
+            self.depose_the_mute(since);
+        }
         self.end_wave();
         // ELEC-20
         if self.lowest_claim().is_none_or(|claim| claim > self.own) {
@@ -495,8 +589,19 @@ impl Election {
             self.word = Some(self.own);
             self.word_owed = true;
             self.claimed = now;
+            self.offer_owed = !self.contests;
         }
         self.decide();
+    }
+
+    /// A wave is won: whoever said nothing since it began does not lead any more.
+    fn depose_the_mute(&mut self, since: Instant) {
+        for voter in self.voters.values_mut() {
+            if voter.spoke.is_none_or(|spoke| spoke < since) {
+                // ELEC-22
+                voter.leader = None;
+            }
+        }
     }
 
     /// The lowest voter that says of itself that it leads.
@@ -577,6 +682,14 @@ impl Election {
         self.distrusted.push((suspect, now + DISTRUST));
     }
 
+    /// Whether a challenger that is no voter is not followed: it has just left, or nothing came of the last one of its kind.
+    fn is_ghost(&self, now: Instant, challenger: PeerId) -> bool {
+        // ELEC-31
+        let mut ghosts = self.ghosts.iter();
+        let gone = ghosts.any(|(id, until)| *id == challenger && now < *until);
+        gone || self.is_distrusted(now, challenger)
+    }
+
     fn is_distrusted(&self, now: Instant, challenger: PeerId) -> bool {
         let suspect = self.suspect(challenger);
         let mut distrusted = self.distrusted.iter();
@@ -589,6 +702,7 @@ impl Election {
     pub(crate) fn check(&self) {
         assert!(!self.voters.contains_key(&self.own), "votes for itself");
         assert!(self.distrusted.len() <= DISTRUSTED, "distrusted");
+        assert!(self.ghosts.len() <= GHOSTS, "ghosts");
         assert!(self.words.is_empty(), "words are left");
         if let Some(leader) = self.leader {
             let here = leader == self.own || self.voters.contains_key(&leader);

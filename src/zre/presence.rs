@@ -640,6 +640,13 @@ impl Node {
                     peer: peer.clone(),
                     group: group.clone(),
                 });
+                // ELEC-23: an EXIT ends that it leads, and it leads on.
+                if self.elections.leader(group.as_bytes()) == Some(id) {
+                    self.inbox.push(Event::Leader {
+                        group: group.clone(),
+                        peer: Some(peer.clone()),
+                    });
+                }
             }
             // Whoever enters is ready.
             record.told = Presence::Ready;

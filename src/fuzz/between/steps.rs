@@ -64,6 +64,17 @@ impl World {
                 #[cfg(feature = "curve")]
                 self.change_guard(u)?;
             }
+            27 if !self.liar => {
+                let (who, group) = (u.choose_index(2)?, group(u)?);
+                let stands = u.arbitrary()?;
+                if let Some(stack) = &mut self.sides[who].stack {
+                    if stands {
+                        stack.contest(self.now, &group);
+                    } else {
+                        stack.withdraw(self.now, &group);
+                    }
+                }
+            }
             _ => {
                 if self.liar {
                     self.lie(u)?;

@@ -283,10 +283,7 @@ impl World {
                 let who = self.links.get(&link).map_or(0, |far| far.who);
                 return self.hello(u, Some(link), who);
             }
-            12 => Command::Elect {
-                group: group(u)?,
-                challenger_id: Text::default(),
-            },
+            12 => self.word(u)?,
             13 => {
                 let mut frames = Frames::new();
                 for _ in 0..u.int_in_range(0..=3_u8)? {
@@ -306,6 +303,28 @@ impl World {
             self.tell(link, sequence, command.clone());
         }
         Ok(())
+    }
+
+    /// A word of an election.
+    fn word(&self, u: &mut Unstructured<'_>) -> Result<Command> {
+        let group = group(u)?;
+        let whom = match u.int_in_range(0..=7_u8)? {
+            0 => Text::default(),
+            1 => u.arbitrary()?,
+            2 => text(self.stack.id()),
+            3 => text(crate::PeerId::from_bytes([u.arbitrary()?; 16])),
+            _ => text(id_of(u.choose_index(PUPPETS)?)),
+        };
+        Ok(if u.arbitrary()? {
+            let challenger_id = whom;
+            Command::Elect {
+                group,
+                challenger_id,
+            }
+        } else {
+            let leader_id = whom;
+            Command::Leader { group, leader_id }
+        })
     }
 
     fn say_raw(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
@@ -383,11 +402,19 @@ impl World {
     fn name_somebody(&mut self, u: &mut Unstructured<'_>, choice: u8) -> Result<()> {
         let address = self.some_address(u)?;
         match choice {
-            0 | 1 => {
+            0 => {
                 let sought = self
                     .stack
                     .beacon(self.now, SocketAddr::new(address.ip(), 5670));
                 self.note(&format!("{sought:?}"));
+            }
+            1 => {
+                let group = group(u)?;
+                if u.arbitrary()? {
+                    self.stack.contest(self.now, &group);
+                } else {
+                    self.stack.withdraw(self.now, &group);
+                }
             }
             2 => {
                 self.stack.unbeacon(SocketAddr::new(address.ip(), 5670));
@@ -484,4 +511,8 @@ impl World {
         }
         Ok(())
     }
+}
+
+fn text(id: crate::PeerId) -> Text {
+    Text::try_from(format!("{id}")).unwrap_or_default()
 }

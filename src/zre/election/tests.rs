@@ -142,7 +142,7 @@ fn a_lower_challenge_takes_over_and_a_higher_one_is_left_alone() {
     // ELEC-13: from others it is an answer.
     election.hear(at(4), id(9), elect(3));
     election.hear(at(5), id(3), elect(1));
-    assert_eq!(said(&mut election), [(9, elect(1))], "it came after 3 had it");
+    assert_eq!(said(&mut election), []);
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn who_goes_back_on_a_wave_is_told_it_again() {
     assert_eq!(said(&mut election), [(7, elect(1))]);
     // The challenger itself gives up.
     election.hear(at(3), id(1), elect(7));
-    assert_eq!(said(&mut election), [(1, elect(7))]);
+    assert_eq!(said(&mut election), [(1, elect(7)), (7, elect(7))]);
     election.hear(at(4), id(7), leader(7));
     assert_eq!(election.poll_leader(), Some(id(7)));
 }
@@ -279,6 +279,10 @@ fn only_the_leader_begins_anew_when_somebody_comes() {
     election.hear(at(2), id(1), leader(1));
     said(&mut election);
     election.voter_came(at(1_000), id(9));
+    election.hear(at(1_500), id(1), elect(1));
+    election.hear(at(1_501), id(9), elect(1));
+    election.hear(at(1_502), id(1), leader(1));
+    said(&mut election);
     assert_eq!(run_until(&mut election, at(60_000)), []);
     election.voter_gone(at(60_001), id(1));
     assert_eq!(said(&mut election), [(9, elect(5))]);
@@ -292,6 +296,23 @@ fn only_the_leader_begins_anew_when_somebody_comes() {
     said(&mut election);
     election.voter_came(at(62_000), id(9));
     assert_eq!(said(&mut election), [(1, elect(5)), (9, elect(5))]);
+}
+
+#[test]
+fn a_leader_that_tells_nobody_who_comes_is_contested() {
+    // ELEC-16
+    let mut election = member(&[1]);
+    election.contest(at(0));
+    election.hear(at(1), id(1), elect(1));
+    election.hear(at(2), id(1), leader(1));
+    said(&mut election);
+    election.voter_came(at(10_000), id(9));
+    assert_eq!(run_until(&mut election, at(11_999)), []);
+    let words = run_until(&mut election, at(12_000));
+    assert_eq!(words, [(1, elect(5)), (9, elect(5))]);
+    assert_eq!(election.leader(), Some(id(1)));
+    run_until(&mut election, at(14_000));
+    assert_eq!(election.leader(), Some(id(5)));
 }
 
 #[test]
@@ -331,7 +352,8 @@ fn who_withdraws_leads_until_another_is_elected() {
     assert_eq!(election.poll_leader(), Some(id(5)));
     said(&mut election);
     election.withdraw(at(2_000));
-    assert_eq!(said(&mut election), [(7, elect(9)), (9, elect(9))]);
+    let asked = [(7, leader(0)), (9, leader(0)), (7, elect(9)), (9, elect(9))];
+    assert_eq!(said(&mut election), asked);
     assert_eq!(election.leader(), Some(id(5)));
     election.hear(at(2_001), id(9), elect(9));
     election.hear(at(2_002), id(7), elect(9));
@@ -352,11 +374,48 @@ fn who_withdraws_and_has_no_successor_leads_on() {
     election.hear(at(1), id(9), elect(5));
     said(&mut election);
     election.withdraw(at(1_000));
-    assert_eq!(said(&mut election), []);
+    assert_eq!(said(&mut election), [(9, leader(0))]);
     assert_eq!(election.leader(), Some(id(5)));
     // ELEC-16
     election.voter_came(at(2_000), id(7));
     assert_eq!(said(&mut election), [(7, elect(5)), (9, elect(5))]);
+    election.hear(at(2_001), id(7), elect(5));
+    election.hear(at(2_001), id(9), elect(5));
+    let words = [(7, leader(5)), (9, leader(5)), (7, leader(0)), (9, leader(0))];
+    assert_eq!(said(&mut election), words);
+}
+
+#[test]
+fn a_contestant_succeeds_a_leader_that_would_rather_not_lead() {
+    // ELEC-25
+    let mut election = member(&[1]);
+    election.contest(at(0));
+    election.hear(at(1), id(1), elect(1));
+    election.hear(at(2), id(1), leader(1));
+    said(&mut election);
+    election.hear(at(3_000), id(1), leader(0));
+    assert_eq!(said(&mut election), [(1, elect(5))]);
+    assert_eq!(election.leader(), Some(id(1)), "until another is elected");
+    election.hear(at(3_001), id(1), elect(5));
+    assert_eq!(said(&mut election), [(1, leader(5))]);
+    assert_eq!(election.leader(), Some(id(5)));
+}
+
+#[test]
+fn a_leader_that_is_mute_is_succeeded_when_a_wave_is_won_without_it() {
+    // ELEC-22
+    let mut election = member(&[1, 7, 9]);
+    election.hear(at(0), id(1), leader(1));
+    assert_eq!(election.leader(), Some(id(1)));
+    election.hear(at(100), id(7), elect(7));
+    // A claim alone does not depose it.
+    let mut quick = member(&[1, 7]);
+    quick.hear(at(0), id(1), leader(1));
+    quick.hear(at(100), id(7), elect(7));
+    quick.hear(at(200), id(7), leader(7));
+    assert_eq!(quick.leader(), Some(id(1)));
+    election.hear(at(2_100), id(7), leader(7));
+    assert_eq!(election.leader(), Some(id(7)));
 }
 
 #[test]
@@ -407,7 +466,7 @@ fn a_wave_that_is_begun_again_and_again_is_not_waited_for_any_longer() {
         election.hear(at(1 + 1_000 * second), id(1), elect(1));
     }
     said(&mut election);
-    assert_eq!(run_until(&mut election, at(5_001)), [(1, elect(1)), (1, elect(5))]);
+    assert_eq!(run_until(&mut election, at(5_001)), [(1, elect(5))]);
 }
 
 #[test]
@@ -425,6 +484,22 @@ fn invented_challengers_hold_nobody_up_for_long() {
         said(&mut election);
     }
     assert_eq!(election.leader(), Some(id(200)));
+}
+
+#[test]
+fn challenges_of_those_who_are_gone_do_not_go_round_for_ever() {
+    // ELEC-31
+    let mut election = member(&[1, 7]);
+    election.voter_gone(at(0), id(1));
+    election.hear(at(1), id(7), elect(1));
+    assert_eq!(said(&mut election), []);
+    // Nor of one that never was there, after the first time.
+    election.hear(at(2), id(7), elect(2));
+    assert_eq!(said(&mut election), [(7, elect(2))]);
+    run_until(&mut election, at(5_002));
+    election.hear(at(5_003), id(7), elect(2));
+    election.hear(at(5_003), id(7), elect(3));
+    assert_eq!(said(&mut election), []);
 }
 
 #[test]
@@ -452,7 +527,7 @@ fn a_flood_of_challenges_is_said_sixteen_times_and_then_twice_a_second() {
         election.voter_came(at(0), id(*voter));
     }
     let mut words = 0;
-    for n in 0..5_000_u64 {
+    for n in 0..2_000_u64 {
         let now = Instant::from_micros(n * 2_000);
         let mut octets = [0; 16];
         octets[8..].copy_from_slice(&(u64::MAX - n).to_be_bytes());
@@ -460,11 +535,11 @@ fn a_flood_of_challenges_is_said_sixteen_times_and_then_twice_a_second() {
         words += said(&mut election).len();
     }
     // Twenty others are told, and the one who says it is answered.
-    assert!(words <= (16 + 20) * 21, "{words}");
+    assert!(words <= (16 + 8) * 21, "{words}");
     // The last one counts.
     let mut last = [0; 16];
-    last[8..].copy_from_slice(&(u64::MAX - 4_999).to_be_bytes());
-    let words = run_until(&mut election, at(11_000));
+    last[8..].copy_from_slice(&(u64::MAX - 1_999).to_be_bytes());
+    let words = run_until(&mut election, at(4_600));
     assert!(words.contains(&(200, Word::Elect(PeerId::from_bytes(last)))));
 }
 

@@ -19,6 +19,7 @@ impl Node {
         self.check_peers();
         self.check_timers();
         self.check_bounds();
+        self.check_elections();
         self.inbox.check(&self.config.limits);
     }
 
@@ -264,6 +265,7 @@ impl Node {
                 }
                 Due::Target(index) => self.is_sought(*index),
                 Due::Tuple(id) => self.tuples.contains(*id),
+                Due::Election(number) => self.has_election(*number),
             };
             assert!(meant, "{due:?} is for nothing");
         }
