@@ -12,8 +12,8 @@ use crate::{Event, PeerId, Presence, Stack};
 #[derive(Debug, Default)]
 pub(super) struct Witness {
     here: BTreeMap<PeerId, Seen>,
-    /// Who leads, `None` for the node itself.
-    leaders: BTreeMap<Text, Option<PeerId>>,
+    /// Who was said to lead last.
+    leaders: BTreeMap<Text, PeerId>,
     told: bool,
 }
 
@@ -62,12 +62,11 @@ impl Witness {
                 self.seen(peer.id);
             }
             Event::Leader { group, peer } => {
-                if let Some(peer) = peer {
-                    let member = self.seen(peer.id).groups.contains(group);
+                if let Some(seen) = self.here.get(&peer.id) {
+                    let member = seen.groups.contains(group);
                     assert!(member, "{} leads {group} and is not in it", peer.id);
                 }
-                let leader = peer.as_ref().map(|peer| peer.id);
-                self.leaders.insert(group.clone(), leader);
+                self.leaders.insert(group.clone(), peer.id);
             }
             Event::InterfaceUp { .. } | Event::InterfaceDown { .. } => {}
             Event::Stopped => self.told = true,
@@ -97,9 +96,9 @@ impl Witness {
         assert_eq!(ids, here, "who is here");
         for group in stack.groups() {
             if let Some(leader) = stack.leader(group.as_bytes()) {
-                let told = self.leaders.get(group).copied();
-                let other = Some(leader).filter(|leader| *leader != stack.id());
-                assert_eq!(told, Some(other), "who leads {group}");
+                let here = leader == stack.id() || self.here.contains_key(&leader);
+                assert!(here, "{leader} leads {group} and is not here");
+                assert_eq!(self.leaders.get(group), Some(&leader), "{group}");
             }
         }
         for view in stack.peers() {

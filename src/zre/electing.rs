@@ -2,10 +2,11 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::node::{Due, Node};
-use super::{Election, Event, Word};
+use super::{Election, Event, Peer, Word};
 use crate::wire::Text;
 use crate::wire::zre::Command;
 use crate::{Instant, PeerId};
@@ -130,11 +131,20 @@ impl Node {
         }
         if let Some(leader) = news {
             let peer = self.peers.get(&leader).map(|record| record.card.clone());
-            if peer.is_some() || leader == self.id {
-                let group = self.groups.get(group).unwrap_or(group).clone();
-                self.inbox.push(Event::Leader { group, peer });
-            }
+            let peer = peer.unwrap_or_else(|| self.own_card());
+            let group = self.groups.get(group).unwrap_or(group).clone();
+            self.inbox.push(Event::Leader { group, peer });
         }
+    }
+
+    /// This node, as a peer would see it.
+    fn own_card(&self) -> Arc<Peer> {
+        Arc::new(Peer {
+            id: self.id,
+            name: self.name.clone(),
+            endpoint: self.endpoints().next().unwrap_or_default(),
+            headers: self.config.headers.clone(),
+        })
     }
 
     fn say_word(&mut self, now: Instant, group: &Text, to: PeerId, word: Word) {

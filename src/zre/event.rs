@@ -89,8 +89,8 @@ pub enum Event {
     Leader {
         /// Which group.
         group: Text,
-        /// Who leads it; `None`: this node itself.
-        peer: Option<Arc<Peer>>,
+        /// Who leads it; this node itself, when the identity is its own.
+        peer: Arc<Peer>,
     },
     /// A peer is gone.
     Exit {

@@ -324,9 +324,9 @@ fn peer_of(event: &Event) -> Option<PeerId> {
         | Event::Leave { peer, .. }
         | Event::Whisper { peer, .. }
         | Event::Shout { peer, .. }
+        // It may be the node itself, which has a share like a peer's then.
+        | Event::Leader { peer, .. }
         | Event::Exit { peer, .. } => Some(peer.id),
-        // That we lead ourselves takes a change of others, which counts.
-        Event::Leader { peer, .. } => peer.as_ref().map(|peer| peer.id),
         Event::InterfaceUp { .. } | Event::InterfaceDown { .. } | Event::Stopped => None,
         // It is no peer, and how many of these may wait is limited where they are made.
         #[cfg(feature = "curve")]

@@ -644,7 +644,7 @@ impl Node {
                 if self.elections.leader(group.as_bytes()) == Some(id) {
                     self.inbox.push(Event::Leader {
                         group: group.clone(),
-                        peer: Some(peer.clone()),
+                        peer: peer.clone(),
                     });
                 }
             }

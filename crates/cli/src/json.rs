@@ -67,6 +67,14 @@ pub(crate) enum Line<'a> {
         /// Which group.
         group: Cow<'a, str>,
     },
+    /// Somebody leads a group: a peer, or this node itself.
+    Leader {
+        /// Who.
+        #[serde(flatten)]
+        who: Who<'a>,
+        /// Which group.
+        group: Cow<'a, str>,
+    },
     /// A peer said something to this node.
     Whisper {
         /// Who.
@@ -268,6 +276,10 @@ impl<'a> Line<'a> {
                 who: Who::from(&**peer),
                 group: group.to_str_lossy(),
             },
+            Event::Leader { peer, group } => Self::Leader {
+                who: Who::from(&**peer),
+                group: group.to_str_lossy(),
+            },
             Event::Whisper { peer, content } => Self::Whisper {
                 who: Who::from(&**peer),
                 content,
@@ -448,6 +460,13 @@ mod tests {
                     group: group.clone(),
                 },
                 about("leave", &json!({"group": "CHAT"})),
+            ),
+            (
+                Event::Leader {
+                    peer: Arc::clone(&peer),
+                    group: group.clone(),
+                },
+                about("leader", &json!({"group": "CHAT"})),
             ),
             (
                 Event::Whisper {

@@ -77,6 +77,10 @@ pub(crate) struct NodeOptions {
     #[arg(long, value_parser = value::text)]
     pub(crate) group: Vec<Text>,
 
+    /// Stand for leader of this group, and join it; repeatable.
+    #[arg(long, value_name = "GROUP", value_parser = value::text)]
+    contest: Vec<Text>,
+
     /// Contact this node directly, until it answers; in a secure network with its public key; repeatable.
     #[arg(long, value_name = "tcp://HOST:PORT[|KEY]", value_parser = value::contact)]
     peer: Vec<Contact>,
@@ -144,6 +148,10 @@ impl NodeOptions {
         }
         for group in &self.group {
             builder = builder.group(group.to_string());
+        }
+        for group in &self.contest {
+            builder = builder.group(group.to_string());
+            builder = builder.contest(group.to_string());
         }
         for contact in &self.peer {
             builder = builder.peer(contact.to_string());

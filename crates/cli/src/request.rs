@@ -18,6 +18,10 @@ pub(crate) enum Request {
     Join(Text),
     /// Leave a group.
     Leave(Text),
+    /// Stand for leader of a group.
+    Contest(Text),
+    /// Do not stand for leader of a group any more.
+    Withdraw(Text),
     /// Say something to one peer.
     Whisper(Target, Frames),
     /// Say something to a group.
@@ -49,6 +53,8 @@ pub(crate) struct Line {
 enum Fields {
     Join { group: String },
     Leave { group: String },
+    Contest { group: String },
+    Withdraw { group: String },
     Whisper { peer: String, content: Value },
     Shout { group: String, content: Value },
     Peers {},
@@ -88,6 +94,8 @@ impl Request {
             match serde_json::from_value(value).map_err(|error| error.to_string())? {
                 Fields::Join { group } => Self::Join(named("group", group)?),
                 Fields::Leave { group } => Self::Leave(named("group", group)?),
+                Fields::Contest { group } => Self::Contest(named("group", group)?),
+                Fields::Withdraw { group } => Self::Withdraw(named("group", group)?),
                 Fields::Whisper { peer, content } => {
                     let Ok(target) = peer.parse();
                     Self::Whisper(target, content::from_json(content)?)
@@ -139,6 +147,14 @@ mod tests {
         assert_eq!(
             request(r#"{"do":"leave","group":"CHAT"}"#),
             Ok(Request::Leave(group()))
+        );
+        assert_eq!(
+            request(r#"{"do":"contest","group":"CHAT"}"#),
+            Ok(Request::Contest(group()))
+        );
+        assert_eq!(
+            request(r#"{"do":"withdraw","group":"CHAT"}"#),
+            Ok(Request::Withdraw(group()))
         );
         let content = Frames::from_iter([Bytes::from("text"), Bytes::from_static(&[0, 1, 2])]);
         assert_eq!(

@@ -83,6 +83,7 @@ pub(crate) fn event(event: &Event) -> Option<String> {
             group: joined,
         } => format!("{} joined {}", name(peer), group(joined)),
         Event::Leave { peer, group: left } => format!("{} left {}", name(peer), group(left)),
+        Event::Leader { peer, group: led } => format!("{} leads {}", name(peer), group(led)),
         Event::Whisper { peer, content } => {
             format!("{} whispers: {}", name(peer), content::to_words(content))
         }

@@ -183,6 +183,18 @@ impl Context<'_> {
         self.say(Kind::Join, [trace::checksum(group.as_bytes()), 0, 0]);
     }
 
+    /// See [`Stack::contest`].
+    pub fn contest(&mut self, group: &Text) {
+        self.stack.contest(self.now + self.ahead, group);
+        self.say(Kind::Contest, [trace::checksum(group.as_bytes()), 1, 0]);
+    }
+
+    /// See [`Stack::withdraw`].
+    pub fn withdraw(&mut self, group: &Text) {
+        self.stack.withdraw(self.now + self.ahead, group);
+        self.say(Kind::Contest, [trace::checksum(group.as_bytes()), 0, 0]);
+    }
+
     /// See [`Stack::leave`].
     pub fn leave(&mut self, group: &Text) {
         self.stack.leave(self.now + self.ahead, group);

@@ -15,7 +15,9 @@
 //! * what is missing was told to the one who said it.
 //!
 //! And once the faults are over: within [`Options::settling_time`] every node sees every other with the groups that it really
-//! is in, and nobody else; a message gets through from each to each; and it stays like that.
+//! is in, and nobody else; a message gets through from each to each; and it stays like that. When they
+//! [contest](Options::contest), each group that somebody stands for has one leader within [`Options::ELECTING_TIME`] more: one that
+//! stands, and the same for all, as their applications were told.
 //!
 //! ```
 //! use atonce_sim::tester::{Faults, Options, Tester};
@@ -37,6 +39,7 @@ pub mod clusters;
 mod faults;
 mod findings;
 mod guest;
+mod leaders;
 pub mod once;
 mod options;
 mod plan;

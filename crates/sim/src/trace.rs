@@ -147,6 +147,8 @@ pub(crate) enum Kind {
     CloseUdp,
     /// Host; then an address of the group follows.
     JoinGroup,
+    /// Checksum of a group; 1: it stands for leader, 0: it does not any more.
+    Contest,
 }
 
 /// The running trace.
@@ -337,6 +339,7 @@ pub(crate) fn event(event: &Event) -> [u64; 3] {
         Event::InterfaceUp { .. } => [0, 10, 0],
         Event::InterfaceDown { .. } => [0, 11, 0],
         Event::Stopped => [0, 12, 0],
+        Event::Leader { peer, group } => [short(peer.id), 14, checksum(group.as_bytes())],
         _ => [0, 13, 0],
     }
 }
@@ -495,10 +498,13 @@ impl fmt::Display for Shown<'_> {
                 10 => f.write_str("EVENT interface up"),
                 11 => f.write_str("EVENT interface down"),
                 12 => f.write_str("EVENT stopped"),
+                14 => write!(f, "EVENT leader {a:016X}, group {c:016x}"),
                 _ => f.write_str("EVENT ?"),
             },
             Kind::Join => write!(f, "join, group {a:016x}"),
             Kind::Leave => write!(f, "leave, group {a:016x}"),
+            Kind::Contest if b == 1 => write!(f, "contests in group {a:016x}"),
+            Kind::Contest => write!(f, "does not contest in group {a:016x}"),
             Kind::Whisper => {
                 write!(f, "whisper {a:016X}, sum {b:016x}: {}", outcome_text(c))
             }

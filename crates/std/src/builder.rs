@@ -52,6 +52,7 @@ pub struct Builder<N = Node> {
     tcp_ports: RangeInclusive<u16>,
     advertise: Option<String>,
     groups: Vec<String>,
+    contested: Vec<String>,
     peers: Vec<String>,
     gossip_binds: Vec<String>,
     gossip_hubs: Vec<String>,
@@ -77,6 +78,7 @@ pub struct Options {
     pub(crate) port: u16,
     pub(crate) tcp_ports: RangeInclusive<u16>,
     pub(crate) groups: Vec<Text>,
+    pub(crate) contested: Vec<Text>,
     pub(crate) peers: Vec<Contact>,
     pub(crate) gossip: Option<GossipOptions>,
     pub(crate) seed: Option<[u8; 32]>,
@@ -104,6 +106,7 @@ impl<N> Default for Builder<N> {
             tcp_ports: 0..=0,
             advertise: None,
             groups: Vec::new(),
+            contested: Vec::new(),
             peers: Vec::new(),
             gossip_binds: Vec::new(),
             gossip_hubs: Vec::new(),
@@ -238,6 +241,12 @@ impl<N> Builder<N> {
         self
     }
 
+    /// A group to stand for leader of, as soon as the node is in it.
+    pub fn contest(mut self, group: impl Into<String>) -> Self {
+        self.contested.push(group.into());
+        self
+    }
+
     /// Makes the node secure: everything that it says is encrypted, it is known by the key of its certificate, and it speaks only to
     /// those whose keys are trusted. Nodes without CURVE, and those whose keys are not trusted, are not there for it.
     ///
@@ -335,10 +344,14 @@ impl<N> Builder<N> {
             let (key, value) = text.map_err(|source| StartError::Header { name, source })?;
             headers.insert(key, value);
         }
-        let groups = self.groups.into_iter().map(|group| {
-            Text::try_from(&group).map_err(|source| StartError::Group { group, source })
-        });
-        let groups = groups.collect::<Result<_, _>>()?;
+        let named = |groups: Vec<String>| {
+            let groups = groups.into_iter().map(|group| {
+                Text::try_from(&group).map_err(|source| StartError::Group { group, source })
+            });
+            groups.collect::<Result<Vec<_>, _>>()
+        };
+        let groups = named(self.groups)?;
+        let contested = named(self.contested)?;
         let peers = self.peers.iter().map(|endpoint| parse_peer(endpoint));
         let peers = peers.collect::<Result<_, _>>()?;
         let mut config = self.config;
@@ -384,6 +397,7 @@ impl<N> Builder<N> {
             port,
             tcp_ports: self.tcp_ports,
             groups,
+            contested,
             peers,
             gossip,
             seed: self.seed,
@@ -447,6 +461,7 @@ impl<N> Clone for Builder<N> {
             tcp_ports: self.tcp_ports.clone(),
             advertise: self.advertise.clone(),
             groups: self.groups.clone(),
+            contested: self.contested.clone(),
             peers: self.peers.clone(),
             gossip_binds: self.gossip_binds.clone(),
             gossip_hubs: self.gossip_hubs.clone(),

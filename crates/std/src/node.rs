@@ -89,6 +89,27 @@ impl Node {
         Ok(())
     }
 
+    /// Stands for leader of a group, now or once this node joins it, until [`withdraw`](Node::withdraw). Who leads is told by
+    /// [`Event::Leader`]; of all that stand it is the one with the lowest UUID, as a rule.
+    pub fn contest(
+        &self,
+        group: impl TryInto<Text, Error: Into<TooLong>>,
+    ) -> Result<(), TooLong> {
+        let group = group.try_into().map_err(Into::into)?;
+        self.command(|driver| driver.contest(&group));
+        Ok(())
+    }
+
+    /// Does not stand for leader of a group any more. If this node leads it, it does until another is elected.
+    pub fn withdraw(
+        &self,
+        group: impl TryInto<Text, Error: Into<TooLong>>,
+    ) -> Result<(), TooLong> {
+        let group = group.try_into().map_err(Into::into)?;
+        self.command(|driver| driver.withdraw(&group));
+        Ok(())
+    }
+
     /// Says something to one peer. Never waits: when more is queued for the peer than the limits allow, it says
     /// [`Full`](SendError::Full) and has done nothing.
     pub fn whisper(&self, peer: PeerId, content: impl Into<Frames>) -> Result<(), SendError> {
@@ -264,6 +285,11 @@ impl Node {
     pub fn groups(&self) -> Vec<Text> {
         let core = self.0.shared.lock();
         core.driver.stack().groups().cloned().collect()
+    }
+
+    /// Who leads a group that this node is in, as far as it knows: a peer that is here, or the node itself.
+    pub fn leader(&self, group: impl AsRef<[u8]>) -> Option<PeerId> {
+        self.0.shared.lock().driver.stack().leader(group.as_ref())
     }
 
     /// Counts since the start.

@@ -29,6 +29,7 @@ const WAITING: usize = 64;
 const AFTER_HELP: &str = "\
 One JSON object a line on stdin, as
   {\"do\":\"join\",\"group\":\"CHAT\"}             {\"do\":\"leave\",\"group\":\"CHAT\"}
+  {\"do\":\"contest\",\"group\":\"CHAT\"}          {\"do\":\"withdraw\",\"group\":\"CHAT\"}
   {\"do\":\"whisper\",\"peer\":\"bob\",\"content\":[\"text\", {\"base64\":\"AAEC\"}]}
   {\"do\":\"shout\",\"group\":\"CHAT\",\"content\":[\"text\"]}
   {\"do\":\"peers\",\"id\":1}                    {\"do\":\"groups\",\"id\":2}
@@ -121,6 +122,14 @@ fn obey(session: &mut Session, line: &[u8], logs: bool) -> Result<(), Failure> {
     let done = match request {
         Ok(Request::Join(group)) => session.node.join(group).map_err(|error| error.to_string()),
         Ok(Request::Leave(group)) => session.node.leave(group).map_err(|error| error.to_string()),
+        Ok(Request::Contest(group)) => {
+            let contested = session.node.contest(group);
+            contested.map_err(|error| error.to_string())
+        }
+        Ok(Request::Withdraw(group)) => {
+            let withdrawn = session.node.withdraw(group);
+            withdrawn.map_err(|error| error.to_string())
+        }
         Ok(Request::Whisper(target, content)) => whisper(&session.node, &target, content),
         Ok(Request::Shout(group, content)) => shout(&session.node, &group, content),
         Ok(Request::Connect(endpoint)) => session

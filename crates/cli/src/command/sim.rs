@@ -89,6 +89,9 @@ pub(crate) struct Sim {
     /// chance, mostly the third, so that there are fewer answers than shouts.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
     shouts: Option<u8>,
+    /// The nodes stand for leader of their groups, about half of them in each; in the end each group has one, the same for all.
+    #[arg(long, conflicts_with = "mesh")]
+    contest: bool,
     /// All nodes are secure, and let in whoever has keys; what is said between them is sealed.
     #[arg(long)]
     curve: bool,
@@ -169,6 +172,7 @@ impl Sim {
             toggle: !self.mesh,
             chatter: !self.mesh,
             shouts: self.shouts,
+            contest: self.contest,
             curve: self.curve,
             quality: Quality {
                 loss: self.loss,
@@ -355,6 +359,8 @@ struct Summary {
     dying: Millis,
     vanishing: Millis,
     settling: Millis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    electing: Option<Millis>,
     trace_lines: u64,
     trace_hash: String,
     broken: Vec<Broken>,
@@ -454,6 +460,9 @@ impl Summary {
             dying: Millis::of(reports.iter().map(|it| &it.dying)),
             vanishing: Millis::of(reports.iter().map(|it| &it.vanishing)),
             settling: Millis::new(&reports.iter().filter_map(|it| it.settled).collect()),
+            electing: sim.contest.then(|| {
+                Millis::new(&reports.iter().filter_map(|it| it.electing).collect())
+            }),
             trace_lines: sum(|it| it.trace_lines),
             trace_hash: trace_hash(&reports.iter().map(|it| it.trace_hash).collect::<Vec<_>>()),
             broken: reports
@@ -529,6 +538,9 @@ impl fmt::Display for Summary {
             if times.count > 0 {
                 writeln!(f, "{what:<12} {times}")?;
             }
+        }
+        if let Some(times) = &self.electing {
+            writeln!(f, "led          {times}")?;
         }
         writeln!(
             f,

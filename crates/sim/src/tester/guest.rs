@@ -25,6 +25,10 @@ pub(super) struct Guest {
     pub(super) quiet: bool,
     /// The generation of its shouts; `None`: by chance.
     shouts: Option<u8>,
+    /// It stands for leader of groups.
+    contests: bool,
+    /// Who leads each group, as it was told.
+    leaders: BTreeMap<Text, PeerId>,
     groups: Arc<[Text]>,
     peers: BTreeMap<Serial, Seen>,
     here: usize,
@@ -180,6 +184,7 @@ impl Guest {
         serial: Serial,
         incarnation: u32,
         shouts: Option<u8>,
+        contests: bool,
         quiet: bool,
         groups: Arc<[Text]>,
         findings: Shared,
@@ -189,6 +194,8 @@ impl Guest {
             incarnation,
             quiet,
             shouts,
+            contests,
+            leaders: BTreeMap::new(),
             groups,
             peers: BTreeMap::new(),
             here: 0,
@@ -224,6 +231,11 @@ impl Guest {
     /// The groups, as bits.
     pub(super) fn bits<'a>(groups: impl Iterator<Item = &'a Text>) -> u16 {
         groups.filter_map(group_of).fold(0, |bits, bit| bits | bit)
+    }
+
+    /// Who leads a group, as it was told.
+    pub(super) fn leader(&self, group: &Text) -> Option<PeerId> {
+        self.leaders.get(group).copied()
     }
 
     /// Whispers to everybody who is here.
@@ -348,6 +360,7 @@ impl Guest {
             return self.fail(context, serial, "EXIT of one who is not here");
         };
         seen.here = false;
+        self.leaders.retain(|_, leader| *leader != peer.id);
         let session = seen.session;
         seen.session += 1;
         seen.whispered = 0;
@@ -436,9 +449,38 @@ impl Guest {
         };
         let was = seen.groups & bit != 0;
         seen.groups ^= bit;
+        if !joins && self.leaders.get(group) == Some(&peer.id) {
+            self.leaders.remove(group);
+        }
         if was == joins {
             let what = if joins { "joins" } else { "leaves" };
             self.fail(context, serial, format!("{what} {group} twice"));
+        }
+    }
+
+    /// Somebody leads a group: one that is here and in it, or this node.
+    fn led(&mut self, context: &Context<'_>, peer: &Peer, group: &Text) {
+        if serial_of(peer.id) != self.serial {
+            let bit = group_of(group).unwrap_or_default();
+            let Some((serial, seen)) = self.peer(context, peer, "LEADER") else {
+                return;
+            };
+            if seen.groups & bit == 0 {
+                return self.fail(context, serial, format!("leads {group} and is not in it"));
+            }
+        }
+        self.leaders.insert(group.clone(), peer.id);
+    }
+
+    /// Stands for leader of a group, or does not any more.
+    fn turn(&mut self, context: &mut Context<'_>) {
+        let at = context.chance().index(self.groups.len());
+        if let Some(group) = Arc::clone(&self.groups).get(at) {
+            if context.stack().contested().any(|other| other == group) {
+                context.withdraw(group);
+            } else {
+                context.contest(group);
+            }
         }
     }
 
@@ -513,6 +555,13 @@ impl Application for Guest {
     fn on_start(&mut self, context: &mut Context<'_>) {
         let after = context.chance().between(Duration::ZERO, TICK);
         context.set_timer(after, 0);
+        if self.contests {
+            for group in Arc::clone(&self.groups).iter() {
+                if context.chance().happens(HALF) {
+                    context.contest(group);
+                }
+            }
+        }
     }
 
     fn on_timer(&mut self, context: &mut Context<'_>, _: u64) {
@@ -520,11 +569,15 @@ impl Application for Guest {
         if self.quiet {
             return;
         }
+        if self.contests && context.chance().happens(THIRD) {
+            self.turn(context);
+        }
         let groups = Arc::clone(&self.groups);
         let at = context.chance().index(groups.len());
         if let Some(group) = groups.get(at) {
             if context.stack().groups().any(|other| other == group) {
                 context.leave(group);
+                self.leaders.remove(group);
             } else {
                 context.join(group);
             }
@@ -545,6 +598,7 @@ impl Application for Guest {
             Event::Recovered { peer } => self.mood(context, &peer, Mood::Ready),
             Event::Join { peer, group } => self.membership(context, &peer, &group, true),
             Event::Leave { peer, group } => self.membership(context, &peer, &group, false),
+            Event::Leader { peer, group } => self.led(context, &peer, &group),
             Event::Whisper { peer, content } => {
                 if let Some((serial, generation)) = self.hear(context, &peer, &content, true)
                     && generation < LAST

@@ -28,6 +28,8 @@ pub struct Options {
     /// to a group of n is of the second generation once in n times and of the first once in n² times: so all answers together
     /// are about half as many as what is answered, in a crowd of any size.
     pub shouts: Option<u8>,
+    /// Whether they stand for leader of their groups, each of about half of them, now of these and now of those.
+    pub contest: bool,
     /// Whether the network is secure: each node has keys, and lets in whoever has some. Nothing can be
     /// [swallowed](Fault::Swallow) then, since nobody on the way can tell where a message begins.
     pub curve: bool,
@@ -50,6 +52,7 @@ impl Default for Options {
             toggle: true,
             chatter: true,
             shouts: None,
+            contest: false,
             curve: false,
             quality: Quality::default(),
             tcp: Tcp::default(),
@@ -76,6 +79,14 @@ impl Options {
         let shunned = Duration::from_secs(60) + Duration::from_millis(37_500);
         hopeless + shunned + self.config.interval * 5 + self.config.limits.hello_deadline
     }
+}
+
+impl Options {
+    /// How long it may take, once every node sees what is true, until each group that somebody stands for has one leader, the same for all.
+    ///
+    /// The worst that can have happened just before: the wave of one who is mute, which is waited for (5 s), our own (2 s) after it, and
+    /// what others say of another leader (3 s, and twice as long the second time).
+    pub const ELECTING_TIME: Duration = Duration::from_secs(20);
 }
 
 /// Something that goes wrong now and then.

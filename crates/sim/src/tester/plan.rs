@@ -42,24 +42,26 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct Tester {
     options: Options,
-    sim: Sim<Guest, Tap>,
-    findings: Shared,
+    pub(super) sim: Sim<Guest, Tap>,
+    pub(super) findings: Shared,
     chance: Chance,
-    places: Vec<Option<Tenant>>,
+    pub(super) places: Vec<Option<Tenant>>,
     hosts: Vec<Host>,
     coming: Schedule<Coming>,
-    groups: Arc<[Text]>,
+    pub(super) groups: Arc<[Text]>,
     next_serial: Serial,
     incarnations: u32,
     next_address: u32,
     alive: usize,
     most_connections: usize,
+    /// How long it took until all were led.
+    electing: Option<Duration>,
 }
 
 /// A process of the crowd.
 #[derive(Clone, Copy, Debug)]
-struct Tenant {
-    node: NodeId,
+pub(super) struct Tenant {
+    pub(super) node: NodeId,
     serial: Serial,
     id: PeerId,
 }
@@ -94,7 +96,7 @@ const MS: Duration = Duration::from_millis(1);
 const EACH: Duration = Duration::from_millis(10);
 
 /// How often it is looked whether everybody sees the truth.
-const LOOK: Duration = Duration::from_millis(100);
+pub(super) const LOOK: Duration = Duration::from_millis(100);
 
 /// How long it must stay like that, and how long the last words may take.
 const QUIET: Duration = Duration::from_secs(15);
@@ -167,6 +169,7 @@ impl Tester {
             next_address: 0,
             alive: 0,
             most_connections: 0,
+            electing: None,
         }
     }
 
@@ -192,16 +195,19 @@ impl Tester {
         self.end_faults();
         let settled = self.settle(&mut progress);
         if settled.is_some() {
+            self.electing = self.elect(&mut progress);
+        }
+        if self.electing.is_some() {
             self.last_words(&mut progress);
         }
         self.report(settled)
     }
 
-    fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         self.findings.borrow().broken.is_some()
     }
 
-    fn run_until(&mut self, end: Instant) {
+    pub(super) fn run_until(&mut self, end: Instant) {
         // Whether something is wrong is looked at a few times a millisecond.
         while self.sim.now() < end && !self.is_broken() {
             let next = (self.sim.now() + MS).min(end);
@@ -209,7 +215,7 @@ impl Tester {
         }
     }
 
-    fn progress(&self, settling: bool) -> Progress {
+    pub(super) fn progress(&self, settling: bool) -> Progress {
         Progress {
             now: self.sim.now() - Instant::ZERO,
             duration: self.options.duration,
@@ -332,7 +338,7 @@ impl Tester {
     }
 
     /// Notes those who ended by themselves.
-    fn reap(&mut self) {
+    pub(super) fn reap(&mut self) {
         for place in 0..self.places.len() {
             if let Some(Some(tenant)) = self.places.get(place).copied()
                 && !self.sim.is_running(tenant.node)
@@ -397,6 +403,7 @@ impl Tester {
             serial,
             self.incarnations,
             self.options.shouts,
+            self.options.contest,
             !self.options.chatter,
             Arc::clone(&self.groups),
             Rc::clone(&self.findings),
@@ -678,7 +685,8 @@ impl Tester {
                 return;
             }
             let exits = self.findings.borrow().exits - exits;
-            let wrong = match self.unheard(&tenants).or_else(|| self.wrong()) {
+            let wrong = self.unheard(&tenants).or_else(|| self.wrong());
+            let wrong = match wrong.or_else(|| self.misled()) {
                 None if exits > 0 => Some((format!("{exits} EXITs in {QUIET:?}"), Vec::new())),
                 wrong => wrong,
             };
@@ -747,6 +755,7 @@ impl Tester {
             dying,
             vanishing,
             settled,
+            electing: self.electing,
             alive: self.alive,
             connections: self.sim.connections(),
             most_connections: self.most_connections,

@@ -221,6 +221,9 @@ impl Driver {
         for group in &options.groups {
             driver.links.machine.join(now, group);
         }
+        for group in &options.contested {
+            driver.links.machine.contest(now, group);
+        }
         for contact in &options.peers {
             let contacted = driver.contact(now, contact);
             contacted.map_err(|source| StartError::Contact {
@@ -388,6 +391,20 @@ impl Driver {
     /// Whether the node is in a group.
     fn is_in(&self, group: &Text) -> bool {
         self.links.machine.groups().any(|joined| joined == group)
+    }
+
+    /// Stands for leader of a group.
+    pub fn contest(&mut self, group: &Text) {
+        let now = self.links.clock.now();
+        self.links.machine.contest(now, group);
+        self.sent(now, 0);
+    }
+
+    /// Does not stand for leader of a group any more.
+    pub fn withdraw(&mut self, group: &Text) {
+        let now = self.links.clock.now();
+        self.links.machine.withdraw(now, group);
+        self.sent(now, 0);
     }
 
     /// Says something to one peer.
