@@ -386,9 +386,20 @@ impl Election {
             // ELEC-30
             let challenger = wave.challenger;
             debug!(%challenger, "a wave that came to nothing");
-            self.wants |= self.contests && self.voters.contains_key(&challenger);
+            let stands = |(id, voter): (&PeerId, &Voter)| {
+                (voter.elect == Some(*id) && *id != challenger).then_some(*id)
+            };
+            let next = self.voters.iter().find_map(stands);
+            if let Some(voter) = self.voters.get_mut(&challenger) {
+                self.wants |= self.contests;
+                // ELEC-22: it is mute.
+                voter.leader = None;
+            }
             self.distrust(now, challenger);
             self.end_wave();
+            if let Some(next) = next.filter(|next| !self.contests || *next < self.own) {
+                self.follow(now, next, Some(next));
+            }
         }
         if self.has_dissent() && now >= self.claimed + self.dissent {
             // ELEC-24

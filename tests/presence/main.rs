@@ -10,6 +10,7 @@ mod support;
 mod contact;
 mod cuts;
 mod duplex;
+mod elections;
 mod endpoints;
 mod floods;
 mod goodbye;

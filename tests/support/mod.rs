@@ -140,6 +140,7 @@ pub(crate) fn names(events: &[Event]) -> Vec<String> {
             Event::Enter { peer } => Some(format!("enter {}", peer.name)),
             Event::Join { peer, group } => Some(format!("join {} {group}", peer.name)),
             Event::Leave { peer, group } => Some(format!("leave {} {group}", peer.name)),
+            Event::Leader { peer, group } => Some(format!("leader {} {group}", peer.name)),
             Event::Whisper { peer, content } => Some(format!("whisper {} {content:?}", peer.name)),
             Event::Shout {
                 peer,

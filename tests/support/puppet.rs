@@ -176,6 +176,11 @@ impl Lan {
         self.the_puppet(puppet).speaking.insert(node, (link, next));
     }
 
+    /// The link on which the puppet speaks to a node.
+    pub(crate) fn puppet_link(&mut self, puppet: usize, node: usize) -> u64 {
+        self.the_puppet(puppet).speaking[&node].0
+    }
+
     /// The next sequence that the puppet would use towards a node.
     pub(crate) fn puppet_next(&mut self, puppet: usize, node: usize) -> u16 {
         let (_, next) = self
