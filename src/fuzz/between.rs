@@ -691,7 +691,6 @@ impl World {
         self.run_until(self.now + QUIET);
         assert!(self.is_healed(), "it did not last");
         assert!(self.hear_each_other(), "it did not last");
-        // ELEC-22
         assert!(self.is_led(), "a group has no leader, or several");
         let after = self.sides.each_ref().map(|side| side.times);
         assert_eq!(before, after, "it did not last");

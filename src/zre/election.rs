@@ -1,6 +1,7 @@
 //! Who leads a group: `spec/election.md`.
 
 mod budget;
+mod suspects;
 #[cfg(test)]
 mod tests;
 mod wave;
@@ -8,10 +9,10 @@ mod wave;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
-use smallvec::SmallVec;
 use tracing::debug;
 
 use self::budget::Budget;
+use self::suspects::Suspects;
 use self::wave::Wave;
 use crate::{Instant, PeerId};
 
@@ -38,18 +39,6 @@ const MUTE: Duration = Duration::from_secs(1);
 
 /// Who leads when the one who does would rather not: no UUID of anybody.
 const NOBODY: PeerId = PeerId::from_bytes([0; 16]);
-
-/// For how long a challenger is not waited for whose wave came to nothing: a minute.
-const DISTRUST: Duration = Duration::from_secs(60);
-
-/// The most of them.
-const DISTRUSTED: usize = 8;
-
-/// For how long challenges of one who is gone may still be on their way: 10 s.
-const GHOST: Duration = Duration::from_secs(10);
-
-/// The most of those who are gone.
-const GHOSTS: usize = 8;
 
 /// What members say to each other.
 ///
@@ -117,10 +106,7 @@ pub struct Election {
     /// Who leads, as the application was told last, if that one is still here.
     told: Option<PeerId>,
     news: Option<PeerId>,
-    /// Challengers whose waves came to nothing, until when they are not waited for; `None`: all that are no voters.
-    distrusted: SmallVec<[(Option<PeerId>, Instant); 2]>,
-    /// Voters that are gone, until when what is said of them is of the past.
-    ghosts: SmallVec<[(PeerId, Instant); 2]>,
+    suspects: Suspects,
     budget: Budget,
     words: VecDeque<(PeerId, Word)>,
 }
@@ -159,8 +145,7 @@ impl Election {
             leader: None,
             told: None,
             news: None,
-            distrusted: SmallVec::new(),
-            ghosts: SmallVec::new(),
+            suspects: Suspects::default(),
             budget: Budget::new(),
             words: VecDeque::new(),
         }
@@ -197,7 +182,7 @@ impl Election {
     /// count any more.
     pub fn voter_came(&mut self, now: Instant, peer: PeerId) {
         self.voters.insert(peer, Voter::default());
-        self.ghosts.retain(|(ghost, _)| *ghost != peer);
+        self.suspects.came(peer);
         if self.leader == Some(peer) {
             // It will say so again.
             self.leader = None;
@@ -228,11 +213,7 @@ impl Election {
         }
         self.wave = self.wave.take().filter(|wave| wave.challenger != peer);
         self.words.retain(|(to, _)| *to != peer);
-        // ELEC-32
-        if self.ghosts.len() == GHOSTS {
-            self.ghosts.remove(0);
-        }
-        self.ghosts.push((peer, now + GHOST));
+        self.suspects.gone(now, peer);
         self.dissent = DISSENT;
         self.advance(now);
     }
@@ -315,7 +296,7 @@ impl Election {
         // ELEC-13
         let stands = match self.voters.get(&challenger) {
             Some(voter) => voter.elect == Some(challenger),
-            None => running != Some(challenger) && !self.is_ghost(now, challenger),
+            None => running != Some(challenger) && !self.suspects.is_ghost(now, challenger),
         };
         let again = running == Some(challenger) && from == challenger;
         // ELEC-11
@@ -324,7 +305,7 @@ impl Election {
         }
         if self.contests && self.own < challenger {
             self.wants = true;
-        } else if self.contests && self.is_distrusted(now, challenger) {
+        } else if self.contests && self.suspects.is_distrusted(now, self.suspect(challenger)) {
             // ELEC-31
             if self.budget.take(now) {
                 self.say_to_all(Word::Elect(challenger), None);
@@ -390,12 +371,13 @@ impl Election {
                 (voter.elect == Some(*id) && *id != challenger).then_some(*id)
             };
             let next = self.voters.iter().find_map(stands);
+            let suspect = self.suspect(challenger);
             if let Some(voter) = self.voters.get_mut(&challenger) {
                 self.wants |= self.contests;
                 // ELEC-22: it is mute.
                 voter.leader = None;
             }
-            self.distrust(now, challenger);
+            self.suspects.distrust(now, suspect);
             self.end_wave();
             if let Some(next) = next.filter(|next| !self.contests || *next < self.own) {
                 self.follow(now, next, Some(next));
@@ -639,7 +621,8 @@ impl Election {
             self.news = self.leader;
         }
         let opposed = self.contests && self.own < leader;
-        if new == Some(leader) && self.word != new && !opposed && self.wave.is_none() {
+        let other = self.word.is_some_and(|word| word != leader);
+        if new == Some(leader) && other && !opposed && self.wave.is_none() {
             // ELEC-21
             self.word = new;
             self.word_owed = true;
@@ -675,36 +658,9 @@ impl Election {
         self.words.extend(voters.map(|id| (*id, word)));
     }
 
-    // ---- whom to wait for
-
-    /// Under which name a challenger is distrusted.
+    /// Under which name a challenger is suspected.
     fn suspect(&self, challenger: PeerId) -> Option<PeerId> {
         Some(challenger).filter(|id| self.voters.contains_key(id))
-    }
-
-    fn distrust(&mut self, now: Instant, challenger: PeerId) {
-        let suspect = self.suspect(challenger);
-        self.distrusted
-            .retain(|(id, until)| *id != suspect && now < *until);
-        // ELEC-32
-        if self.distrusted.len() == DISTRUSTED {
-            self.distrusted.remove(0);
-        }
-        self.distrusted.push((suspect, now + DISTRUST));
-    }
-
-    /// Whether a challenger that is no voter is not followed: it has just left, or nothing came of the last one of its kind.
-    fn is_ghost(&self, now: Instant, challenger: PeerId) -> bool {
-        // ELEC-31
-        let mut ghosts = self.ghosts.iter();
-        let gone = ghosts.any(|(id, until)| *id == challenger && now < *until);
-        gone || self.is_distrusted(now, challenger)
-    }
-
-    fn is_distrusted(&self, now: Instant, challenger: PeerId) -> bool {
-        let suspect = self.suspect(challenger);
-        let mut distrusted = self.distrusted.iter();
-        distrusted.any(|(id, until)| *id == suspect && now < *until)
     }
 
     /// Panics when something contradicts itself.
@@ -712,8 +668,7 @@ impl Election {
     #[allow(clippy::panic)] // that is how it is told
     pub(crate) fn check(&self) {
         assert!(!self.voters.contains_key(&self.own), "votes for itself");
-        assert!(self.distrusted.len() <= DISTRUSTED, "distrusted");
-        assert!(self.ghosts.len() <= GHOSTS, "ghosts");
+        self.suspects.check();
         assert!(self.words.is_empty(), "words are left");
         if let Some(leader) = self.leader {
             let here = leader == self.own || self.voters.contains_key(&leader);

@@ -105,6 +105,8 @@ fn what_does_not_fit_the_protocol_is_told() {
     let alice = node("alice", 0).start().unwrap();
     assert!(alice.join(&long).is_err());
     assert!(alice.leave(&long).is_err());
+    assert!(alice.contest(&long).is_err());
+    assert!(alice.withdraw(&long).is_err());
     assert!(alice.shout(&long, "x").is_err());
     assert!(alice.groups().is_empty());
 }

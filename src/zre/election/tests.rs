@@ -515,7 +515,7 @@ fn eight_challengers_are_not_waited_for() {
         run_until(&mut election, now);
         election.check();
     }
-    assert_eq!(election.distrusted.len(), 8);
+    assert_eq!(election.suspects.distrusted(), 8);
 }
 
 #[test]

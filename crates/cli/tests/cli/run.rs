@@ -44,6 +44,24 @@ fn a_node_says_who_it_is_and_that_it_stops() {
 }
 
 #[test]
+fn who_leads_a_group_is_told_and_is_asked_for_by_options_and_lines() {
+    let network = Network::new();
+    let mut bob = network.node("bob", &["--uuid", BOB, "--contest", "CHAT"]);
+    let leads = |name: &str, uuid: &str| json!({"event": "leader", "peer": uuid, "name": name, "group": "CHAT"});
+    let told = bob.event(&json!({"event": "leader"}));
+    assert_eq!(told, leads("bob", BOB));
+    let other = "F".repeat(32);
+    let mut alice = network.node("alice", &["--uuid", &other, "--group", "CHAT"]);
+    assert_eq!(alice.event(&json!({"event": "leader"})), leads("bob", BOB));
+    alice.say(json!({"do": "contest", "group": "CHAT"}));
+    bob.say(json!({"do": "withdraw", "group": "CHAT"}));
+    for node in [&mut alice, &mut bob] {
+        let told = node.event(&json!({"event": "leader", "name": "alice"}));
+        assert_eq!(told, leads("alice", &other));
+    }
+}
+
+#[test]
 fn peers_enter_join_speak_leave_and_exit() {
     let network = Network::new();
     let mut alice = network.node("alice", &["--group", "CHAT"]);
