@@ -399,6 +399,10 @@ impl Node {
             self.greet_anew(now, address);
         }
         self.say_held(address);
+        if messages > 0 {
+            // It forgets what was said before our HELLO.
+            self.renew_voter(now, id);
+        }
     }
 
     /// Says HELLO, with sequence 1, over a link that is up.
@@ -444,6 +448,7 @@ impl Node {
         }
         self.greet_anew(now, address);
         self.say_held(address);
+        self.renew_voter(now, id);
     }
 
     /// A peer hung up when it was asked what it makes of the number 65,535: it knows no such number, and has forgotten us.
@@ -456,6 +461,7 @@ impl Node {
         }
         self.greet_anew(now, address);
         self.say_held(address);
+        self.renew_voter(now, id);
     }
 
     pub(super) fn say_held(&mut self, address: SocketAddr) {

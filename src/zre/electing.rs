@@ -101,9 +101,10 @@ impl Node {
         let mut election = Election::new(self.id);
         let members = self.members.get(&group).into_iter().flatten();
         for id in members {
-            let record = self.peers.get(id);
-            if record.is_some_and(super::record::Record::speaks_of_elections) {
-                election.voter_came(now, *id);
+            if let Some(record) = self.peers.get(id)
+                && record.speaks_of_elections()
+            {
+                election.voter_came(now, *id, !record.elects_as_we_do());
             }
         }
         let number = self.elections.next;
@@ -193,7 +194,20 @@ impl Node {
             && let Some(record) = self.peers.get(&id)
             && record.speaks_of_elections()
         {
-            self.in_election(now, group, |election| election.voter_came(now, id));
+            let hangs = !record.elects_as_we_do();
+            self.in_election(now, group, |election| election.voter_came(now, id, hangs));
+        }
+    }
+
+    /// We greeted a peer anew: it forgets what was said before.
+    pub(super) fn renew_voter(&mut self, now: Instant, id: PeerId) {
+        if self.elections.by_group.is_empty() {
+            return;
+        }
+        let groups = self.peers.get(&id).map(|record| record.groups.clone());
+        for group in groups.into_iter().flatten() {
+            // ELEC-16
+            self.voter_came(now, id, &group);
         }
     }
 
@@ -209,13 +223,9 @@ impl Node {
         };
         let before = record.speaks_of_elections();
         record.elects = true;
-        if before || self.elections.by_group.is_empty() {
-            return;
-        }
-        let groups = record.groups.clone();
-        for group in groups {
+        if !before {
             // ELEC-2
-            self.voter_came(now, id, &group);
+            self.renew_voter(now, id);
         }
     }
 

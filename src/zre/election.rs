@@ -72,7 +72,7 @@ pub enum Word {
 /// election.contest(now);
 /// assert_eq!(election.poll_leader(), Some(high), "nobody else is here");
 ///
-/// election.voter_came(Instant::from_millis(600), low);
+/// election.voter_came(Instant::from_millis(600), low, false);
 /// assert_eq!(election.poll_word(), Some((low, Word::Elect(high))));
 /// // It is lower, and opposes; it has our support.
 /// election.hear(Instant::from_millis(601), low, Word::Elect(low));
@@ -92,6 +92,8 @@ pub struct Election {
     wants: bool,
     /// Somebody came whom the leader is to tell: since when it says nothing.
     watched: Option<Instant>,
+    /// A challenger whose challenge we answered without following it: it is owed a LEADER.
+    answered: Option<PeerId>,
     /// Who leads, as we said last.
     word: Option<PeerId>,
     /// We did not say so yet.
@@ -124,6 +126,8 @@ struct Voter {
     contests: bool,
     /// It leads and would rather not.
     offers: bool,
+    /// It counts messages, as C Zyre does, and its waves may hang though it lives.
+    hangs: bool,
 }
 
 impl Election {
@@ -137,6 +141,7 @@ impl Election {
             began: None,
             wants: false,
             watched: None,
+            answered: None,
             word: None,
             word_owed: false,
             offer_owed: false,
@@ -179,9 +184,13 @@ impl Election {
     }
 
     /// A peer is in the group and speaks of elections, from now on or as is known now; or it begins anew, and what it said does not
-    /// count any more.
-    pub fn voter_came(&mut self, now: Instant, peer: PeerId) {
-        self.voters.insert(peer, Voter::default());
+    /// count any more. `hangs`: it counts messages, as C Zyre does, so that its waves may come to nothing though it lives.
+    pub fn voter_came(&mut self, now: Instant, peer: PeerId, hangs: bool) {
+        let voter = Voter {
+            hangs,
+            ..Voter::default()
+        };
+        self.voters.insert(peer, voter);
         self.suspects.came(peer);
         if self.leader == Some(peer) {
             // It will say so again.
@@ -309,6 +318,7 @@ impl Election {
             // ELEC-31
             if self.budget.take(now) {
                 self.say_to_all(Word::Elect(challenger), None);
+                self.answered = Some(challenger);
             }
         } else {
             let brought_by = if self.voters.contains_key(&challenger) {
@@ -334,6 +344,12 @@ impl Election {
         voter.spoke = Some(now);
         voter.leader = Some(leader);
         voter.contests |= leader == from;
+        if leader == from && self.answered == Some(from) {
+            // ELEC-31
+            self.answered = None;
+            self.word = Some(from);
+            self.word_owed = true;
+        }
         let Some(wave) = &mut self.wave else {
             return;
         };
@@ -372,12 +388,19 @@ impl Election {
             };
             let next = self.voters.iter().find_map(stands);
             let suspect = self.suspect(challenger);
-            if let Some(voter) = self.voters.get_mut(&challenger) {
+            let leads = self.leader == Some(challenger);
+            // Its LEADER may still come.
+            self.answered = Some(challenger);
+            if let Some(voter) = self.voters.get_mut(&challenger)
+                && !voter.hangs
+            {
                 self.wants |= self.contests;
                 // ELEC-22: it is mute.
                 voter.leader = None;
+                self.suspects.distrust(now, suspect);
+            } else if !leads {
+                self.suspects.distrust(now, suspect);
             }
-            self.suspects.distrust(now, suspect);
             self.end_wave();
             if let Some(next) = next.filter(|next| !self.contests || *next < self.own) {
                 self.follow(now, next, Some(next));

@@ -136,7 +136,12 @@ impl Record {
     /// Whether it is known to speak ELECT and LEADER.
     pub(super) fn speaks_of_elections(&self) -> bool {
         // ELEC-2
-        self.elects || abilities::has(&self.card, abilities::ELECT)
+        self.elects || self.elects_as_we_do()
+    }
+
+    /// Whether it holds elections as an atonce node does, and not as C Zyre.
+    pub(super) fn elects_as_we_do(&self) -> bool {
+        abilities::has(&self.card, abilities::ELECT)
     }
 
     /// The key that it proved.

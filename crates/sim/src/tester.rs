@@ -16,7 +16,7 @@
 //!
 //! And once the faults are over: within [`Options::settling_time`] every node sees every other with the groups that it really
 //! is in, and nobody else; a message gets through from each to each; and it stays like that. When they
-//! [contest](Options::contest), each group that somebody stands for has one leader within [`Options::ELECTING_TIME`] more: one that
+//! [contest](Options::contest), each group that somebody stands for has one leader within [`Options::ELECTING_TIME`] after that: one that
 //! stands, and the same for all, as their applications were told.
 //!
 //! ```

@@ -21,7 +21,7 @@ fn at(millis: u64) -> Instant {
 fn member(voters: &[u8]) -> Election {
     let mut election = Election::new(id(5));
     for voter in voters {
-        election.voter_came(at(0), id(*voter));
+        election.voter_came(at(0), id(*voter), false);
     }
     election
 }
@@ -151,7 +151,7 @@ fn a_contestant_opposes_a_higher_challenger_and_a_higher_leader() {
     let mut election = member(&[]);
     election.contest(at(0));
     election.poll_leader();
-    election.voter_came(at(1_000), id(9));
+    election.voter_came(at(1_000), id(9), false);
     said(&mut election);
     election.hear(at(1_001), id(9), elect(5));
     assert_eq!(said(&mut election), [(9, leader(5))]);
@@ -181,7 +181,7 @@ fn challenges_of_nodes_that_were_not_met_are_followed_and_they_do_not_lead() {
     // ELEC-22
     assert_eq!(election.leader(), None);
     // Met now, it says so itself.
-    election.voter_came(at(10), id(1));
+    election.voter_came(at(10), id(1), false);
     election.hear(at(11), id(1), elect(1));
     election.hear(at(12), id(1), leader(1));
     assert_eq!(election.poll_leader(), Some(id(1)));
@@ -262,7 +262,7 @@ fn who_comes_while_a_wave_runs_is_told_it_and_waited_for() {
     let mut election = member(&[7]);
     election.contest(at(0));
     said(&mut election);
-    election.voter_came(at(1), id(9));
+    election.voter_came(at(1), id(9), false);
     assert_eq!(said(&mut election), [(9, elect(5))]);
     election.hear(at(2), id(7), elect(5));
     assert_eq!(election.leader(), None);
@@ -278,7 +278,7 @@ fn only_the_leader_begins_anew_when_somebody_comes() {
     election.hear(at(1), id(1), elect(1));
     election.hear(at(2), id(1), leader(1));
     said(&mut election);
-    election.voter_came(at(1_000), id(9));
+    election.voter_came(at(1_000), id(9), false);
     election.hear(at(1_500), id(1), elect(1));
     election.hear(at(1_501), id(9), elect(1));
     election.hear(at(1_502), id(1), leader(1));
@@ -288,13 +288,13 @@ fn only_the_leader_begins_anew_when_somebody_comes() {
     assert_eq!(said(&mut election), [(9, elect(5))]);
     election.hear(at(60_002), id(9), elect(5));
     assert_eq!(said(&mut election), [(9, leader(5))]);
-    election.voter_came(at(61_000), id(1));
+    election.voter_came(at(61_000), id(1), false);
     assert_eq!(said(&mut election), [(1, elect(5)), (9, elect(5))]);
     // One that greeted anew may have forgotten it.
     election.hear(at(61_001), id(1), elect(5));
     election.hear(at(61_001), id(9), elect(5));
     said(&mut election);
-    election.voter_came(at(62_000), id(9));
+    election.voter_came(at(62_000), id(9), false);
     assert_eq!(said(&mut election), [(1, elect(5)), (9, elect(5))]);
 }
 
@@ -306,7 +306,7 @@ fn a_leader_that_tells_nobody_who_comes_is_contested() {
     election.hear(at(1), id(1), elect(1));
     election.hear(at(2), id(1), leader(1));
     said(&mut election);
-    election.voter_came(at(10_000), id(9));
+    election.voter_came(at(10_000), id(9), false);
     assert_eq!(run_until(&mut election, at(11_999)), []);
     let words = run_until(&mut election, at(12_000));
     assert_eq!(words, [(1, elect(5)), (9, elect(5))]);
@@ -377,7 +377,7 @@ fn who_withdraws_and_has_no_successor_leads_on() {
     assert_eq!(said(&mut election), [(9, leader(0))]);
     assert_eq!(election.leader(), Some(id(5)));
     // ELEC-16
-    election.voter_came(at(2_000), id(7));
+    election.voter_came(at(2_000), id(7), false);
     assert_eq!(said(&mut election), [(7, elect(5)), (9, elect(5))]);
     election.hear(at(2_001), id(7), elect(5));
     election.hear(at(2_001), id(9), elect(5));
@@ -458,6 +458,40 @@ fn a_wave_that_comes_to_nothing_is_not_waited_for_again() {
 }
 
 #[test]
+fn a_leader_of_c_zyre_whose_wave_hangs_leads_on() {
+    // ELEC-30
+    let mut election = Election::new(id(5));
+    election.voter_came(at(0), id(1), true);
+    election.voter_came(at(0), id(9), true);
+    election.contest(at(0));
+    election.hear(at(1), id(1), elect(1));
+    election.hear(at(2), id(1), leader(1));
+    said(&mut election);
+    election.hear(at(1_000), id(1), elect(1));
+    run_until(&mut election, at(60_000));
+    assert_eq!(election.leader(), Some(id(1)));
+    election.hear(at(61_000), id(1), elect(1));
+    said(&mut election);
+    election.hear(at(61_001), id(1), leader(1));
+    assert_eq!(said(&mut election), [(1, leader(1)), (9, leader(1))]);
+}
+
+#[test]
+fn who_was_answered_and_not_waited_for_is_owed_a_leader() {
+    // ELEC-31
+    let mut election = member(&[1]);
+    election.contest(at(0));
+    election.hear(at(1), id(1), elect(1));
+    run_until(&mut election, at(8_000));
+    assert_eq!(election.leader(), Some(id(5)));
+    election.hear(at(9_000), id(1), elect(1));
+    assert_eq!(said(&mut election), [(1, elect(1))]);
+    election.hear(at(9_001), id(1), leader(1));
+    assert_eq!(said(&mut election), [(1, leader(1))]);
+    assert_eq!(election.leader(), Some(id(1)));
+}
+
+#[test]
 fn a_wave_that_is_begun_again_and_again_is_not_waited_for_any_longer() {
     // ELEC-30
     let mut election = member(&[1]);
@@ -473,7 +507,7 @@ fn a_wave_that_is_begun_again_and_again_is_not_waited_for_any_longer() {
 fn invented_challengers_hold_nobody_up_for_long() {
     // ELEC-31
     let mut election = Election::new(id(200));
-    election.voter_came(at(0), id(201));
+    election.voter_came(at(0), id(201), false);
     election.contest(at(0));
     said(&mut election);
     let mut now = at(0);
@@ -509,7 +543,7 @@ fn eight_challengers_are_not_waited_for() {
     election.contest(at(0));
     let mut now = at(1_000);
     for n in (1..=20).rev() {
-        election.voter_came(now, id(n));
+        election.voter_came(now, id(n), false);
         election.hear(now, id(n), elect(n));
         now += Duration::from_secs(6);
         run_until(&mut election, now);
@@ -524,7 +558,7 @@ fn a_flood_of_challenges_is_said_sixteen_times_and_then_twice_a_second() {
     let mut election = Election::new(id(250));
     let voters: Vec<u8> = (200..=220).collect();
     for voter in &voters {
-        election.voter_came(at(0), id(*voter));
+        election.voter_came(at(0), id(*voter), false);
     }
     let mut words = 0;
     for n in 0..2_000_u64 {

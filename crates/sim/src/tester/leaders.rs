@@ -5,17 +5,19 @@ use std::time::Duration;
 use atonce::Stack;
 
 use super::options::Options;
-use super::plan::{LOOK, Progress, Tester};
+use super::plan::{LOOK, Progress, QUIET, Tester};
 use crate::NodeId;
 
 impl Tester {
-    /// Runs until each group that somebody stands for has one leader, the same for all. How long it took.
+    /// Runs until each group that somebody stands for has one leader, the same for all, and looks whether it stays. How long it took.
+    ///
+    /// It begins when every connection is known to work: what is said over one that hangs arrives when that is found out.
     pub(super) fn elect(&mut self, progress: &mut impl FnMut(Progress)) -> Option<Duration> {
         let start = self.sim.now();
         let end = start + Options::ELECTING_TIME;
         while let Some((what, nodes)) = self.misled() {
             if self.sim.now() >= end {
-                let what = format!("{:?} after all see the truth, {what}", end - start);
+                let what = format!("{:?} after all hear each other, {what}", end - start);
                 self.findings.borrow_mut().fail(what, &nodes);
             }
             if self.is_broken() {
@@ -26,11 +28,18 @@ impl Tester {
             self.reap();
             progress(self.progress(true));
         }
-        Some(self.sim.now() - start)
+        let took = self.sim.now() - start;
+        let later = self.sim.now() + QUIET;
+        self.run_until(later);
+        if let Some((what, nodes)) = self.misled() {
+            let what = format!("though nothing happens any more, {what}");
+            self.findings.borrow_mut().fail(what, &nodes);
+        }
+        (!self.is_broken()).then_some(took)
     }
 
     /// A group of which its members do not see the same leader, or one that does not stand, if there is any.
-    pub(super) fn misled(&self) -> Option<(String, Vec<NodeId>)> {
+    fn misled(&self) -> Option<(String, Vec<NodeId>)> {
         let tenants = self.places.iter().flatten();
         let stacks: Vec<_> = tenants
             .filter_map(|tenant| Some((tenant.node, self.sim.stack(tenant.node)?)))

@@ -82,7 +82,7 @@ impl Options {
 }
 
 impl Options {
-    /// How long it may take, once every node sees what is true, until each group that somebody stands for has one leader, the same for all.
+    /// How long it may take, once every node sees what is true and hears all others, until each group that somebody stands for has one leader, the same for all.
     ///
     /// The worst that can have happened just before: the wave of one who is mute, which is waited for (5 s), our own (2 s) after it, and
     /// what others say of another leader (3 s, and twice as long the second time).

@@ -99,7 +99,7 @@ const EACH: Duration = Duration::from_millis(10);
 pub(super) const LOOK: Duration = Duration::from_millis(100);
 
 /// How long it must stay like that, and how long the last words may take.
-const QUIET: Duration = Duration::from_secs(15);
+pub(super) const QUIET: Duration = Duration::from_secs(15);
 
 /// Lines of the trace that are shown when something is wrong.
 const LINES: usize = 80;
@@ -195,10 +195,10 @@ impl Tester {
         self.end_faults();
         let settled = self.settle(&mut progress);
         if settled.is_some() {
-            self.electing = self.elect(&mut progress);
-        }
-        if self.electing.is_some() {
             self.last_words(&mut progress);
+        }
+        if self.options.contest && settled.is_some() && !self.is_broken() {
+            self.electing = self.elect(&mut progress);
         }
         self.report(settled)
     }
@@ -685,8 +685,7 @@ impl Tester {
                 return;
             }
             let exits = self.findings.borrow().exits - exits;
-            let wrong = self.unheard(&tenants).or_else(|| self.wrong());
-            let wrong = match wrong.or_else(|| self.misled()) {
+            let wrong = match self.unheard(&tenants).or_else(|| self.wrong()) {
                 None if exits > 0 => Some((format!("{exits} EXITs in {QUIET:?}"), Vec::new())),
                 wrong => wrong,
             };

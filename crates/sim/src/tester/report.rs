@@ -41,7 +41,8 @@ pub struct Report {
     pub vanishing: Times,
     /// From the last fault to the moment when every node saw the truth; `None` when none did.
     pub settled: Option<Duration>,
-    /// From then to the moment when each group had one leader; `None` when that did not come about.
+    /// How long it took from the moment when all heard each other until each group had one leader, when they
+    /// [contest](super::Options::contest); `None` when that did not come about.
     pub electing: Option<Duration>,
     /// Processes alive at the end.
     pub alive: usize,

@@ -41,6 +41,8 @@ struct Network {
     next: u64,
     words: u64,
     told: BTreeMap<u8, PeerId>,
+    /// Contestants change their minds.
+    withdraw: bool,
 }
 
 impl Network {
@@ -58,6 +60,7 @@ impl Network {
             next: 0,
             words: 0,
             told: BTreeMap::new(),
+            withdraw: true,
         }
     }
 
@@ -136,7 +139,7 @@ impl Network {
                 Happening::Sees(one, other, link, up) => {
                     let current = self.links.get(&pair(one, other)) == Some(&link);
                     if up && current && self.members.contains_key(&other) {
-                        self.step(one, |it, now| it.voter_came(now, id(other)));
+                        self.step(one, |it, now| it.voter_came(now, id(other), false));
                     } else if !up {
                         if self.told.get(&one) == Some(&id(other)) {
                             self.told.remove(&one);
@@ -202,7 +205,7 @@ impl Network {
                     self.link(n, other, true);
                 }
             }
-            9 if self.members.contains_key(&n) && self.contests.remove(&n) => {
+            9 if self.withdraw && self.members.contains_key(&n) && self.contests.remove(&n) => {
                 self.step(n, |it, now| it.withdraw(now));
             }
             10 if self.members.contains_key(&n) && self.contests.insert(n) => {
@@ -242,6 +245,7 @@ fn pair(a: u8, b: u8) -> (u8, u8) {
 /// Runs one seed: `mute`, whether members may stay mute in the end.
 fn run(seed: u64, mute: bool) {
     let mut network = Network::new(seed);
+    network.withdraw = !mute;
     for _ in 0..3 {
         let steps = 5 + network.below(40);
         for _ in 0..steps {
