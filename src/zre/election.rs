@@ -421,7 +421,9 @@ impl Election {
 
     /// When [`handle_timeout`](Election::handle_timeout) is to be called at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let owed = self.word_owed || self.is_offering() || self.wave.as_ref().is_some_and(|wave| !wave.was_said());
+        let owed = self.word_owed
+            || self.is_offering()
+            || self.wave.as_ref().is_some_and(|wave| !wave.was_said());
         let budget = owed.then(|| self.budget.next());
         let wave = self.wave.as_ref().and_then(|wave| self.deadline_of(wave));
         let pause = self.began.map(|began| began + PAUSE);
@@ -429,7 +431,10 @@ impl Election {
         let dissent = self.has_dissent().then(|| self.claimed + self.dissent);
         let watched = self.watched.filter(|_| self.is_watching());
         let watched = watched.map(|since| since + ANSWERS);
-        [budget, wave, start, dissent, watched].into_iter().flatten().min()
+        [budget, wave, start, dissent, watched]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn deadline_of(&self, wave: &Wave) -> Option<Instant> {
@@ -519,9 +524,7 @@ impl Election {
 
     /// Whether the leader would rather not lead.
     fn is_offered_by(&self, leader: PeerId) -> bool {
-        self.voters
-            .get(&leader)
-            .is_some_and(|voter| voter.offers)
+        self.voters.get(&leader).is_some_and(|voter| voter.offers)
     }
 
     fn begin(&mut self, now: Instant) {

@@ -48,7 +48,9 @@ fn leader(octet: u8) -> Command {
 /// The words of elections that a puppet has heard since it was asked last.
 fn words(lan: &mut Lan, puppet: usize) -> Vec<Command> {
     let heard = std::mem::take(&mut lan.the_puppet(puppet).heard);
-    let commands = heard.into_iter().map(|(_, Message { command, .. })| command);
+    let commands = heard
+        .into_iter()
+        .map(|(_, Message { command, .. })| command);
     commands
         .filter(|command| matches!(command, Command::Elect { .. } | Command::Leader { .. }))
         .collect()
@@ -105,10 +107,12 @@ fn a_node_says_that_it_understands_and_believes_those_who_do() {
     // ELEC-2, ELEC-3
     let (mut lan, _, puppet) = with_puppet(Some("goodbye elect"));
     let heard = &lan.the_puppet(puppet).heard;
-    let header = heard.iter().find_map(|(_, message)| match &message.command {
-        Command::Hello(Hello { headers, .. }) => headers.get("X-ATONCE").cloned(),
-        _ => None,
-    });
+    let header = heard
+        .iter()
+        .find_map(|(_, message)| match &message.command {
+            Command::Hello(Hello { headers, .. }) => headers.get("X-ATONCE").cloned(),
+            _ => None,
+        });
     let header = header.unwrap().to_str_lossy().into_owned();
     assert!(header.split(' ').any(|word| word == "elect"), "{header}");
     assert_eq!(words(&mut lan, puppet), [elect(5)]);
@@ -119,7 +123,14 @@ fn digits_in_either_case_and_nothing_else_are_a_name() {
     // ELEC-1
     let (mut lan, alice, puppet) = with_puppet(Some("elect"));
     words(&mut lan, puppet);
-    for wrong in ["", "0", "zz", &"0".repeat(31), &"g".repeat(32), &"0".repeat(33)] {
+    for wrong in [
+        "",
+        "0",
+        "zz",
+        &"0".repeat(31),
+        &"g".repeat(32),
+        &"0".repeat(33),
+    ] {
         let group = text(GROUP);
         let challenger_id = text(wrong);
         let command = Command::Elect {
@@ -171,7 +182,9 @@ fn each_member_is_told_once_for_each_change() {
     lan.run_for(ms(4_000));
     let told = |lan: &mut Lan, host| {
         let events = names(&lan.events(host));
-        let leaders = events.into_iter().filter(|event| event.starts_with("leader"));
+        let leaders = events
+            .into_iter()
+            .filter(|event| event.starts_with("leader"));
         leaders.collect::<Vec<_>>()
     };
     assert_eq!(told(&mut lan, alice), ["leader alice G"]);

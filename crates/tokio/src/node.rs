@@ -87,20 +87,14 @@ impl Node {
 
     /// Stands for leader of a group, now or once this node joins it, until [`withdraw`](Node::withdraw). Who leads is told by
     /// [`Event::Leader`]; of all that stand it is the one with the lowest UUID, as a rule.
-    pub fn contest(
-        &self,
-        group: impl TryInto<Text, Error: Into<TooLong>>,
-    ) -> Result<(), TooLong> {
+    pub fn contest(&self, group: impl TryInto<Text, Error: Into<TooLong>>) -> Result<(), TooLong> {
         let group = group.try_into().map_err(Into::into)?;
         self.command(|driver| driver.contest(&group));
         Ok(())
     }
 
     /// Does not stand for leader of a group any more. If this node leads it, it does until another is elected.
-    pub fn withdraw(
-        &self,
-        group: impl TryInto<Text, Error: Into<TooLong>>,
-    ) -> Result<(), TooLong> {
+    pub fn withdraw(&self, group: impl TryInto<Text, Error: Into<TooLong>>) -> Result<(), TooLong> {
         let group = group.try_into().map_err(Into::into)?;
         self.command(|driver| driver.withdraw(&group));
         Ok(())

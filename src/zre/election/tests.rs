@@ -381,7 +381,12 @@ fn who_withdraws_and_has_no_successor_leads_on() {
     assert_eq!(said(&mut election), [(7, elect(5)), (9, elect(5))]);
     election.hear(at(2_001), id(7), elect(5));
     election.hear(at(2_001), id(9), elect(5));
-    let words = [(7, leader(5)), (9, leader(5)), (7, leader(0)), (9, leader(0))];
+    let words = [
+        (7, leader(5)),
+        (9, leader(5)),
+        (7, leader(0)),
+        (9, leader(0)),
+    ];
     assert_eq!(said(&mut election), words);
 }
 

@@ -460,9 +460,9 @@ impl Summary {
             dying: Millis::of(reports.iter().map(|it| &it.dying)),
             vanishing: Millis::of(reports.iter().map(|it| &it.vanishing)),
             settling: Millis::new(&reports.iter().filter_map(|it| it.settled).collect()),
-            electing: sim.contest.then(|| {
-                Millis::new(&reports.iter().filter_map(|it| it.electing).collect())
-            }),
+            electing: sim
+                .contest
+                .then(|| Millis::new(&reports.iter().filter_map(|it| it.electing).collect())),
             trace_lines: sum(|it| it.trace_lines),
             trace_hash: trace_hash(&reports.iter().map(|it| it.trace_hash).collect::<Vec<_>>()),
             broken: reports

@@ -54,7 +54,9 @@ impl Tester {
                 // One that stood may lead on.
                 return None;
             }
-            let leader = members.iter().find_map(|(_, stack)| stack.leader(group.as_bytes()));
+            let leader = members
+                .iter()
+                .find_map(|(_, stack)| stack.leader(group.as_bytes()));
             let wrong = members.iter().find(|(node, stack)| {
                 let told = self.sim.application(*node).leader(group);
                 let seen = stack.leader(group.as_bytes());
