@@ -219,19 +219,20 @@ impl Network {
     fn wrong(&self) -> Option<&'static str> {
         let hearing = self.members.iter().filter(|(n, _)| !self.mute.contains(n));
         let views: BTreeSet<_> = hearing.map(|(_, member)| member.leader()).collect();
-        let mute_contests = self.contests.iter().any(|n| self.mute.contains(n));
+        if !self.contests.is_empty() && self.contests.iter().all(|n| self.mute.contains(n)) {
+            // Whoever could begin a wave is mute: nobody can tell anybody who comes.
+            return None;
+        }
         match views.iter().collect::<Vec<_>>()[..] {
             [] => None,
             [None] if self.contests.is_empty() => None,
-            [None] if mute_contests && self.contests.iter().all(|n| self.mute.contains(n)) => None,
             [None] => Some("nobody leads"),
             [Some(leader)] => {
                 let leader = leader.as_bytes()[0];
                 let stands = self.contests.contains(&leader) || self.contests.is_empty();
-                // One that withdrew leads on when all that contest are mute; and so does one that is mute and could not say it.
-                let alone = self.contests.iter().all(|n| self.mute.contains(n));
+                // One that is mute could not say that it does not stand any more.
                 let mute = self.mute.contains(&leader);
-                (!stands && !alone && !mute).then_some("one that does not contest leads")
+                (!stands && !mute).then_some("one that does not contest leads")
             }
             _ => Some("there are several views"),
         }
