@@ -90,6 +90,11 @@ pub(super) struct Dial {
     /// The peer was asked, by a PING with the number 65,535, what it makes of that number: after how many messages. What
     /// follows is held until it answers.
     pub(super) asked: Option<u64>,
+    /// Instead of that it was asked whether it is still the one that was, since all links were cut: meanwhile PING and PING-OK are
+    /// said.
+    pub(super) resuming: bool,
+    /// An answer is wanted that confirms what was said, see [`Node::ask_for_confirmation`](super::Node::ask_for_confirmation).
+    unsure: bool,
     /// Messages handed to the link since HELLO.
     sent: u64,
     /// What waits in the link's queue.
@@ -119,6 +124,10 @@ pub(super) struct Dial {
     owed: u32,
     /// How many of those that were sent are known to have arrived.
     confirmed: u64,
+    /// How many were sent with the last one that somebody could miss: neither PING nor PING-OK.
+    last_word: u64,
+    /// When the link was cut last.
+    cut_at: Option<Instant>,
     /// Messages that may have been lost when the link was cut.
     pub(super) lost: u64,
     /// When the last HELLO was said on the link, and the ones before it.
@@ -202,6 +211,8 @@ impl Dial {
             greetings: SmallVec::new(),
             sent: 0,
             confirmed: 0,
+            last_word: 0,
+            cut_at: None,
             owed: 0,
             pings: Queue::new(),
             latency: None,
@@ -213,6 +224,8 @@ impl Dial {
             status: 0,
             unsaid: BTreeSet::new(),
             asked: None,
+            resuming: false,
+            unsure: false,
             held: VecDeque::new(),
         }
     }
@@ -372,9 +385,10 @@ impl Dial {
         self.sender = Sender::new(wraps_early);
         self.sent = 0;
         self.confirmed = 0;
+        self.last_word = 0;
         self.lost = 0;
         self.forget_pings();
-        self.asked = None;
+        self.free();
         self.status = status;
         self.unsaid.clear();
     }
@@ -400,10 +414,57 @@ impl Dial {
     /// Counts a message of so many octets that is said on the link; its number.
     #[inline]
     pub(super) fn number(&mut self, octets: usize) -> u16 {
+        self.last_word = self.sent + 1;
+        self.count(octets)
+    }
+
+    #[inline]
+    fn count(&mut self, octets: usize) -> u16 {
         self.sent += 1;
         self.queued_octets += octets;
         self.queued_messages += 1;
         self.sender.take()
+    }
+
+    /// Whether nobody asks yet for an answer that confirms what was said; somebody does from now on.
+    #[inline]
+    pub(super) const fn is_first_unsure(&mut self) -> bool {
+        !core::mem::replace(&mut self.unsure, true)
+    }
+
+    /// It is about to be asked, or has nothing to confirm: whether it is to be.
+    pub(super) fn wants_confirmation(&mut self) -> bool {
+        self.unsure = false;
+        self.is_in_doubt() && self.up().is_some() && self.asked.is_none()
+    }
+
+    /// Whether something was said of which nobody knows that it arrived.
+    const fn is_in_doubt(&self) -> bool {
+        // ZRE-62
+        self.confirmed < self.last_word
+    }
+
+    /// Whether this may be said on the link that is up.
+    pub(super) const fn may_say(&self, command: &Command) -> bool {
+        let first = matches!(command, Command::Ping | Command::PingOk);
+        self.asked.is_none() || (self.resuming && first)
+    }
+
+    /// Whether it was asked what it makes of the number 65,535.
+    pub(super) const fn is_asked_to_wrap(&self) -> bool {
+        self.asked.is_some() && !self.resuming
+    }
+
+    /// The link is up again, and so far nobody knows whether it is the peer's that was: a PING is to tell.
+    pub(super) const fn resume(&mut self) {
+        self.asked = Some(self.sent + 1);
+        self.resuming = true;
+    }
+
+    /// Nothing has to wait for an answer any more.
+    pub(super) const fn free(&mut self) {
+        self.asked = None;
+        self.resuming = false;
     }
 
     /// The same for a command of any kind.
@@ -412,7 +473,11 @@ impl Dial {
             sequence: 0,
             command,
         };
-        message.sequence = self.number(message.octets());
+        let octets = message.octets();
+        message.sequence = match message.command {
+            Command::Ping | Command::PingOk => self.count(octets),
+            _ => self.number(octets),
+        };
         if matches!(message.command, Command::Ping) {
             let full = self.pings.len() == PINGS;
             match self.pings.back_mut() {
@@ -430,7 +495,8 @@ impl Dial {
         // ZRE-62
         let early = self
             .greeted_at
-            .is_some_and(|greeted| now - greeted < patience);
+            .max(self.cut_at)
+            .is_some_and(|since| now - since < patience);
         if early && self.owed > 0 {
             self.owed -= 1;
             return;
@@ -451,8 +517,10 @@ impl Dial {
             self.pings.pop_front();
         }
         if self.asked.is_some_and(|asked| asked <= self.confirmed) {
-            self.asked = None;
-            self.sender.wrap_late();
+            if !self.resuming {
+                self.sender.wrap_late();
+            }
+            self.free();
         }
     }
 
@@ -501,10 +569,16 @@ impl Dial {
     }
 
     /// The link is gone: what was not confirmed may be lost.
-    pub(super) fn cut(&mut self) {
+    pub(super) fn cut(&mut self, now: Instant) {
         self.state = State::Waiting;
-        self.asked = None;
-        self.lost = self.unconfirmed();
+        self.free();
+        self.cut_at = Some(now);
+        // What nobody misses is nothing that is lost; whoever missed it all the same finds a gap.
+        self.lost = if self.is_in_doubt() {
+            self.unconfirmed()
+        } else {
+            0
+        };
         self.forget_pings();
         self.queued_octets = 0;
         self.queued_messages = 0;
@@ -514,6 +588,9 @@ impl Dial {
     pub(super) fn lose_owner(&mut self) {
         self.owner = Owner::Nobody;
         self.full = false;
+        if self.resuming {
+            self.free();
+        }
         if !self.held.is_empty() {
             // Nothing is held while the link is up, and nothing but this waits while it is not.
             for command in &self.held {

@@ -377,14 +377,11 @@ impl Node {
         };
         let messages = dial.lost;
         if record.inbound.is_none() {
-            // ZRE-63. Both directions died: whoever is there now has to greet us.
-            let reason = ExitReason::Lost(Lost::LinkCut { messages });
-            self.exit_but_keep_dial(now, id, reason);
-            self.greet_anew(now, address);
-            let owner = self.dials.get(address).map(|dial| dial.owner);
-            if owner == Some(Owner::Nobody) {
-                let deadline = now + self.config.limits.hello_deadline;
-                self.timers.set(Due::Dial(address), deadline);
+            // ZRE-63. Both directions died.
+            if messages > 0 || !self.may_go_on(address, id) {
+                self.begin_anew(now, address, id, messages);
+            } else {
+                self.ask_to_go_on(now, address, id);
             }
             return;
         }
@@ -502,18 +499,18 @@ impl Node {
         // ZRE-150
         let told = dial.hinted_by_tuple && self.tuples.leads_to(dial.expect);
         if is_relayed(address) {
-            dial.cut();
+            dial.cut(now);
             return self.relay_ended(now, address);
         }
         match dial.owner {
             Owner::Peer(id) if was_up => {
                 debug!(%id, %address, ?cut, "link cut");
-                if dial.asked.is_some() {
+                if dial.is_asked_to_wrap() {
                     // It hung up right at the number that those who wrap early do not know.
                     dial.sender.wrap_early();
                     self.past.note_early(now, id);
                 }
-                dial.cut();
+                dial.cut(now);
                 dial.refusals = 0;
                 if let Some(record) = self.peers.get_mut(&id) {
                     record.reached = false;
@@ -562,7 +559,7 @@ impl Node {
                 self.answer_back(now, address, peer, link);
             }
             Owner::Nobody | Owner::Greeted { .. } => {
-                dial.cut();
+                dial.cut(now);
                 dial.greeted_at = None;
                 dial.failures += 1;
                 let given_up = dial.failures >= dial.patience(limit, told);

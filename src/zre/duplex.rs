@@ -331,7 +331,7 @@ impl Node {
         let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
-        dial.cut();
+        dial.cut(now);
         dial.refusals = 0;
         let brief = dial.was_brief(now);
         dial.failures = if brief { dial.failures + 1 } else { 0 };
@@ -364,14 +364,14 @@ impl Node {
     }
 
     /// The peer greets anew on the link on which it is spoken to: our dial to it lets the link go.
-    pub(super) fn unbind(&mut self, link: LinkId) {
+    pub(super) fn unbind(&mut self, now: Instant, link: LinkId) {
         if let Some(inbound) = self.inbound(link)
             && inbound.way == Way::Theirs
             && let Some(address) = inbound.way()
         {
             inbound.way = Way::None;
             if let Some(dial) = self.dials.get_mut(address) {
-                dial.cut();
+                dial.cut(now);
             }
         }
     }

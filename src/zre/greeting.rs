@@ -95,7 +95,7 @@ impl Node {
             let asked = self
                 .dials
                 .get(record.address)
-                .is_some_and(|dial| dial.asked.is_some());
+                .is_some_and(Dial::is_asked_to_wrap);
             if same && !back && asked && is_same(&record.card, hello) {
                 // Its answer to the question, which came before we saw the end of the link it spoke on.
                 self.wraps_early(now, address, id);
@@ -476,6 +476,10 @@ impl Node {
         self.past.answered((address, key));
         if let Some(target) = self.dials.get_mut(address).and_then(|dial| {
             dial.failures = 0;
+            if dial.is_first_unsure() {
+                // ZRE-65
+                self.unsure.push(address);
+            }
             if let Some(keyring) = &mut dial.keyring {
                 keyring.rivals = Vec::new();
             }
@@ -590,7 +594,7 @@ impl Node {
             _ => false,
         };
         if way.is_some() {
-            self.unbind(link);
+            self.unbind(now, link);
         }
         let waiting = self.end(now, id, reason);
         if paced {

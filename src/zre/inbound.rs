@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use tracing::{debug, trace};
 
-use super::dial::Owner;
+use super::dial::{Dial, Owner};
 use super::duplex::{back_to, is_back};
 use super::keys::{Key, Proof, Standing};
 use super::node::{Due, Node};
@@ -398,7 +398,8 @@ impl Node {
                     if let Some(way) = inbound.way() {
                         self.way_ended(now, way);
                     }
-                    let asked = self.dials.get(address).is_some_and(|d| d.asked.is_some());
+                    let dial = self.dials.get(address);
+                    let asked = dial.is_some_and(Dial::is_asked_to_wrap);
                     self.link_closed(now, id);
                     if asked && self.peers.contains_key(&id) {
                         self.wraps_early(now, address, id);

@@ -66,6 +66,7 @@ mod presence;
 mod record;
 mod relayed;
 mod report;
+mod resuming;
 mod rivals;
 mod sequence;
 mod speaking;

@@ -238,6 +238,8 @@ pub struct Node {
     next_link: u64,
     /// Our own links by the address they lead to: never two to one address.
     pub(super) dials: Dials,
+    /// Those of them on which something was said that nothing confirmed yet.
+    pub(super) unsure: Vec<SocketAddr>,
     /// The dials that are expected to reach somebody.
     pub(super) expected: BTreeMap<PeerId, SocketAddr>,
     /// Nodes that greeted us and enter once our link to them is up, with the address of that link.
@@ -307,6 +309,7 @@ impl Node {
             paused: BTreeSet::new(),
             next_link: 0,
             dials: Dials::new(secret.clone()),
+            unsure: Vec::new(),
             expected: BTreeMap::new(),
             greeted: BTreeMap::new(),
             peers: Table::new(secret.clone()),

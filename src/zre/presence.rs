@@ -380,6 +380,9 @@ impl Node {
         let Some(challenge) = &mut record.challenge else {
             return;
         };
+        if challenge.resumed.is_some() {
+            return self.going_on_due(now, id);
+        }
         // ZRE-52: not its fault when we do not read it, nor when what it says takes its time on the way, nor when our PING waits
         // behind what it reads. Beacons say nothing about the links (ZRE-21).
         let unread = record
@@ -425,6 +428,10 @@ impl Node {
             dial.answered(now, patience);
             asked && dial.asked.is_none()
         });
+        if self.dials.get(address).is_some_and(|dial| dial.resuming) {
+            // That was the answer to an earlier question.
+            return;
+        }
         if let Some(challenge) = record.challenge.take() {
             debug!(%now, %id, "answered: no doubt");
             self.timers.cancel(Due::Challenge(id));
@@ -440,7 +447,7 @@ impl Node {
         }
     }
 
-    fn doubt_confirmed(&mut self, now: Instant, id: PeerId) {
+    pub(super) fn doubt_confirmed(&mut self, now: Instant, id: PeerId) {
         let Some(record) = self.peers.get_mut(&id) else {
             return;
         };
@@ -463,6 +470,8 @@ impl Node {
                 .is_some_and(|record| record.inbound.is_none());
             if challenge.goodbye {
                 self.exit(now, id, ExitReason::Left);
+            } else if challenge.resumed.is_some() {
+                self.went_on(now, id);
             } else if challenge.hung_up && mute {
                 let messages = self.dials.get(address).map_or(0, Dial::unconfirmed);
                 self.exit(now, id, ExitReason::Lost(Lost::LinkCut { messages }));
@@ -495,6 +504,7 @@ impl Node {
     /// get one of their own. Those that will be due soon get one as well: however they spread their silence, no more than
     /// [`SWEEPS`] times while each is quiet once is everybody looked at.
     fn sweep(&mut self, now: Instant) {
+        self.ask_for_confirmation();
         let quiet = self.quiet_time();
         let soon = now + quiet / SWEEPS;
         let mut due = Vec::new();
@@ -690,8 +700,9 @@ impl Node {
             return;
         };
         if let Some(dial) = self.dials.get_mut(address)
-            && dial.asked.take().is_some()
+            && dial.asked.is_some()
         {
+            dial.free();
             // It was held back by a question that it reads too late (ZRE-70). It is to be judged by what it reads.
             let deadline = now + self.config.limits.send_deadline;
             self.timers.set(Due::Overrun(id), deadline);

@@ -29,12 +29,14 @@ pub(super) struct Challenge {
     pub(super) hung_up: bool,
     /// It entered by a HELLO that came after ours, and perhaps does not know us.
     pub(super) unknown: bool,
+    /// All its links were cut, and since then ours is up again: perhaps another is there now.
+    pub(super) resumed: Option<Instant>,
 }
 
 impl Challenge {
     /// Whether it is only asked whether it knows us: nothing is said against it.
     pub(super) const fn is_question(&self) -> bool {
-        let doubted = self.goodbye || self.hung_up;
+        let doubted = self.goodbye || self.hung_up || self.resumed.is_some();
         !doubted && self.takeover.is_none() && self.claim.is_none()
     }
 }

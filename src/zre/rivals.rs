@@ -223,7 +223,7 @@ impl Node {
         }
         keyring.key = key;
         let link = dial.link();
-        dial.cut();
+        dial.cut(now);
         dial.greeted_at = None;
         dial.failures = failures;
         dial.refusals = 0;

@@ -81,6 +81,9 @@ impl Node {
             return Ok(None);
         };
         self.counters.messages_sent += 1;
+        if dial.is_first_unsure() {
+            self.unsure.push(address);
+        }
         Ok(Some((link, dial.number(head + octets))))
     }
 
@@ -190,6 +193,9 @@ impl Node {
                 && let Some(link) = dial.clear()
             {
                 self.counters.messages_sent += 1;
+                if dial.is_first_unsure() {
+                    self.unsure.push(address);
+                }
                 send(link, dial.number(head + octets));
             } else {
                 let (group, content) = (group.clone(), spoken(content).into_owned());
@@ -233,7 +239,7 @@ impl Node {
             return;
         };
         // ZRE-19
-        let link = dial.up().filter(|_| dial.asked.is_none());
+        let link = dial.up().filter(|_| dial.may_say(&command));
         let Some(link) = link else {
             match &command {
                 Command::Whisper { content } | Command::Shout { content, .. } => {
@@ -271,6 +277,10 @@ impl Node {
             // ZRE-72
             dial.status = dial.status.wrapping_add(1);
             *status = dial.status;
+        }
+        let word = !matches!(command, Command::Ping | Command::PingOk);
+        if word && matches!(dial.owner, Owner::Peer(_)) && dial.is_first_unsure() {
+            self.unsure.push(address);
         }
         let message = dial.number_command(command);
         self.counters.messages_sent += 1;

@@ -100,6 +100,8 @@ pub(crate) struct Host {
     pub(crate) side: u32,
     /// The multicast groups whose datagrams it takes.
     pub(crate) groups: BTreeSet<IpAddr>,
+    /// Until when its radio stands still.
+    pub(crate) held: Instant,
 }
 
 /// A socket for datagrams: one for each interface that the node uses.
@@ -272,6 +274,7 @@ impl Topology {
             next_port: FIRST_PORT,
             side: 0,
             groups: BTreeSet::new(),
+            held: Instant::ZERO,
         });
         HostId(count(self.hosts.len()) - 1)
     }
@@ -476,6 +479,12 @@ impl Topology {
             }
             Some(_) => {}
         }
+    }
+
+    /// Until when what is on its way from one host to another waits, when it does: nothing of it is lost.
+    pub(crate) fn held(&self, now: Instant, from: HostId, to: HostId) -> Option<Instant> {
+        let until = self.host(from).held.max(self.host(to).held);
+        (until > now && from != to).then_some(until)
     }
 
     /// Whether nothing gets from one host to another now.

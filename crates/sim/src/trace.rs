@@ -149,6 +149,8 @@ pub(crate) enum Kind {
     JoinGroup,
     /// Checksum of a group; 1: it stands for leader, 0: it does not any more.
     Contest,
+    /// Nothing gets to this host or from it: host, for how many microseconds.
+    Held,
 }
 
 /// The running trace.
@@ -560,6 +562,7 @@ impl fmt::Display for Shown<'_> {
             Kind::StartUdp => write!(f, "opened port {b} of UDP on host {a}"),
             Kind::CloseUdp => f.write_str("closes its port of UDP"),
             Kind::JoinGroup => write!(f, "host {a} joins a group"),
+            Kind::Held => write!(f, "the radio of host {a} stands still for {b} µs"),
             Kind::Address => write!(f, "  at {}", address_of(words)),
         }
     }

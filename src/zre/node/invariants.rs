@@ -58,7 +58,7 @@ impl Node {
                 );
             }
             assert!(
-                dial.up().is_none() || dial.held.is_empty(),
+                dial.up().is_none() || dial.asked.is_some() || dial.held.is_empty(),
                 "what is held for {address} is never said"
             );
             assert_eq!(dial.key().is_some(), self.is_secure(), "key for {address}");

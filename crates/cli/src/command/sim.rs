@@ -27,7 +27,7 @@ each is told the truth about all others, in order and once. After that it is qui
 exactly those that are there. The same seed gives the same run, to the octet.
 
 Faults: partition, one-way, reset, blackhole, kill, power-off, port-reuse, same-identity, deaf, stall, suspend, address-change,
-clock-jump, short-io, swallow; or all.
+clock-jump, short-io, swallow, burst; or all.
 
 With --lans there are several LANs, each with bridges of @Once, and a server: nodes see and talk to those of all LANs. Faults then:
 wan-partition, lan-partition, bridge-kill, bridge-stop, bridge-power-off, bridge-suspend, server-kill, nat-restart, reset, blackhole,
@@ -37,6 +37,7 @@ Examples:
   atonce sim --nodes 100 --for 1h --seed 1
   atonce sim --nodes 12 --for 90s --seeds 1000 --loss 5 --duplicate 5 --reorder 5 --partitions --faults reset,kill,port-reuse
   atonce sim --nodes 1000 --for 5m --mesh
+  atonce sim --nodes 50 --for 10m --mesh --wifi
   atonce sim --nodes 20 --for 10m --curve --faults kill,reset,same-identity
   atonce sim --seed 42 --faults all --trace trace.txt
   atonce sim --lans 4 --peers 5 --seeds 1000 --loss 5 --faults all
@@ -47,6 +48,9 @@ Exit codes: 0 everything held, 1 something did not, 2 a bad option.";
 
 /// Lines of a broken run's trace that are printed, at most for so many runs.
 const SHOWN: usize = 3;
+
+/// The least that anything takes over a bad Wi-Fi, and how much longer it may take.
+const WIFI: Duration = Duration::from_millis(150);
 
 /// See the module.
 #[derive(Clone, Debug, Args)]
@@ -85,6 +89,10 @@ pub(crate) struct Sim {
     /// All nodes are started, stay, and say nothing: a full mesh that has to hold.
     #[arg(long)]
     mesh: bool,
+    /// The network is a bad Wi-Fi: everything takes 150 to 300 ms, and now and then some radios, or all, stand still for up to 20 s
+    /// (the fault burst). An EXIT of a node that is alive is something that did not hold.
+    #[arg(long, conflicts_with = "lans")]
+    wifi: bool,
     /// The generation of what is shouted each second, 1 to 3; what is of the third is not answered. Unless said it is by
     /// chance, mostly the third, so that there are fewer answers than shouts.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
@@ -165,6 +173,11 @@ impl Sim {
         if self.partitions {
             faults.insert(Fault::Partition);
         }
+        let mut quality = Quality::default();
+        if self.wifi {
+            faults.insert(Fault::Burst);
+            (quality.delay, quality.jitter) = (WIFI, WIFI);
+        }
         Ok(Options {
             nodes: usize::try_from(self.nodes).unwrap_or(usize::MAX),
             duration: self.duration,
@@ -178,8 +191,9 @@ impl Sim {
                 loss: self.loss,
                 duplicate: self.duplicate,
                 reorder: self.reorder,
-                ..Quality::default()
+                ..quality
             },
+            steadfast: self.wifi,
             faults,
             ..Options::default()
         })

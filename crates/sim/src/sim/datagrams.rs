@@ -168,8 +168,17 @@ impl<A: Application, O: Observer> Sim<A, O> {
 
     /// A datagram reaches a host, and every process there that listens; `words` is what the trace says of it.
     fn deliver(&mut self, datagram: &Datagram, words: [u64; 3], to: HostId) {
-        if self.world.topology.is_blocked(datagram.from, to) {
+        let world = &mut self.world;
+        if world.topology.is_blocked(datagram.from, to) {
             return;
+        }
+        if let Some(until) = world.topology.held(world.now, datagram.from, to) {
+            let copy = Datagram {
+                to: To::Host(to),
+                octets: datagram.octets.clone(),
+                ..*datagram
+            };
+            return world.post(until, copy);
         }
         let mut next = 0;
         // A node may end by what it hears; the others move up then, and one of them may miss it.

@@ -229,6 +229,17 @@ impl<A: Application, O: Observer> Sim<A, O> {
         }
     }
 
+    /// The radio of a host stands still for so long: all that is on its way to it or from it waits, of TCP and of UDP, and gets
+    /// through at the end. So it is with Wi-Fi when too many want to talk, or when a host is nearly out of reach.
+    pub fn hold(&mut self, host: HostId, lasts: Duration) {
+        let until = self.world.now + lasts;
+        let micros = u64::try_from(lasts.as_micros()).unwrap_or(u64::MAX);
+        self.world
+            .say_all(Kind::Held, [u64::from(host.0), micros, 0]);
+        let held = &mut self.world.topology.host_mut(host).held;
+        *held = until.max(*held);
+    }
+
     /// From now on these hosts reach each other and the others reach each other, and nothing gets from one side to the other.
     /// Octets of TCP wait.
     pub fn partition(&mut self, side: &[HostId]) {

@@ -74,6 +74,9 @@ impl<A: Application, O: Observer> Sim<A, O> {
         if stream.end(Side::Dialler).socket.is_none() {
             return world.forget(key);
         }
+        if let Some(until) = world.topology.held(now, from, to) {
+            return world.schedule.push(until, Coming::Syn(key));
+        }
         let lost = world.topology.is_blocked(from, to)
             || world.topology.is_blocked(to, from)
             || world.is_lost(key);
@@ -181,7 +184,11 @@ impl<A: Application, O: Observer> Sim<A, O> {
             world.close_pipe(key, Side::Dialler, What::Reset);
             return;
         };
-        if stream.black || world.topology.is_blocked(from, to) {
+        let black = stream.black;
+        if let Some(until) = world.topology.held(now, from, to) {
+            return world.schedule.push(until, Coming::Established(key));
+        }
+        if black || world.topology.is_blocked(from, to) {
             return world
                 .schedule
                 .push(now + ASK_AGAIN, Coming::Established(key));
@@ -204,6 +211,18 @@ impl<A: Application, O: Observer> Sim<A, O> {
 
     /// There will be no connection.
     pub(super) fn failed(&mut self, key: StreamKey, cut: Cut) {
+        let world = &mut self.world;
+        let now = world.now;
+        if cut == Cut::Refused
+            && let Some(stream) = world.stream(key)
+        {
+            // That nobody listens is said by the other host.
+            let hosts = [Side::Acceptor, Side::Dialler].map(|side| stream.end(side).host);
+            let [from, to] = hosts;
+            if let Some(until) = world.topology.held(now, from, to) {
+                return world.schedule.push(until, Coming::Failed(key, cut));
+            }
+        }
         self.cut(key, Side::Dialler, cut);
         self.world.forget(key);
     }
@@ -374,6 +393,13 @@ impl<A: Application, O: Observer> Sim<A, O> {
             if at > now {
                 pipe.due = true;
                 world.schedule.push(at, Coming::Arrival(key, side));
+                break;
+            }
+            if let Some(until) = world.topology.held(now, from, to) {
+                if let Some(stream) = world.stream(key) {
+                    stream.pipe(side).due = true;
+                }
+                world.schedule.push(until, Coming::Arrival(key, side));
                 break;
             }
             if black || world.topology.is_blocked(from, to) {

@@ -49,10 +49,20 @@ pub(super) struct Findings {
     pub(super) enters: u64,
     pub(super) exits: u64,
     pub(super) exits_of_the_living: u64,
+    /// An EXIT of one that is alive is something wrong.
+    pub(super) steadfast: bool,
     pub(super) on_wire: u64,
 }
 
 impl Findings {
+    /// Nothing yet.
+    pub(super) fn new(steadfast: bool) -> Self {
+        Self {
+            steadfast,
+            ..Self::default()
+        }
+    }
+
     /// Something is wrong. Only the first counts: the rest may come of it.
     pub(super) fn fail(&mut self, what: String, nodes: &[NodeId]) {
         if self.broken.is_none() {

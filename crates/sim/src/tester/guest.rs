@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atonce::zre::SendError;
-use atonce::{Event, Frames, Instant, Peer, PeerId, Text};
+use atonce::{Event, ExitReason, Frames, Instant, Peer, PeerId, Text};
 
 use super::findings::{Serial, Shared};
 use super::options::GROUPS;
@@ -353,7 +353,7 @@ impl Guest {
         self.settle(serial, true);
     }
 
-    fn exited(&mut self, context: &mut Context<'_>, peer: &Peer) {
+    fn exited(&mut self, context: &mut Context<'_>, peer: &Peer, reason: &ExitReason) {
         let serial = serial_of(peer.id);
         let now = context.true_now();
         let Some(seen) = self.peers.get_mut(&serial).filter(|seen| seen.here) else {
@@ -375,7 +375,20 @@ impl Guest {
                     times.push(now - at);
                 }
             }
-            _ => findings.exits_of_the_living += 1,
+            _ => {
+                findings.exits_of_the_living += 1;
+                if findings.steadfast {
+                    let what = format!(
+                        "{} was told EXIT of {serial}, which is alive: {reason}",
+                        self.serial
+                    );
+                    let nodes: Vec<_> = [self.serial, serial]
+                        .iter()
+                        .filter_map(|it| findings.node(*it))
+                        .collect();
+                    findings.fail(what, &nodes);
+                }
+            }
         }
         drop(findings);
         self.settle(serial, false);
@@ -592,7 +605,7 @@ impl Application for Guest {
     fn on_event(&mut self, context: &mut Context<'_>, event: Event) {
         match event {
             Event::Enter { peer } => self.entered(context, &peer),
-            Event::Exit { peer, .. } => self.exited(context, &peer),
+            Event::Exit { peer, reason } => self.exited(context, &peer, &reason),
             Event::Evasive { peer } => self.mood(context, &peer, Mood::Evasive),
             Event::Silent { peer } => self.mood(context, &peer, Mood::Silent),
             Event::Recovered { peer } => self.mood(context, &peer, Mood::Ready),

@@ -35,6 +35,8 @@ pub struct Options {
     pub curve: bool,
     /// How good the network is.
     pub quality: Quality,
+    /// Whether an EXIT of a node that is alive counts as something that did not hold.
+    pub steadfast: bool,
     /// How the hosts' TCP behaves.
     pub tcp: Tcp,
     /// What else goes wrong: nothing.
@@ -54,6 +56,7 @@ impl Default for Options {
             shouts: None,
             contest: false,
             curve: false,
+            steadfast: false,
             quality: Quality::default(),
             tcp: Tcp::default(),
             faults: Faults::default(),
@@ -123,11 +126,14 @@ pub enum Fault {
     ShortIo,
     /// Something on the way swallows a message: the sequence has a gap.
     Swallow,
+    /// The radios of some hosts, or of all, stand still for up to 20 s: everything waits, and gets through at the end. The next
+    /// time is not before this is over.
+    Burst,
 }
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Partition,
         Self::OneWay,
         Self::Reset,
@@ -143,10 +149,11 @@ impl Fault {
         Self::ClockJump,
         Self::ShortIo,
         Self::Swallow,
+        Self::Burst,
     ];
 
     /// Its name: `partition`, `one-way`, `reset`, `blackhole`, `kill`, `power-off`, `port-reuse`, `same-identity`, `deaf`,
-    /// `stall`, `suspend`, `address-change`, `clock-jump`, `short-io` or `swallow`.
+    /// `stall`, `suspend`, `address-change`, `clock-jump`, `short-io`, `swallow` or `burst`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Partition => "partition",
@@ -164,6 +171,7 @@ impl Fault {
             Self::ClockJump => "clock-jump",
             Self::ShortIo => "short-io",
             Self::Swallow => "swallow",
+            Self::Burst => "burst",
         }
     }
 }
@@ -177,7 +185,7 @@ impl fmt::Display for Fault {
 impl Kind for Fault {
     const EACH: &'static [Self] = &Self::ALL;
     const NAMES: &'static str = "partition, one-way, reset, blackhole, kill, power-off, port-reuse, same-identity, deaf, stall, \
-                                 suspend, address-change, clock-jump, short-io and swallow";
+                                 suspend, address-change, clock-jump, short-io, swallow and burst";
 }
 
 impl FromStr for Fault {

@@ -56,6 +56,8 @@ pub struct Tester {
     most_connections: usize,
     /// How long it took until all were led.
     electing: Option<Duration>,
+    /// Until when the medium has a bad time.
+    calm: Instant,
 }
 
 /// A process of the crowd.
@@ -101,13 +103,16 @@ pub(super) const LOOK: Duration = Duration::from_millis(100);
 /// How long it must stay like that, and how long the last words may take.
 pub(super) const QUIET: Duration = Duration::from_secs(15);
 
+/// How long radios stand still, at most.
+const BURST: Duration = Duration::from_secs(20);
+
 /// Lines of the trace that are shown when something is wrong.
 const LINES: usize = 80;
 
 impl Tester {
     /// A crowd of which nobody is there yet.
     pub fn new(mut options: Options) -> Self {
-        let findings: Shared = Rc::new(RefCell::new(Findings::default()));
+        let findings: Shared = Rc::new(RefCell::new(Findings::new(options.steadfast)));
         let tap = Tap::new(Rc::clone(&findings), options.curve);
         let mut sim = Sim::observed(options.seed, tap);
         let faults = &options.faults;
@@ -170,6 +175,7 @@ impl Tester {
             alive: 0,
             most_connections: 0,
             electing: None,
+            calm: Instant::ZERO,
         }
     }
 
@@ -549,6 +555,26 @@ impl Tester {
             }
             Fault::ShortIo => {}
             Fault::Swallow => self.sim.swallow(node, 1),
+            Fault::Burst => self.burst(),
+        }
+    }
+
+    /// The medium has a bad time: a fourth of the times everybody, else each host with one chance in three.
+    fn burst(&mut self) {
+        if self.sim.now() < self.calm {
+            return;
+        }
+        let odds = if self.chance.happens(Odds::percent(25)) {
+            Odds::ALWAYS
+        } else {
+            A_THIRD
+        };
+        let lasts = self.chance.between(100 * MS, BURST);
+        self.calm = self.sim.now() + lasts;
+        for host in &self.hosts {
+            if self.chance.happens(odds) {
+                self.sim.hold(host.id, lasts);
+            }
         }
     }
 
