@@ -86,12 +86,12 @@ def nothing_more(b):
     for wire in wires:
         wire.read(0.001)
     b.check(b.node.descriptors() >= b.descriptors_before + 200, "they are not there")
-    time.sleep(max(0, began + 9.5 - time.monotonic()))
+    time.sleep(max(0, began + 29.5 - time.monotonic()))
     early = sum(wire.is_closed() for wire in wires)
     b.check(early == 0, f"{early} were closed before their deadline")
     time.sleep(1.5)
     late = sum(not wire.is_closed() for wire in wires)
-    b.check(late == 0, f"{late} were not closed at their deadline of 10 s")
+    b.check(late == 0, f"{late} were not closed at their deadline of 30 s")
 
 
 @case("14e", "a peer that never reads while it is sent 8,000 × 64 KiB",

@@ -271,7 +271,7 @@ impl Node {
         {
             return;
         }
-        let deadline = now + self.config.limits.hello_deadline;
+        let deadline = now + self.patience();
         let Some(dial) = self.dials.get_mut(address) else {
             return;
         };

@@ -131,7 +131,7 @@ impl Node {
         self.dials.own(address, Owner::Greeted { peer: id, link });
         self.greeted.insert(id, address);
         self.hold(link, id, message);
-        let deadline = now + self.config.limits.hello_deadline;
+        let deadline = now + self.patience();
         self.timers.set(Due::Hello(link), deadline);
         match hold.filter(|_| is_back(address)) {
             // ZRE-24

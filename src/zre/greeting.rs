@@ -193,7 +193,7 @@ impl Node {
             Stage::Held(id, message) => {
                 inbound.stage = Stage::Unproved(id);
                 self.unproved.insert(link);
-                let deadline = now + self.config.limits.hello_deadline;
+                let deadline = now + self.patience();
                 self.timers.set(Due::Hello(link), deadline);
                 self.weigh(now, link, id, *message);
                 if matches!(
@@ -287,7 +287,7 @@ impl Node {
         self.greeted.insert(id, address);
         self.hold(link, id, message);
         // What is held is not read, so that nobody would notice its end.
-        let deadline = now + self.config.limits.hello_deadline;
+        let deadline = now + self.patience();
         self.timers.set(Due::Hello(link), deadline);
         let Some(dial) = self.dials.get(address) else {
             return;

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use tracing::{debug, trace};
 
@@ -225,10 +226,21 @@ impl Node {
         if self.peers.contains_key(&id) && standing == Standing::Good {
             // A DEALER that reconnected says nothing until it has something to say.
             self.timers.cancel(Due::Hello(link));
+        } else {
+            let deadline = now + self.patience();
+            self.timers.set(Due::Hello(link), deadline);
         }
         if let Some(inbound) = self.inbound(link) {
             inbound.stage = Stage::Unproved(id);
         }
+    }
+
+    /// How long a HELLO may take over a link that is up: as long as a peer may be silent, since it is held up by the same things.
+    /// One that came later than that would begin anew what the other side takes for begun.
+    // ZRE-15
+    pub(super) fn patience(&self) -> Duration {
+        let limits = &self.config.limits;
+        limits.hello_deadline.max(self.config.expired_timeout)
     }
 
     /// Whether the node takes the next message of a link now. When not, the embedder stops reading it, calls

@@ -118,7 +118,7 @@ impl Node {
         self.greet_anew(now, address);
         let owner = self.dials.get(address).map(|dial| dial.owner);
         if owner == Some(Owner::Nobody) {
-            let deadline = now + self.config.limits.hello_deadline;
+            let deadline = now + self.patience();
             self.timers.set(Due::Dial(address), deadline);
         }
     }

@@ -70,17 +70,19 @@ impl Options {
     ///
     /// The worst that can have happened to a pair just before: one shuns the other's endpoint because it never answered (60 s),
     /// waits for its next try (30 s and a quarter) and for the next beacon, of which some get lost (5 intervals), and its HELLO is answered in time or not
-    /// at all (10 s). A connection that hangs is noticed when the peer expires, or when TCP gives it up.
+    /// at all (30 s). A connection that hangs is noticed when the peer expires, or when TCP gives it up.
     ///
     /// ```
     /// use atonce_sim::tester::Options;
     ///
-    /// assert!(Options::default().settling_time().as_secs() < 180);
+    /// assert!(Options::default().settling_time().as_secs() < 200);
     /// ```
     pub fn settling_time(&self) -> Duration {
         let hopeless = self.config.expired_timeout.max(self.tcp.patience);
         let shunned = Duration::from_secs(60) + Duration::from_millis(37_500);
-        hopeless + shunned + self.config.interval * 5 + self.config.limits.hello_deadline
+        let config = &self.config;
+        let hello = config.limits.hello_deadline.max(config.expired_timeout);
+        hopeless + shunned + config.interval * 5 + hello
     }
 }
 
