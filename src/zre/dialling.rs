@@ -332,6 +332,14 @@ impl Node {
             dial.proved = Some(id);
         }
         match self.dials.get(address).map(|dial| dial.owner) {
+            Some(Owner::Peer(old))
+                if old != id && self.past.newcomer_at(now, id, address.ip()).is_some() =>
+            {
+                // ZRE-28: its own beacon leads to it in time.
+                self.close(link);
+                self.exit(now, old, ExitReason::Lost(Lost::Displaced));
+                return false;
+            }
             Some(Owner::Peer(old)) if old != id => {
                 self.exit_but_keep_dial(now, old, ExitReason::Lost(Lost::Displaced));
             }
@@ -542,7 +550,7 @@ impl Node {
                 if speaks || elsewhere || gone {
                     dial.refusals += 1;
                 }
-                let pause = dial.pause().max(REDIAL_PAUSE);
+                let (first, pause) = (dial.failures <= 1, dial.pause().max(REDIAL_PAUSE));
                 // While it still speaks, what it says is heard to the end.
                 let silent = self
                     .peers
@@ -552,6 +560,8 @@ impl Node {
                 if dial.is_given_up() && (silent || speaks || elsewhere) {
                     self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
                 } else {
+                    // Whom a cut parted from many is not to come back to all of them in one step.
+                    let pause = if first { pause } else { self.jitter(pause) };
                     self.timers.set(Due::Dial(address), now + pause);
                 }
             }
@@ -613,8 +623,11 @@ impl Node {
             anew.failures = dial.failures.max(1) + 1;
             let pause = anew.pause();
             *dial = anew;
-            let pause = self.jitter(pause);
-            self.timers.set(Due::Dial(address), now + pause);
+            let at = now + self.jitter(pause);
+            // ZRE-28: nobody knows who will be there.
+            let hold = self.past.newcomer_at(now, self.id, address.ip());
+            self.timers
+                .set(Due::Dial(address), hold.map_or(at, |hold| hold.max(at)));
         } else {
             self.dials.remove(address);
         }

@@ -66,7 +66,8 @@ impl Node {
                     debug!(%link, %id, "HELLO refused");
                     return self.close(link);
                 }
-                let hold = self.past.let_in_at(now, id);
+                let newcomer = self.past.newcomer_at(now, id, remote.ip());
+                let hold = self.past.let_in_at(now, id).max(newcomer);
                 self.greet(now, link, id, message, hold);
                 self.ask_whether_known(now, id);
             }

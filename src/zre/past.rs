@@ -1,7 +1,7 @@
 //! What is remembered of peers that are gone.
 
 use alloc::collections::BTreeMap;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use super::keys::Key;
@@ -30,6 +30,36 @@ const ENTRY_PAUSE: Duration = Duration::from_millis(500);
 /// How long an endpoint that never answered is left alone.
 const SHUN: Duration = Duration::from_secs(60);
 
+/// A peer that was here for less than this counts for its address as one that came and went.
+const BRIEF: Duration = Duration::from_secs(2);
+
+/// So many may come from an address and go without consequences; one more may every [`DRAINED`].
+const FREE_LIVES: u32 = 20;
+const DRAINED: Duration = Duration::from_secs(1);
+
+/// For each beyond these a newcomer from there waits so much longer, at most [`LONGEST_WAIT`].
+const WAIT: Duration = Duration::from_millis(300);
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// Those who came from an address and went at once.
+#[derive(Clone, Copy, Debug)]
+struct Brief {
+    lives: u32,
+    /// As of when: one of them is forgotten every [`DRAINED`].
+    since: Instant,
+}
+
+impl Brief {
+    fn now(self, now: Instant) -> Self {
+        let drained = (now - self.since).as_secs() / DRAINED.as_secs();
+        let drained = u32::try_from(drained).unwrap_or(u32::MAX);
+        Self {
+            lives: self.lives.saturating_sub(drained),
+            since: self.since + DRAINED * drained.min(self.lives),
+        }
+    }
+}
+
 /// What is known of a peer that was here.
 #[derive(Clone, Copy, Debug)]
 struct Memory {
@@ -51,6 +81,8 @@ pub(crate) struct Past {
     shunned: BTreeMap<Place, Instant>,
     /// Endpoints that were given up before they answered: how often they were tried, and until when that counts.
     failures: BTreeMap<Place, (u32, Instant)>,
+    /// Addresses from which somebody came who was gone at once.
+    brief: BTreeMap<IpAddr, Brief>,
 }
 
 impl Past {
@@ -71,6 +103,40 @@ impl Past {
         memory.exited = now;
         memory.tombstone = tombstone.map(|pause| (address, now + pause));
         memory.wraps_early |= wraps_early;
+    }
+
+    /// Remembers that one left who had come from there at `entered`.
+    // ZRE-28
+    pub(crate) fn note_life(&mut self, now: Instant, from: IpAddr, entered: Instant) {
+        if now - entered >= BRIEF {
+            return;
+        }
+        if self.brief.len() >= REMEMBERED {
+            self.brief.retain(|_, brief| brief.now(now).lives > 0);
+        }
+        if self.brief.len() >= REMEMBERED && !self.brief.contains_key(&from) {
+            return;
+        }
+        let brief = self.brief.entry(from);
+        let brief = brief.or_insert(Brief {
+            lives: 0,
+            since: now,
+        });
+        *brief = brief.now(now);
+        if brief.lives == 0 {
+            brief.since = now;
+        }
+        // More would only keep those out who come when it is over.
+        brief.lives = (brief.lives + 1).min(2 * FREE_LIVES);
+    }
+
+    /// Until when one has to wait who was never here and comes from an address where others come and go.
+    // ZRE-28
+    pub(crate) fn newcomer_at(&self, now: Instant, id: PeerId, from: IpAddr) -> Option<Instant> {
+        let lives = self.brief.get(&from)?.now(now).lives;
+        let beyond = lives.checked_sub(FREE_LIVES).filter(|beyond| *beyond > 0)?;
+        let is_new = !self.peers.contains_key(&id);
+        is_new.then(|| now + (WAIT * beyond).min(LONGEST_WAIT))
     }
 
     /// Remembers that the peer wraps its sequence 65534→0.
@@ -188,7 +254,9 @@ impl Past {
     /// Whether no more is remembered than may be.
     #[cfg(any(test, feature = "fuzz"))]
     pub(crate) fn is_bounded(&self) -> bool {
-        self.peers.len() <= REMEMBERED && self.shunned.len() <= REMEMBERED
+        self.peers.len() <= REMEMBERED
+            && self.shunned.len() <= REMEMBERED
+            && self.brief.len() <= REMEMBERED
     }
 
     /// Whether the peer was seen to wrap its sequence 65534→0.
@@ -249,6 +317,29 @@ mod tests {
         assert_eq!(pauses[..6], [0, 0, 500, 1_000, 2_000, 4_000]);
         assert_eq!(pauses[11], 30_000);
         assert!(!past.is_storming(now, ID));
+    }
+
+    #[test]
+    fn where_others_come_and_go_newcomers_wait_and_nobody_else() {
+        // ZRE-28
+        let mut past = Past::default();
+        let (here, there) = (address(1).ip(), IpAddr::from([10, 0, 0, 2]));
+        let mut now = Instant::from_millis(1_000);
+        for n in 0..100 {
+            past.note_life(now, here, now);
+            past.note_life(now + BRIEF, there, now);
+            let waits = past.newcomer_at(now, ID, here);
+            assert_eq!(waits.is_some(), n >= 20, "after {n}");
+        }
+        assert_eq!(past.newcomer_at(now, ID, here), Some(now + LONGEST_WAIT));
+        assert_eq!(past.newcomer_at(now, ID, there), None);
+        past.bury(now, ID, address(1), None, false);
+        assert_eq!(past.newcomer_at(now, ID, here), None, "known");
+        let other = PeerId::from_bytes([8; 16]);
+        now += Duration::from_secs(18);
+        assert!(past.newcomer_at(now, other, here).is_some());
+        now += Duration::from_secs(3);
+        assert_eq!(past.newcomer_at(now, other, here), None, "it is over");
     }
 
     #[test]

@@ -237,7 +237,9 @@ impl Node {
         let mut dial = Dial::new(now, address.ip(), key);
         dial.hinted_by_tuple = told.is_tuple();
         dial.expect = Some(uuid);
-        self.add_dial(now, address, dial, None);
+        // ZRE-28
+        let hold = self.past.newcomer_at(now, uuid, address.ip());
+        self.add_dial(now, address, dial, hold);
     }
 
     fn goodbye_beacon(&mut self, now: Instant, uuid: PeerId, source: SocketAddr, key: Option<Key>) {
@@ -762,6 +764,7 @@ impl Node {
         let early = record.receiver.wraps_early();
         self.past.bury(now, id, record.address, tombstone, early);
         self.past.spoke_on(id, record.newest);
+        self.past.note_life(now, record.remote.ip(), record.entered);
         self.remember_key(now, id, record.key());
         self.dials.disown(record.address);
         if let Some(dial) = self.dials.get_mut(record.address) {

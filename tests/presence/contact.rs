@@ -5,8 +5,8 @@ use std::time::Duration;
 use atonce::zre::Beacons;
 use atonce::{Action, Config, Instant, Stack};
 
-use crate::ms;
 use crate::support::{Lan, names, text, two};
+use crate::{NOTHING, ms};
 
 #[test]
 fn a_peer_is_contacted_by_its_endpoint_until_it_answers() {
@@ -105,4 +105,23 @@ fn abilities_are_told_in_one_header() {
         .map(|(name, _)| name.to_string())
         .collect();
     assert_eq!(headers, ["X-ATONCE"]);
+}
+
+#[test]
+fn one_that_never_gets_as_far_as_a_greeting_is_nobody_to_be_told_of() {
+    // ZRE-11, ZRE-12, ZRE-15: not with a name, nor as evasive or silent.
+    let mut lan = Lan::new();
+    let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
+    let (id, port) = (lan.id(puppet), lan.address_of(puppet).port());
+    for _ in 0..45 {
+        lan.puppet_beacons(puppet, id, port);
+        lan.run_for(ms(1_000));
+    }
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    assert_eq!(lan.stack(alice).peers().count(), 0);
+    // It took our link, and said nothing in the time that it had; then it was tried again, and no more than that.
+    assert_eq!(lan.dials(alice), 2);
+    lan.run_for(ms(60_000));
+    let usage = lan.stack(alice).usage();
+    assert_eq!((usage.hints, lan.open_links(alice)), (0, 0));
 }

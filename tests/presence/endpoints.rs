@@ -300,7 +300,7 @@ fn a_greeting_that_leads_nowhere_is_not_held_for_long() {
     hello.endpoint = text("tcp://10.0.0.200:7");
     let link = lan.puppet_dials(puppet, alice);
     lan.puppet_says(puppet, link, 1, Command::Hello(hello));
-    lan.run_for(ms(9_000));
+    lan.run_for(ms(29_000));
     assert!(!lan.the_puppet(puppet).closed.contains(&link));
     lan.run_for(ms(1_500));
     assert!(lan.the_puppet(puppet).closed.contains(&link));

@@ -21,6 +21,8 @@ mod partners;
 mod past;
 mod round_trips;
 mod tuples;
+mod resuming;
+mod storms;
 mod words;
 
 use std::time::Duration;

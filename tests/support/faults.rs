@@ -1,6 +1,6 @@
 //! What goes wrong: processes that die or stop, links that are cut, hosts that hear nothing.
 
-use atonce::Cut;
+use atonce::{Config, Cut, Interface, Stack};
 
 use super::{Delivery, End, Host, Lan, Machine};
 
@@ -9,6 +9,23 @@ impl Lan {
     pub(crate) fn kill(&mut self, host: usize) {
         self.hosts[host].machine = Machine::Dead;
         self.reset_links(host);
+    }
+
+    /// Another process in the place of one that ended, at its address, and perhaps under its identity.
+    pub(crate) fn reborn(&mut self, host: usize, config: Config, seed: [u8; 32]) {
+        let address = self.hosts[host].address;
+        let mut stack = Box::new(Stack::new(self.now, seed, config));
+        let interface = Interface {
+            name: "eth0".into(),
+            address: address.ip(),
+            port: address.port(),
+        };
+        let interface = stack.handle_interface_up(self.now, interface);
+        let place = &mut self.hosts[host];
+        place.machine = Machine::Node(stack, interface);
+        place.links.clear();
+        place.paused.clear();
+        self.drain(host);
     }
 
     /// Every connection of the host is reset, both ways; it lives on.

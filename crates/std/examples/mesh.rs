@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut nodes = Vec::new();
     let mut watchers = Vec::new();
     for number in 0..count {
-        let builder = Node::builder().name(format!("{interface} {number}"));
+        let builder = Node::builder().name(format!("{} {number}", std::process::id()));
         let node: Node = builder
             .interface(interface)
             .port(port)

@@ -1,0 +1,123 @@
+//! Conversations whose links were all cut, and what goes on of them.
+
+use atonce::wire::zre::Command;
+use atonce::{Config, PeerId};
+
+use crate::support::{Lan, frames, names, text, two};
+use crate::{NOTHING, alice_and_puppet, ms};
+
+#[test]
+fn what_was_said_is_confirmed_before_long_and_then_nothing_is_lost_with_any_link() {
+    // ZRE-62, ZRE-63, ZRE-65
+    let (mut lan, alice, bob) = two();
+    for round in 0..3 {
+        lan.still_talk(alice, bob);
+        // Within the time after which silence would be noticed; beacons come all the while.
+        lan.run_for(ms(8_200));
+        match round {
+            0 => lan.reset_links(bob),
+            1 => lan.reset_dialled(alice, bob),
+            _ => lan.reset_dialled(bob, alice),
+        }
+        lan.run_for(ms(1_500));
+        assert_eq!(names(&lan.events(alice)), NOTHING, "{round}");
+        assert_eq!(names(&lan.events(bob)), NOTHING, "{round}");
+        lan.still_talk(alice, bob);
+    }
+}
+
+#[test]
+fn two_who_have_nothing_to_say_do_not_confirm_each_other_for_ever() {
+    // ZRE-65
+    let (mut lan, alice, bob) = two();
+    lan.run_for(ms(10_000));
+    let sent = |lan: &mut Lan, host| lan.stack(host).counters().messages_sent;
+    let before = sent(&mut lan, alice) + sent(&mut lan, bob);
+    lan.run_for(ms(15_000));
+    // One of them is asked when nothing but beacons came for half a minute (ZRE-50).
+    let after = sent(&mut lan, alice) + sent(&mut lan, bob);
+    assert!(after - before <= 4, "{} messages", after - before);
+}
+
+#[test]
+fn what_waits_while_all_links_are_cut_is_said_when_the_peer_is_the_same() {
+    // ZRE-63
+    let (mut lan, alice, bob) = two();
+    lan.run_for(ms(9_000));
+    let id = lan.id(bob);
+    lan.reset_links(bob);
+    lan.run_for(ms(1));
+    for _ in 0..3 {
+        lan.with(alice, |stack, now| {
+            stack.whisper(now, id, &frames("wait")).unwrap();
+        });
+    }
+    lan.run_for(ms(2_000));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    let heard = names(&lan.events(bob));
+    assert_eq!(heard, ["whisper alice [b\"wait\"]"; 3]);
+}
+
+#[test]
+fn another_process_under_the_same_identity_is_no_peer_that_goes_on() {
+    // ZRE-63
+    let mut lan = Lan::new();
+    let config = || Config {
+        name: Some(text("bob")),
+        uuid: Some(PeerId::from_bytes([7; 16])),
+        ..Config::default()
+    };
+    let (alice, bob) = (lan.node("alice"), lan.node_with(config()));
+    lan.run_for(ms(9_000));
+    assert_eq!(names(&lan.events(alice)), ["enter bob"]);
+    lan.events(bob);
+    let id = lan.id(bob);
+    lan.kill(bob);
+    lan.run_for(ms(3));
+    lan.reborn(bob, config(), [99; 32]);
+    // Nobody knows yet that it is another.
+    lan.with(alice, |stack, now| {
+        stack.whisper(now, id, &frames("who are you?")).unwrap();
+    });
+    lan.run_for(ms(4_500));
+    let told = names(&lan.events(alice));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("exit bob"), "{told:?}");
+    assert_eq!(told[1], "enter bob");
+    assert_eq!(names(&lan.events(bob)), ["enter alice"]);
+    lan.still_talk(alice, bob);
+}
+
+/// A puppet that does as C Zyre when all its links are cut: it dials again, and says nothing by itself.
+#[test]
+fn a_peer_of_another_make_goes_on_when_it_answers() {
+    // ZRE-63
+    for answers in [true, false] {
+        let (mut lan, alice, puppet, _) = alice_and_puppet();
+        lan.run_for(ms(9_000));
+        lan.reset_links(puppet);
+        lan.run_for(ms(3));
+        let sequence = lan.puppet_next(puppet, alice);
+        if answers {
+            let link = lan.puppet_dials(puppet, alice);
+            lan.puppet_speaks(puppet, alice, link, sequence);
+        } else {
+            lan.the_puppet(puppet).answers_pings = false;
+        }
+        lan.run_for(ms(2_500));
+        assert_eq!(names(&lan.events(alice)), NOTHING, "answers: {answers}");
+        lan.run_for(ms(1_500));
+        let told = names(&lan.events(alice));
+        if answers {
+            assert_eq!(told, NOTHING);
+        } else {
+            assert_eq!(
+                told,
+                ["exit puppet lost: its link was cut, 0 messages to it may be lost"]
+            );
+            let hellos = lan.the_puppet(puppet).heard.iter();
+            let hellos = hellos.filter(|(_, it)| matches!(it.command, Command::Hello(_)));
+            assert_eq!(hellos.count(), 2, "it is greeted anew");
+        }
+    }
+}
