@@ -42,8 +42,8 @@ class Station(Host):
             self.tap = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
             fcntl.ioctl(self.tap, TUNSETIFF, struct.pack("16sH22x", self.device.encode(), IFF_TAP | IFF_NO_PI))
         self.add(self.address)
+        # It runs from the moment on in which the other end is open.
         ip("-n", self.namespace, "link", "set", self.device, "up")
-        self.wait_until_running()
 
 
 class Way:

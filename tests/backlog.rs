@@ -191,11 +191,14 @@ fn strangers_that_come_and_go_wait_outside_while_the_application_takes_nothing()
     let mut config = named("alice");
     config.limits.receive_octets_total = 20_000;
     let mut lan = Lan::new();
-    let (alice, puppet) = (lan.node_with(config), lan.puppet(9));
+    let alice = lan.node_with(config);
+    // From several machines, none of which is one where many come and go.
+    let puppets: Vec<_> = (9..34).map(|n| lan.puppet(n)).collect();
     lan.run_for(ms(50));
     lan.events(alice);
     lan.host(alice).reading = false;
     for n in 0..500_u16 {
+        let puppet = puppets[usize::from(n) % puppets.len()];
         let mut octets = [1; 16];
         octets[..2].copy_from_slice(&n.to_be_bytes());
         let id = PeerId::from_bytes(octets);
@@ -215,6 +218,7 @@ fn strangers_that_come_and_go_wait_outside_while_the_application_takes_nothing()
     assert!((40..80).contains(&entered), "{entered} entered");
     // What is known by a beacon only is not looked for.
     let before = lan.dials(alice);
+    let puppet = puppets[0];
     let id = lan.id(puppet);
     let port = lan.address_of(puppet).port();
     lan.puppet_beacons(puppet, id, port + 1);
@@ -323,7 +327,8 @@ fn what_one_who_does_not_read_us_says_meanwhile_is_no_proof_that_it_read_us() {
     let mut config = named("bob");
     config.limits.receive_octets = 20_000;
     let (alice, bob, mallory) = (lan.node("alice"), lan.node_with(config), lan.puppet(66));
-    lan.run_for(ms(100));
+    // What they said when they met is confirmed.
+    lan.run_for(ms(5_000));
     assert_eq!(names(&lan.events(alice)), ["enter bob"]);
     lan.host(bob).reading = false;
     let id = lan.id(bob);

@@ -104,14 +104,17 @@ fn each_of_many_is_asked_four_seconds_after_it_was_heard_and_called_evasive_afte
     let links: Vec<_> = puppets
         .iter()
         .map(|&puppet| {
-            lan.the_puppet(puppet).answers_pings = false;
             let link = lan.puppet_greets(puppet, alice);
             lan.puppet_speaks(puppet, alice, link, 2);
             link
         })
         .collect();
-    lan.run_for(Duration::from_millis(100));
+    // What was said to them is confirmed.
+    lan.run_for(Duration::from_millis(6_000));
     assert_eq!(lan.stack(alice).peers().count(), 40);
+    for puppet in &puppets {
+        lan.the_puppet(*puppet).answers_pings = false;
+    }
     // The last word of each: many close to each other, some not.
     let mut said = Vec::new();
     for (n, (&puppet, link)) in puppets.iter().zip(links).enumerate() {

@@ -450,6 +450,15 @@ impl Dial {
         self.asked.is_none() || (self.resuming && first)
     }
 
+    /// What is held until an answer comes or the link is up: octets of content, and messages.
+    pub(super) fn held_load(&self) -> (usize, usize) {
+        let octets = self.held.iter().map(|command| match command {
+            Command::Whisper { content } | Command::Shout { content, .. } => content.octets(),
+            _ => 0,
+        });
+        (octets.sum(), self.held.len())
+    }
+
     /// Whether it was asked what it makes of the number 65,535.
     pub(super) const fn is_asked_to_wrap(&self) -> bool {
         self.asked.is_some() && !self.resuming

@@ -667,6 +667,10 @@ impl Node {
         let Some(dial) = self.dials.get_mut(address) else {
             return;
         };
+        // What waits for an answer counts as well.
+        let (held_octets, held_messages) = dial.held_load();
+        let queued_octets = queued_octets.saturating_add(held_octets);
+        let queued_messages = queued_messages.saturating_add(held_messages);
         dial.queued_octets = queued_octets;
         dial.queued_messages = queued_messages;
         if taken > 0 {

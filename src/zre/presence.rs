@@ -13,7 +13,7 @@ use super::inbound::{Role, Stage};
 use super::inbox::Taken;
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
-use super::record::{Challenge, Claim, Record};
+use super::record::{Challenge, Claim, Record, Silence};
 use super::{Event, ExitReason, Lost, Presence};
 use crate::net::LinkId;
 use crate::wire::Beacon;
@@ -22,9 +22,6 @@ use crate::{Instant, PeerId};
 
 /// How long a PING that settles a doubt may be unanswered.
 const CHALLENGE: Duration = Duration::from_secs(1);
-
-/// How long one of whom nothing at all comes may be stopped, or busy, and not have forgotten us.
-const STOPPED: Duration = Duration::from_millis(4_500);
 
 /// How often everybody may be looked at, within the time that a peer may be quiet, for those who might be due.
 const SWEEPS: u32 = 64;
@@ -394,14 +391,20 @@ impl Node {
             .dials
             .get(record.address)
             .is_some_and(|dial| dial.queued_messages > 0 && dial.taken_at > Some(challenge.since));
-        // ZRE-64
-        let stopped = challenge.is_question()
-            && record.heard <= challenge.since
-            && now - record.entered < STOPPED;
-        if stopped {
-            let at = (record.entered + STOPPED).min(now + CHALLENGE);
-            self.timers.set(Due::Challenge(id), at);
-            return;
+        // ZRE-64: nothing gets through from one that is stopped, or over a Wi-Fi that stands still. What it answered has a second
+        // from the first sign of life on.
+        if challenge.is_question() {
+            let silent = record.heard <= challenge.since;
+            let again = !silent && challenge.silence == Silence::Lasts;
+            if silent || again {
+                challenge.silence = if silent {
+                    Silence::Lasts
+                } else {
+                    Silence::Over
+                };
+                self.timers.set(Due::Challenge(id), now + CHALLENGE);
+                return;
+            }
         }
         // Who does not know us speaks all the same.
         let speaks = record.spoke > challenge.since && !challenge.is_question();

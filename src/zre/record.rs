@@ -29,8 +29,22 @@ pub(super) struct Challenge {
     pub(super) hung_up: bool,
     /// It entered by a HELLO that came after ours, and perhaps does not know us.
     pub(super) unknown: bool,
+    /// Whether anything at all came of it since.
+    pub(super) silence: Silence,
     /// All its links were cut, and since then ours is up again: perhaps another is there now.
     pub(super) resumed: Option<Instant>,
+}
+
+/// Whether one was silent that was only asked whether it knows us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// It was not, or nobody looked yet.
+    #[default]
+    None,
+    /// Nothing at all came of it.
+    Lasts,
+    /// Something came: from then on its answer has a second.
+    Over,
 }
 
 impl Challenge {

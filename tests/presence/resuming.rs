@@ -1,7 +1,7 @@
 //! Conversations whose links were all cut, and what goes on of them.
 
 use atonce::wire::zre::Command;
-use atonce::{Config, PeerId};
+use atonce::{Config, Frames, PeerId, SendError};
 
 use crate::support::{Lan, frames, names, text, two};
 use crate::{NOTHING, alice_and_puppet, ms};
@@ -120,4 +120,30 @@ fn a_peer_of_another_make_goes_on_when_it_answers() {
             assert_eq!(hellos.count(), 2, "it is greeted anew");
         }
     }
+}
+
+#[test]
+fn what_waits_for_a_peer_that_does_not_answer_has_a_limit() {
+    // ZRE-63, ZRE-81
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    lan.run_for(ms(9_000));
+    lan.the_puppet(puppet).answers_pings = false;
+    lan.reset_links(puppet);
+    lan.run_for(ms(5));
+    let id = lan.id(puppet);
+    let mut full = 0;
+    for _ in 0..300 {
+        let content = Frames::from(vec![7; 64 * 1024]);
+        let sent = lan.with(alice, |stack, now| stack.whisper(now, id, &content));
+        full += u32::from(sent == Err(SendError::Full));
+        // It is asked meanwhile.
+        lan.run_for(ms(8));
+    }
+    assert!(full > 150, "{full} of 300");
+    lan.run_for(ms(1_500));
+    let mut told = names(&lan.events(alice));
+    told.retain(|told| told.starts_with("exit"));
+    let messages = 300 - full;
+    let lost = format!("exit puppet lost: its link was cut, {messages} messages to it may be lost");
+    assert_eq!(told, [lost]);
 }

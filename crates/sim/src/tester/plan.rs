@@ -1,5 +1,7 @@
 //! Who comes, who goes, and what goes wrong when.
 
+mod burst;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -102,9 +104,6 @@ pub(super) const LOOK: Duration = Duration::from_millis(100);
 
 /// How long it must stay like that, and how long the last words may take.
 pub(super) const QUIET: Duration = Duration::from_secs(15);
-
-/// How long radios stand still, at most.
-const BURST: Duration = Duration::from_secs(20);
 
 /// Lines of the trace that are shown when something is wrong.
 const LINES: usize = 80;
@@ -556,25 +555,6 @@ impl Tester {
             Fault::ShortIo => {}
             Fault::Swallow => self.sim.swallow(node, 1),
             Fault::Burst => self.burst(),
-        }
-    }
-
-    /// The medium has a bad time: a fourth of the times everybody, else each host with one chance in three.
-    fn burst(&mut self) {
-        if self.sim.now() < self.calm {
-            return;
-        }
-        let odds = if self.chance.happens(Odds::percent(25)) {
-            Odds::ALWAYS
-        } else {
-            A_THIRD
-        };
-        let lasts = self.chance.between(100 * MS, BURST);
-        self.calm = self.sim.now() + lasts;
-        for host in &self.hosts {
-            if self.chance.happens(odds) {
-                self.sim.hold(host.id, lasts);
-            }
         }
     }
 
