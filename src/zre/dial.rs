@@ -435,7 +435,10 @@ impl Dial {
     /// It is about to be asked, or has nothing to confirm: whether it is to be.
     pub(super) fn wants_confirmation(&mut self) -> bool {
         self.unsure = false;
-        self.is_in_doubt() && self.up().is_some() && self.asked.is_none()
+        let last = self.last_word;
+        let asked = self.pings.back_mut();
+        let under_way = asked.is_some_and(|(sent, _)| *sent > last);
+        self.is_in_doubt() && !under_way && self.up().is_some() && self.asked.is_none()
     }
 
     /// Whether something was said of which nobody knows that it arrived.

@@ -394,14 +394,12 @@ impl Node {
         // ZRE-64: nothing gets through from one that is stopped, or over a Wi-Fi that stands still. What it answered has a second
         // from the first sign of life on.
         if challenge.is_question() {
-            let silent = record.heard <= challenge.since;
-            let again = !silent && challenge.silence == Silence::Lasts;
-            if silent || again {
-                challenge.silence = if silent {
-                    Silence::Lasts
-                } else {
-                    Silence::Over
-                };
+            let quiet = now - record.heard >= CHALLENGE;
+            let again = !quiet && challenge.silence == Silence::Lasts;
+            if quiet || again {
+                challenge.silence = if quiet { Silence::Lasts } else { Silence::Over };
+            }
+            if quiet || again || record.heard < challenge.since + CHALLENGE {
                 self.timers.set(Due::Challenge(id), now + CHALLENGE);
                 return;
             }
@@ -509,7 +507,6 @@ impl Node {
     /// get one of their own. Those that will be due soon get one as well: however they spread their silence, no more than
     /// [`SWEEPS`] times while each is quiet once is everybody looked at.
     fn sweep(&mut self, now: Instant) {
-        self.ask_for_confirmation();
         let quiet = self.quiet_time();
         let soon = now + quiet / SWEEPS;
         let mut due = Vec::new();
@@ -539,6 +536,8 @@ impl Node {
                 self.watch(id, at);
             }
         }
+        // Who was just asked for its silence confirms the rest as well.
+        self.ask_for_confirmation();
     }
 
     /// Gives a peer a deadline of its own for its silence.

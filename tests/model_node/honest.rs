@@ -405,7 +405,7 @@ impl Run {
         self.world.pass(ms(1_000));
     }
 
-    /// What was not confirmed may be lost; when both links are gone it has to greet anew.
+    /// What was not confirmed may be lost, but for PING-OK, which nobody misses; when both links are gone it has to greet anew then.
     fn cut(&mut self, who: usize) {
         let Some(link) = self.world.link_to(who) else {
             return;
@@ -413,9 +413,10 @@ impl Run {
         // What was said since HELLO and is not followed by a PING, which the puppet answered.
         let said = self.world.puppets[who].heard.iter().rev();
         let since = said.take_while(|(_, message)| message.command != Command::Ping);
-        let mut doubtful = 0;
+        let (mut doubtful, mut missed) = (0, false);
         for (_, message) in since {
             doubtful += 1;
+            missed |= message.command != Command::PingOk;
             if matches!(message.command, Command::Hello(_)) {
                 break;
             }
@@ -427,26 +428,28 @@ impl Run {
         let Some(here) = self.model.peers[who].clone() else {
             return;
         };
+        if !missed {
+            // It goes on, though its own link is gone as well: it answers the PING that asks whether it is still the same.
+            return;
+        }
         let reason = format!("lost: its link was cut, {doubtful} messages to it may be lost");
         if !open {
             return self.model.exit(who, &reason);
         }
-        if doubtful > 0 {
-            self.model.exit(who, &reason);
-            // The same conversation goes on, as far as the node's memory of those who are gone is concerned.
-            self.model.exits[who] -= 1;
-            self.model.enter(who, here.groups);
-            let puppet = &self.world.puppets[who];
-            let mut since = puppet.heard[heard..].iter();
-            let greeted = since.find(|(_, message)| matches!(message.command, Command::Hello(_)));
-            // It answered each PING that came since.
-            let asked = since.filter(|(_, message)| message.command == Command::Ping);
-            let asked = u16::try_from(asked.count()).unwrap();
-            let entered = self.model.peers[who].as_mut().unwrap();
-            entered.farewell = here.farewell;
-            entered.answer_until = greeted.map(|(at, _)| *at + ms(ANSWER));
-            entered.expected = puppet.next.wrapping_sub(asked);
-        }
+        self.model.exit(who, &reason);
+        // The same conversation goes on, as far as the node's memory of those who are gone is concerned.
+        self.model.exits[who] -= 1;
+        self.model.enter(who, here.groups);
+        let puppet = &self.world.puppets[who];
+        let mut since = puppet.heard[heard..].iter();
+        let greeted = since.find(|(_, message)| matches!(message.command, Command::Hello(_)));
+        // It answered each PING that came since.
+        let asked = since.filter(|(_, message)| message.command == Command::Ping);
+        let asked = u16::try_from(asked.count()).unwrap();
+        let entered = self.model.peers[who].as_mut().unwrap();
+        entered.farewell = here.farewell;
+        entered.answer_until = greeted.map(|(at, _)| *at + ms(ANSWER));
+        entered.expected = puppet.next.wrapping_sub(asked);
     }
 
     fn we_whisper(&mut self, who: usize, content: &[&'static str]) -> Result<(), TestCaseError> {

@@ -107,6 +107,8 @@ impl Run {
         world.greet(ann, &[]);
         assert_eq!(world.events.len(), 1);
         world.events.clear();
+        // What was said to it is confirmed, by an answer when it is first asked.
+        world.pass(ms(evasive) - ms(1_000).min(ms(evasive) / 4));
         let now = world.now;
         Self {
             heard: world.puppets[ann].heard.len(),

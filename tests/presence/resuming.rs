@@ -147,3 +147,32 @@ fn what_waits_for_a_peer_that_does_not_answer_has_a_limit() {
     let lost = format!("exit puppet lost: its link was cut, {messages} messages to it may be lost");
     assert_eq!(told, [lost]);
 }
+
+#[test]
+fn those_who_lost_the_same_peer_do_not_seek_it_in_one_step() {
+    // ZRE-60
+    let mut lan = Lan::new();
+    let seekers = ["alice", "bob"].map(|name| lan.node(name));
+    let carol = lan.node("carol");
+    lan.run_for(ms(9_000));
+    let before = seekers.map(|seeker| lan.dials(seeker));
+    lan.silent.insert(lan.address_of(carol));
+    lan.reset_links(carol);
+    let mut tries = [Vec::new(), Vec::new()];
+    for now in 0..20_000_u32 {
+        lan.run_for(ms(1));
+        for (n, tries) in tries.iter_mut().enumerate() {
+            if lan.dials(seekers[n]) - before[n] > tries.len() {
+                tries.push(now);
+            }
+        }
+    }
+    let [alice, bob] = tries;
+    assert!(alice.len() >= 4 && bob.len() >= 4, "{alice:?} {bob:?}");
+    // At once, after 250 ms, and from then on each in its own time.
+    assert_eq!(alice[..2], bob[..2]);
+    assert!(
+        alice[2] != bob[2] && alice[3] != bob[3],
+        "{alice:?} {bob:?}"
+    );
+}
