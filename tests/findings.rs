@@ -263,7 +263,7 @@ fn one_who_enters_anew_after_a_cut_is_ready() {
     assert_eq!(
         table.events(),
         [
-            "exit peer2 lost: its link was cut, 4 messages to it may be lost",
+            "exit peer2 lost: its link was cut, 3 messages to it may be lost",
             "enter peer2"
         ]
     );

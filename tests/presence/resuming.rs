@@ -157,7 +157,7 @@ fn those_who_lost_the_same_peer_do_not_seek_it_in_one_step() {
     lan.run_for(ms(9_000));
     let before = seekers.map(|seeker| lan.dials(seeker));
     lan.silent.insert(lan.address_of(carol));
-    lan.reset_links(carol);
+    lan.kill(carol);
     let mut tries = [Vec::new(), Vec::new()];
     for now in 0..20_000_u32 {
         lan.run_for(ms(1));
