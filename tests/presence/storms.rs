@@ -1,6 +1,6 @@
 //! Nodes that start and stop faster than anybody can want to know.
 
-use atonce::{Config, PeerId};
+use atonce::{Config, PeerId, Stack};
 
 use crate::support::{Lan, frames, names, text};
 use crate::{NOTHING, ms};
@@ -57,7 +57,7 @@ impl Storm {
         let lan = &mut self.lan;
         if end == End::Politely {
             lan.run_for(ms(15));
-            lan.with(self.stormy, |stack, now| stack.stop(now));
+            lan.with(self.stormy, Stack::stop);
         }
         lan.run_for(ms(32));
         lan.kill(self.stormy);
