@@ -71,7 +71,7 @@ fn what_is_on_its_way_waits_while_a_radio_stands_still() {
     let to = sim.stack(b).unwrap().id();
     sim.application_mut(b).clear();
     sim.hold(hosts[1], Duration::from_secs(10));
-    sim.with(a, |_, context| context.whisper(to, "late".into()).unwrap());
+    sim.with(a, |_, context| context.whisper(to, "late").unwrap());
     sim.run_for(Duration::from_millis(9_900));
     let mood = |event: &Event| matches!(event, Event::Evasive { .. } | Event::Silent { .. });
     let moody =
