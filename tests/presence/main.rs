@@ -19,10 +19,10 @@ mod machine;
 mod messages;
 mod partners;
 mod past;
-mod round_trips;
-mod tuples;
 mod resuming;
+mod round_trips;
 mod storms;
+mod tuples;
 mod words;
 
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    announce, bridge, chat, completions, decode, demo, find, keygen, listen, log, peers, perf, ping,
-    run, send, server, sim, sockets, top,
+    announce, bridge, chat, completions, decode, demo, find, keygen, listen, log, peers, perf,
+    ping, run, send, server, sim, sockets, top,
 };
 use crate::failure::Failure;
 
