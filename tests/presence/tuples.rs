@@ -52,6 +52,7 @@ fn stack_at(address: [u8; 4], config: Config) -> Stack {
         name: "eth0".into(),
         address: address.into(),
         port: 49152,
+        zone: 0,
     };
     stack.handle_interface_up(Instant::ZERO, interface);
     stack
@@ -490,6 +491,7 @@ fn who_was_not_reached_is_sought_at_once_when_an_interface_comes_up() {
         name: "eth0".into(),
         address: [10, 0, 0, 1].into(),
         port: 49152,
+        zone: 0,
     };
     stack.handle_interface_up(now, interface);
     assert_eq!(asks(&mut stack, now).1.len(), 1);

@@ -19,6 +19,7 @@ impl Lan {
             name: "eth0".into(),
             address: address.ip(),
             port: address.port(),
+            zone: 0,
         };
         let interface = stack.handle_interface_up(self.now, interface);
         let place = &mut self.hosts[host];

@@ -31,7 +31,7 @@ impl Budget {
     pub(super) fn take(&mut self, now: Instant) -> bool {
         while self.left < BURST && now >= self.filled + REFILL {
             self.left += 1;
-            self.filled = self.filled + REFILL;
+            self.filled += REFILL;
         }
         if self.left == BURST {
             self.filled = now;

@@ -169,7 +169,7 @@ impl Network {
         self.told.remove(&n);
         if self.below(3) > 0 {
             self.contests.insert(n);
-            self.step(n, |it, now| it.contest(now));
+            self.step(n, Election::contest);
         }
         for other in self.others(n) {
             self.link(n, other, true);
@@ -206,10 +206,10 @@ impl Network {
                 }
             }
             9 if self.withdraw && self.members.contains_key(&n) && self.contests.remove(&n) => {
-                self.step(n, |it, now| it.withdraw(now));
+                self.step(n, Election::withdraw);
             }
             10 if self.members.contains_key(&n) && self.contests.insert(n) => {
-                self.step(n, |it, now| it.contest(now));
+                self.step(n, Election::contest);
             }
             _ => {}
         }

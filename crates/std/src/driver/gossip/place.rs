@@ -107,6 +107,7 @@ mod tests {
             name: (*address).to_owned(),
             address: address.parse().unwrap(),
             port: 49152,
+            zone: 0,
         };
         stack.handle_interface_up(Instant::ZERO, interface)
     }
