@@ -56,12 +56,17 @@ fn a_collector_hears_all_that_happens_to_a_node_from_its_beginning_to_its_end() 
     let kitchen = kitchen.peer(&archive.endpoints()[0]).start().unwrap();
     kitchen.log(Level::WARNING, "the milk boils over");
     wait_enter(&archive, kitchen.id());
+    // Nobody takes the events of this node, which is none of its business.
+    let end = Instant::now() + PATIENCE;
+    while kitchen.peers().is_empty() {
+        assert!(Instant::now() < end, "nobody entered");
+        std::thread::yield_now();
+    }
     for _ in 0..2 {
         kitchen.join("CHAT").unwrap();
     }
     kitchen.leave("CHAT").unwrap();
     kitchen.leave("NEVER").unwrap();
-    // Nobody takes the events of this node, which is none of its business.
     kitchen.log(Level::ERROR, "no milk");
     let endpoint = kitchen.endpoints().remove(0);
     let at = archive.endpoints().remove(0);

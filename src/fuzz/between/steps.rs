@@ -275,6 +275,7 @@ impl World {
         let Some(wire) = self.wires.get_mut(&id).filter(|wire| wire.made) else {
             return Ok(());
         };
+        self.torn = true;
         match u.int_in_range(0..=7_u8)? {
             0 | 1 => wire.cut(Cut::Closed, false),
             2 | 3 => wire.cut(cut(u)?, true),

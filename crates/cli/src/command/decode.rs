@@ -237,7 +237,7 @@ fn nothing_known(frames: &Frames, kind: Option<Kind>) -> Fault {
             "several frames",
         );
     }
-    let expected = "a beacon (5A5245), a message of ZRE (AAA1), @Once (AAA2) or ZAP, a datagram of autoconfiguration (AAAC), a greeting (FF) or frames of ZMTP";
+    let expected = "a beacon (5A5245), a message of ZRE (AAA1), gossip (AAA0), @Once or ZRE/LOG (AAA2) or ZAP, a datagram of autoconfiguration (AAAC), a greeting (FF) or frames of ZMTP";
     Fault::new("input", "first octets", expected, found)
 }
 

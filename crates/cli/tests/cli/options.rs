@@ -145,7 +145,6 @@ fn bad_arguments_of_the_commands_are_refused() {
         (&["perf", "run", "bob", "--size=-1"], "--size"),
         (&["completions", "csh"], "bash"),
         (&["jump"], "jump"),
-        (&["run", "--contest", "G"], "--contest"),
         (&[], "Usage"),
     ] {
         Program::start(args).end().with(2).saying(right);

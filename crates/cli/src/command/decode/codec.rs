@@ -2,6 +2,8 @@
 
 mod autoconf;
 mod beacon;
+mod gossip;
+mod log;
 mod once;
 mod zap;
 pub(super) mod zmtp;
@@ -23,6 +25,10 @@ pub(crate) enum Kind {
     Autoconf,
     /// A message of ZRE.
     Zre,
+    /// A message of gossip.
+    Gossip,
+    /// A record of ZRE/LOG.
+    Log,
     /// A message of @Once.
     Once,
     /// A message of ZAP.
@@ -77,6 +83,20 @@ pub(super) const CODECS: &[Codec] = &[
         carried: Carried::Messages,
         begins: zre::begins,
         read: zre::read,
+    },
+    Codec {
+        kind: Kind::Gossip,
+        protocol: "gossip",
+        carried: Carried::Messages,
+        begins: gossip::begins,
+        read: gossip::read,
+    },
+    Codec {
+        kind: Kind::Log,
+        protocol: "ZRE/LOG",
+        carried: Carried::Messages,
+        begins: log::begins,
+        read: log::read,
     },
     Codec {
         kind: Kind::Once,

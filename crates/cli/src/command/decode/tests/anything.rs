@@ -34,6 +34,8 @@ fn kind() -> impl Strategy<Value = Option<Kind>> {
         Just(Some(Kind::Autoconf)),
         Just(Some(Kind::Zre)),
         Just(Some(Kind::Once)),
+        Just(Some(Kind::Gossip)),
+        Just(Some(Kind::Log)),
         Just(Some(Kind::Zap)),
         Just(Some(Kind::Zmtp)),
     ]
