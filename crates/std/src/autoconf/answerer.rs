@@ -123,7 +123,7 @@ impl Answering {
 
 /// Answers whoever says hello, over a REP.
 ///
-/// It answers while somebody waits in [`recv`](Self::recv). [`Hello`] has an example.
+/// It answers while somebody waits in [`recv`](Self::recv). [`Hello`](super::Hello) has an example.
 pub struct Answerer {
     socket: Socket,
     endpoint: String,
