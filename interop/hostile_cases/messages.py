@@ -240,7 +240,8 @@ def no_content(b):
 
 
 @case("12", "ELECT and LEADER with garbage, unknown ids, from a peer that is then evicted",
-      of_attackers(2, **{"whisper atk": 1}))
+      # What it says of itself at last is so: it leads (ELEC-22).
+      of_attackers(2, **{"whisper atk": 1, "leader atk": 1}))
 def elections(b):
     atk = b.attacker().enter()
     loser = b.attacker(port=41004).enter()

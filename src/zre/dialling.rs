@@ -393,6 +393,13 @@ impl Node {
             }
             return;
         }
+        if messages == 0 && self.may_go_on(address, id) {
+            // Its own link may be that of a process that ended, of which we did not learn yet.
+            return self.ask_to_go_on(now, address, id);
+        }
+        let (Some(_), Some(record)) = (self.dials.get(address), self.peers.get_mut(&id)) else {
+            return;
+        };
         if messages > 0 {
             debug!(%id, messages, "greeting anew after a cut");
             record.await_answer(now + ANSWER);

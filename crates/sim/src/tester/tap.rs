@@ -13,6 +13,7 @@ const LONG: u8 = 0x02;
 const COMMAND: u8 = 0x04;
 const HELLO: u8 = 1;
 const PING: u8 = 6;
+const PING_OK: u8 = 7;
 /// What stands in a sealed frame, whose first octets are `07 "MESSAGE"`, where a message has its command and sequence.
 const SEALED: [u8; 3] = *b"ESA";
 
@@ -224,7 +225,7 @@ impl Tap {
                 sequence == before.wrapping_add(1) || (before == 65_534 && sequence == 0)
             })
         };
-        if before.is_none() && command == PING {
+        if before.is_none() && matches!(command, PING | PING_OK) {
             // All links to one who has this identity were cut, and it is asked whether it is still the same process. It is not; a
             // HELLO has to come first of what is said to it.
             return;
