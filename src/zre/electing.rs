@@ -17,6 +17,8 @@ const WORD_OCTETS: usize = 6 + 1 + 255 + 1 + 32;
 /// What the node has of elections: nothing, until somebody contests.
 #[derive(Debug, Default)]
 pub(super) struct Elections {
+    /// A peer that greeted anew: nothing is said to it before our own HELLO is.
+    pub(super) greets_anew: Option<PeerId>,
     /// Groups in which the application contests, whether the node is in them or not.
     contested: BTreeSet<Text>,
     by_group: BTreeMap<Text, Numbered>,
@@ -191,6 +193,7 @@ impl Node {
     /// A peer is in a group, from now on or as is known now; or it may have forgotten what was said.
     pub(super) fn voter_came(&mut self, now: Instant, id: PeerId, group: &Text) {
         if self.elections.by_group.contains_key(group)
+            && self.elections.greets_anew != Some(id)
             && let Some(record) = self.peers.get(&id)
             && record.speaks_of_elections()
         {

@@ -613,6 +613,7 @@ impl Node {
         if let Some(inbound) = self.inbound(link) {
             inbound.stage = Stage::Unproved(id);
         }
+        self.elections.greets_anew = Some(id);
         match way {
             Some(way) => self.greet_back(now, link, id, message, way, hold),
             None => self.greet(now, link, id, message, hold),
@@ -620,6 +621,8 @@ impl Node {
         if let Some(address) = address {
             self.settle_dial(now, address);
         }
+        self.elections.greets_anew = None;
+        self.renew_voter(now, id);
         // Only now: the newest HELLO of this identity counts, and who claims its endpoint has to ask anew.
         if let Some(older) = waiting.takeover {
             self.close(older);
