@@ -93,6 +93,8 @@ pub(super) struct Dial {
     /// Instead of that it was asked whether it is still the one that was, since all links were cut: meanwhile PING and PING-OK are
     /// said.
     pub(super) resuming: bool,
+    /// On the link that is up neither a HELLO of ours was said nor an answer given: whoever is there may not know us.
+    pub(super) unknown: bool,
     /// An answer is wanted that confirms what was said, see [`Node::ask_for_confirmation`](super::Node::ask_for_confirmation).
     unsure: bool,
     /// Messages handed to the link since HELLO.
@@ -225,6 +227,7 @@ impl Dial {
             unsaid: BTreeSet::new(),
             asked: None,
             resuming: false,
+            unknown: false,
             unsure: false,
             held: VecDeque::new(),
         }
@@ -313,6 +316,10 @@ impl Dial {
     /// Whether one who greets us again is to be greeted again: not when it answers our last HELLO, and never so often
     /// that two nodes could keep each other busy.
     pub(super) fn may_greet_again(&self, now: Instant) -> bool {
+        // ZRE-63
+        if self.unknown {
+            return true;
+        }
         // ZRE-24
         let answer = self.greeted_at.is_none() || self.has_just_greeted(now);
         let storm = self.greetings.len() == GREETINGS
@@ -389,6 +396,7 @@ impl Dial {
         self.lost = 0;
         self.forget_pings();
         self.free();
+        self.unknown = false;
         self.status = status;
         self.unsaid.clear();
     }
@@ -471,6 +479,7 @@ impl Dial {
     pub(super) const fn resume(&mut self) {
         self.asked = Some(self.sent + 1);
         self.resuming = true;
+        self.unknown = true;
     }
 
     /// Nothing has to wait for an answer any more.
@@ -533,6 +542,7 @@ impl Dial {
                 self.sender.wrap_late();
             }
             self.free();
+            self.unknown = false;
         }
     }
 

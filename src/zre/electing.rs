@@ -39,6 +39,12 @@ impl Elections {
         self.by_group.get(group)?.election.leader()
     }
 
+    /// The application is told that a member exited and entered again: whether it is to be told as well that this one leads.
+    pub(super) fn is_led_anew_by(&mut self, group: &[u8], id: PeerId) -> bool {
+        let found = self.by_group.get_mut(group);
+        found.is_some_and(|found| found.election.is_led_anew_by(id))
+    }
+
     /// The application is not to hear of any more.
     pub(super) fn clear(&mut self) {
         self.by_group.clear();

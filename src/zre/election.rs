@@ -227,6 +227,17 @@ impl Election {
         self.advance(now);
     }
 
+    /// The application is told that a voter exited and entered again, though it stayed. Whether it is to be told as well that this
+    /// one leads; if not, it is as soon as that is known again.
+    pub(crate) fn is_led_anew_by(&mut self, peer: PeerId) -> bool {
+        // ELEC-23
+        let leads = self.leader == Some(peer);
+        if !leads && self.told == Some(peer) {
+            self.told = None;
+        }
+        leads
+    }
+
     /// Something could not be said to a voter, and now there is room.
     pub fn voter_missed(&mut self, now: Instant, peer: PeerId) {
         if self.voters.contains_key(&peer) {

@@ -474,7 +474,7 @@ impl Node {
             if challenge.goodbye {
                 self.exit(now, id, ExitReason::Left);
             } else if challenge.resumed.is_some() {
-                self.went_on(now, id);
+                self.did_not_answer(now, id);
             } else if challenge.hung_up && mute {
                 let messages = self.dials.get(address).map_or(0, Dial::unconfirmed);
                 self.exit(now, id, ExitReason::Lost(Lost::LinkCut { messages }));
@@ -655,7 +655,7 @@ impl Node {
                     group: group.clone(),
                 });
                 // ELEC-23: an EXIT ends that it leads, and it leads on.
-                if self.elections.leader(group.as_bytes()) == Some(id) {
+                if self.elections.is_led_anew_by(group.as_bytes(), id) {
                     self.inbox.push(Event::Leader {
                         group: group.clone(),
                         peer: peer.clone(),
@@ -704,7 +704,7 @@ impl Node {
             return;
         };
         if let Some(dial) = self.dials.get_mut(address)
-            && dial.asked.is_some()
+            && dial.is_asked_to_wrap()
         {
             dial.free();
             // It was held back by a question that it reads too late (ZRE-70). It is to be judged by what it reads.

@@ -53,6 +53,12 @@ impl Challenge {
         let doubted = self.goodbye || self.hung_up || self.resumed.is_some();
         !doubted && self.takeover.is_none() && self.claim.is_none()
     }
+
+    /// Whether nothing but a cut of all its links is said against it.
+    pub(super) const fn only_resumes(&self) -> bool {
+        let doubted = self.goodbye || self.hung_up;
+        !doubted && self.takeover.is_none() && self.claim.is_none()
+    }
 }
 
 /// Who says that an endpoint is theirs.

@@ -69,27 +69,42 @@ impl Node {
         let Some(record) = self.peers.get(&id) else {
             return;
         };
-        let address = record.address;
-        let resumed = record.doubt().and_then(|challenge| challenge.resumed);
-        if resumed.is_none_or(|since| now - since >= GOES_ON) {
-            return self.doubt_confirmed(now, id);
-        }
-        self.timers.set(Due::Challenge(id), now + ASKED_EVERY);
-        self.say_if_room(address, Command::Ping);
-    }
-
-    /// The time is over in which it had to answer. One that speaks has only its own reasons not to.
-    pub(super) fn went_on(&mut self, now: Instant, id: PeerId) {
-        let Some(record) = self.peers.get(&id) else {
+        let Some(doubt) = record.doubt() else {
             return;
         };
-        let (address, speaks) = (record.address, record.inbound.is_some());
+        let late = doubt.resumed.is_none_or(|since| now - since >= GOES_ON);
+        // While its own link stands it is only slow, or we are not told that it ended: silence ends that, not a deadline.
+        let stays = record.inbound.is_some() && doubt.only_resumes();
+        if late && !stays {
+            return self.doubt_confirmed(now, id);
+        }
+        self.ask_again(now, id);
+    }
+
+    fn ask_again(&mut self, now: Instant, id: PeerId) {
+        if let Some(record) = self.peers.get(&id) {
+            let address = record.address;
+            self.timers.set(Due::Challenge(id), now + ASKED_EVERY);
+            self.say_if_room(address, Command::Ping);
+        }
+    }
+
+    /// What else was said against it is true, or the time is over in which it had to answer. Nothing is said to whoever is at the
+    /// other end of our link until it is known to be this peer.
+    pub(super) fn did_not_answer(&mut self, now: Instant, id: PeerId) {
+        let Some(record) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let address = record.address;
         let Some(dial) = self.dials.get_mut(address).filter(|dial| dial.resuming) else {
             return;
         };
-        if speaks {
-            dial.free();
-            self.say_held(address);
+        if record.inbound.is_some() {
+            // It speaks on another link from now on.
+            let challenge = record.challenge.get_or_insert_default();
+            challenge.since = now;
+            challenge.resumed = Some(now);
+            self.ask_again(now, id);
         } else {
             let messages = u64::try_from(dial.held.len()).unwrap_or(u64::MAX);
             dial.free();

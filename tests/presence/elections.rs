@@ -4,7 +4,7 @@ use atonce::wire::zre::{Command, Hello, Message};
 use atonce::zre::Config;
 use atonce::{PeerId, Stack};
 
-use crate::support::{Lan, names, text};
+use crate::support::{Lan, frames, names, text};
 use crate::{NOTHING, ms};
 
 const GROUP: &str = "G";
@@ -205,6 +205,40 @@ fn each_member_is_told_once_for_each_change() {
     assert_eq!(told(&mut lan, carol), NOTHING);
     let leads = lan.with(carol, |stack, _| stack.leader(GROUP.as_bytes()));
     assert_eq!(leads, None);
+}
+
+#[test]
+fn who_leads_is_told_again_after_each_exit_also_when_it_has_to_say_so_first() {
+    // ELEC-23
+    let mut lan = Lan::new();
+    let (alice, puppet) = (node(&mut lan, "alice", 5), lan.puppet(3));
+    join(&mut lan, alice, false);
+    let mut hello = lan.hello_of(puppet, "puppet");
+    hello.groups.insert(text(GROUP));
+    let link = lan.puppet_dials(puppet, alice);
+    lan.puppet_says(puppet, link, 1, Command::Hello(hello));
+    lan.puppet_speaks(puppet, alice, link, 2);
+    lan.run_for(ms(1_000));
+    say(&mut lan, puppet, alice, elect(3));
+    say(&mut lan, puppet, alice, leader(3));
+    let entered = ["enter puppet", "join puppet G", "leader puppet G"];
+    assert_eq!(names(&lan.events(alice)), entered);
+    // What may be lost is told twice before the puppet says that it leads again.
+    let id = lan.id(puppet);
+    for told in [3, 2] {
+        lan.with(alice, |stack, now| {
+            stack.whisper(now, id, &frames("lost?")).unwrap();
+        });
+        lan.reset_dialled(alice, puppet);
+        lan.run_for(ms(100));
+        let events = names(&lan.events(alice));
+        assert!(events[0].starts_with("exit puppet lost"), "{events:?}");
+        assert_eq!(events[1..], entered[..told]);
+    }
+    say(&mut lan, puppet, alice, leader(3));
+    assert_eq!(names(&lan.events(alice)), ["leader puppet G"]);
+    say(&mut lan, puppet, alice, leader(3));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
 }
 
 #[test]

@@ -88,6 +88,78 @@ fn another_process_under_the_same_identity_is_no_peer_that_goes_on() {
     lan.still_talk(alice, bob);
 }
 
+#[test]
+fn another_process_that_greets_while_it_is_asked_is_greeted_before_all_else() {
+    // ZRE-24, ZRE-63
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    let id = lan.id(puppet);
+    // Somebody else seems to have its endpoint, and it answers: nothing is in doubt when its links are cut.
+    let port = lan.address_of(puppet).port();
+    lan.puppet_beacons(puppet, PeerId::from_bytes([77; 16]), port);
+    // Long enough for its link to be dialled again at once.
+    lan.run_for(ms(260));
+    lan.the_puppet(puppet).answers_pings = false;
+    lan.the_puppet(puppet).heard.clear();
+    lan.reset_links(puppet);
+    lan.run_for(ms(10));
+    lan.with(alice, |stack, now| {
+        stack
+            .whisper(now, id, &frames("for the one before"))
+            .unwrap();
+    });
+    // Our HELLO to the one before is so young that the HELLO of the next seems to answer it.
+    lan.puppet_greets(puppet, alice);
+    lan.run_for(ms(10));
+    lan.with(alice, |stack, now| {
+        stack.whisper(now, id, &frames("for you")).unwrap();
+    });
+    lan.run_for(ms(10));
+    let told = names(&lan.events(alice));
+    assert_eq!(told, ["exit puppet replaced", "enter puppet"]);
+    let heard = lan.the_puppet(puppet).heard.iter();
+    let heard: Vec<_> = heard.map(|(_, it)| it.command.clone()).collect();
+    let [first, Command::Hello(_), rest @ ..] = &heard[..] else {
+        panic!("{heard:?}")
+    };
+    assert_eq!(*first, Command::Ping, "{heard:?}");
+    let whisper = |it: &&Command| matches!(it, Command::Whisper { .. });
+    assert_eq!(rest.iter().filter(whisper).count(), 1, "{heard:?}");
+}
+
+#[test]
+fn nothing_is_said_before_the_answer_though_the_peers_own_link_seems_to_stand() {
+    // ZRE-62, ZRE-63
+    let (mut lan, alice, puppet, _) = alice_and_puppet();
+    lan.run_for(ms(9_000));
+    lan.the_puppet(puppet).answers_pings = false;
+    lan.the_puppet(puppet).heard.clear();
+    lan.reset_dialled(alice, puppet);
+    lan.run_for(ms(1));
+    let id = lan.id(puppet);
+    lan.with(alice, |stack, now| {
+        stack.whisper(now, id, &frames("is it you?")).unwrap();
+    });
+    lan.run_for(ms(20_000));
+    let heard = core::mem::take(&mut lan.the_puppet(puppet).heard);
+    assert!(heard.len() > 10, "it is asked all the time: {heard:?}");
+    for (_, message) in heard {
+        assert_eq!(message.command, Command::Ping);
+    }
+    let link = lan.puppet_link(puppet, alice);
+    let sequence = lan.puppet_next(puppet, alice);
+    lan.puppet_says(puppet, link, sequence, Command::PingOk);
+    lan.run_for(ms(100));
+    let heard = &lan.the_puppet(puppet).heard;
+    let whisper =
+        |(_, it): &(_, atonce::wire::zre::Message)| matches!(it.command, Command::Whisper { .. });
+    assert!(heard.iter().any(whisper), "{heard:?}");
+    let told = names(&lan.events(alice));
+    assert_eq!(
+        told,
+        ["evasive puppet", "silent puppet", "recovered puppet"]
+    );
+}
+
 /// A puppet that does as C Zyre when all its links are cut: it dials again, and says nothing by itself.
 #[test]
 fn a_peer_of_another_make_goes_on_when_it_answers() {

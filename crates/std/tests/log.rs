@@ -60,7 +60,7 @@ fn a_collector_hears_all_that_happens_to_a_node_from_its_beginning_to_its_end() 
     let end = Instant::now() + PATIENCE;
     while kitchen.peers().is_empty() {
         assert!(Instant::now() < end, "nobody entered");
-        std::thread::yield_now();
+        thread::yield_now();
     }
     for _ in 0..2 {
         kitchen.join("CHAT").unwrap();
