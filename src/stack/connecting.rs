@@ -55,7 +55,8 @@ impl Stack {
         // Seventeen octets that begin with 01 are an identity.
         config.identity =
             Identity::try_from(self.node.id().identity().as_slice()).unwrap_or_default();
-        config.handshake_timeout = self.config.limits.hello_deadline;
+        // ZRE-15
+        config.handshake_timeout = self.node.patience();
         // ZRE-15
         config.limits.frame_octets = stranger;
         config.limits.message_octets = stranger;

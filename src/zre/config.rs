@@ -190,8 +190,8 @@ pub struct Limits {
     /// The most octets that a connection may send before its HELLO made it a peer: 1 MiB, the size of the largest
     /// HELLO that makes sense.
     pub unproved_octets: usize,
-    /// How long a connection may take for its handshake: 10 s. To say HELLO on it whoever stated the identity of a peer has as long
-    /// as a peer may be silent ([`Config::expired_timeout`]), if that is longer.
+    /// How long an accepted connection may take for its handshake, and from then on for its HELLO: 10 s, or as long as a peer may be
+    /// silent ([`Config::expired_timeout`]), if that is longer.
     pub hello_deadline: Duration,
     /// The most connections that have not said HELLO: 256. The oldest gives way to a new one.
     pub unproved_links: usize,

@@ -157,7 +157,7 @@ impl Node {
         };
         self.links.insert(link, Role::Inbound(inbound));
         self.unproved.insert(link);
-        let deadline = now + self.config.limits.hello_deadline;
+        let deadline = now + self.patience();
         self.timers.set(Due::Hello(link), deadline);
         link
     }
@@ -238,7 +238,7 @@ impl Node {
     /// How long a HELLO may take over a link that is up: as long as a peer may be silent, since it is held up by the same things.
     /// One that came later than that would begin anew what the other side takes for begun.
     // ZRE-15
-    pub(super) fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         let limits = &self.config.limits;
         limits.hello_deadline.max(self.config.expired_timeout)
     }
@@ -375,7 +375,7 @@ impl Node {
         self.link_left(now, link);
         match role {
             Some(Role::Outbound(address)) => self.dial_ended(now, address, cut),
-            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),
+            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound, cut),
             None => {}
         }
     }
@@ -393,12 +393,12 @@ impl Node {
                 // ZRE-84
                 self.exit(now, id, ExitReason::Lost(Lost::Garbled));
             }
-            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),
+            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound, Cut::Reset),
             None => {}
         }
     }
 
-    fn inbound_ended(&mut self, now: Instant, link: LinkId, inbound: &Inbound) {
+    fn inbound_ended(&mut self, now: Instant, link: LinkId, inbound: &Inbound, cut: Cut) {
         match inbound.stage {
             Stage::Current(id) => {
                 if let Some(record) = self.peers.get_mut(&id)
@@ -412,7 +412,7 @@ impl Node {
                     }
                     let dial = self.dials.get(address);
                     let asked = dial.is_some_and(Dial::is_asked_to_wrap);
-                    self.link_closed(now, id);
+                    self.link_closed(now, id, cut);
                     if asked && self.peers.contains_key(&id) {
                         self.wraps_early(now, address, id);
                     }

@@ -8,14 +8,15 @@ use core::time::Duration;
 use tracing::{debug, trace};
 
 use super::dial::{Dial, Owner, State};
+use super::dialling::ANSWER;
 use super::duplex::is_back;
 use super::inbound::{Role, Stage};
 use super::inbox::Taken;
 use super::keys::{Key, Standing};
 use super::node::{Due, Node};
 use super::record::{Challenge, Claim, Record, Silence};
-use super::{Event, ExitReason, Lost, Presence};
-use crate::net::LinkId;
+use super::{Event, ExitReason, Lost, Presence, abilities};
+use crate::net::{Cut, LinkId};
 use crate::wire::Beacon;
 use crate::wire::zre::Command;
 use crate::{Instant, PeerId};
@@ -340,7 +341,7 @@ impl Node {
 
     /// The link on which a peer speaks was read to its end: whatever was in doubt is settled, and nothing that it said
     /// is lost.
-    pub(super) fn link_closed(&mut self, now: Instant, id: PeerId) {
+    pub(super) fn link_closed(&mut self, now: Instant, id: PeerId, cut: Cut) {
         let Some(record) = self.peers.get(&id) else {
             return;
         };
@@ -353,17 +354,29 @@ impl Node {
         } else if gone {
             self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
         } else if now - record.entered < CHALLENGE {
-            self.challenge_hung_up(now, id);
+            self.challenge_hung_up(now, id, cut);
         }
     }
 
     /// ZRE-61. The link on which a peer greeted us ended right after it entered, perhaps before: what is held is not read, so that its
     /// end is not seen. Whoever is there makes another one to answer.
-    fn challenge_hung_up(&mut self, now: Instant, id: PeerId) {
+    fn challenge_hung_up(&mut self, now: Instant, id: PeerId, cut: Cut) {
         let Some(record) = self.peers.get_mut(&id) else {
             return;
         };
         debug!(%id, "its link ended as soon as it entered");
+        // What it said there was read to its end. It may have given up before we reached it, and begins with the HELLO that answers
+        // ours. (C Zyre may have been made to forget us, and is to be greeted then.)
+        let atonce = abilities::has(&record.card, abilities::GOODBYE);
+        if atonce
+            && cut == Cut::Closed
+            && self
+                .dials
+                .get(record.address)
+                .is_some_and(Dial::has_greeted)
+        {
+            record.await_answer(now + ANSWER);
+        }
         let challenge = record.challenge.get_or_insert_default();
         challenge.since = now;
         challenge.hung_up = true;
