@@ -6,11 +6,12 @@ use core::time::Duration;
 use tracing::debug;
 
 use super::Action;
+use super::deadlines::Due;
 use super::dial::{Dial, Owner, REDIAL_PAUSE, State};
 use super::duplex::{BACK_DEADLINE, is_back};
 use super::inbound::Role;
 use super::keys::{Key, Standing};
-use super::node::{Due, Node};
+use super::node::Node;
 use super::relayed::is_relayed;
 use super::{ExitReason, Lost, Peer, Presence};
 use crate::endpoint::Endpoint;

@@ -14,11 +14,12 @@ use core::time::Duration;
 
 use tracing::debug;
 
+use super::deadlines::Due;
 use super::dial::{Dial, Owner, State};
 use super::greeting::is_same;
 use super::inbound::{Inbound, Origin, Role, Stage, Way};
 use super::keys::Key;
-use super::node::{Due, Node};
+use super::node::Node;
 use super::{ExitReason, Lost, abilities};
 use crate::net::{Cut, LinkId};
 use crate::wire::zre::{Command, Hello, Message};

@@ -5,7 +5,8 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::node::{Due, Node};
+use super::deadlines::Due;
+use super::node::Node;
 use super::{Election, Event, Peer, Word};
 use crate::wire::Text;
 use crate::wire::zre::Command;

@@ -9,11 +9,12 @@ use core::time::Duration;
 
 use tracing::{debug, trace};
 
+use super::deadlines::Due;
 use super::dial::{Dial, Owner, PACE, State};
 use super::duplex::{back_to, is_back};
 use super::inbound::{Origin, Role, Stage};
 use super::keys::{Key, Standing};
-use super::node::{Due, Node};
+use super::node::Node;
 use super::record::{Answer, Claim, Record};
 use super::relayed::is_relayed;
 use super::sequence::{FIRST, Receiver};

@@ -6,10 +6,11 @@ use core::time::Duration;
 
 use tracing::{debug, trace};
 
+use super::deadlines::Due;
 use super::dial::{Dial, Owner};
 use super::duplex::{back_to, is_back};
 use super::keys::{Key, Proof, Standing};
-use super::node::{Due, Node};
+use super::node::Node;
 use super::relayed::{is_relayed, relayed};
 use super::{Action, ExitReason, Lost};
 use crate::net::{Cut, InterfaceId, LinkId, in_zone};

@@ -37,7 +37,12 @@
 //! | `relayed` | links over a relay, which joins one of ours to one of the peer's |
 //! | `partners` | whom the application names: directed beacons, introductions, mailboxes that are ignored |
 //! | `tuples` | who is where, as a gossip network says it |
-//! | `presence` | beacons, silence, doubts, the end of a peer |
+//! | `hints` | what beacons, the application and tuples say of where somebody is |
+//! | `doubts` | what is said against a peer, and how it is settled |
+//! | `silence` | how a peer is missed |
+//! | `telling` | what the application is told of a peer, and when |
+//! | `exits` | the end of a peer |
+//! | `deadlines` | what is due, and when |
 //! | `election` | who leads a group: a machine of its own for each; `electing` is where the node has them |
 //! | `keys` | who may speak for an identity in a secure network, and who is asked whether they may |
 //! | `rivals` | several keys that are told for one endpoint |
@@ -46,15 +51,19 @@
 
 mod abilities;
 mod config;
+mod deadlines;
 mod dial;
 mod dialling;
 mod dials;
+mod doubts;
 mod duplex;
 mod electing;
 mod election;
 mod event;
+mod exits;
 mod greeting;
 mod hearing;
+mod hints;
 mod inbound;
 mod inbox;
 mod keys;
@@ -62,24 +71,26 @@ mod node;
 mod partners;
 mod past;
 mod peer;
-mod presence;
 mod record;
 mod relayed;
 mod report;
 mod resuming;
 mod rivals;
 mod sequence;
+mod silence;
 mod speaking;
 mod target;
+mod telling;
 mod tuples;
 
 #[cfg(feature = "curve")]
 pub use config::Curve;
 pub use config::{Beacons, Config, Limits};
+pub use deadlines::Timer;
 pub use election::{Election, Word};
 pub use event::{Event, ExitReason, Lost};
 pub(crate) use keys::Key;
-pub use node::{Action, Node, Timer};
+pub use node::{Action, Node};
 pub use peer::{Peer, PeerView, Presence};
 #[cfg(feature = "curve")]
 pub(crate) use relayed::relayed;

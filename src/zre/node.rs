@@ -13,6 +13,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracing::{debug, trace};
 
+use super::deadlines::Due;
 use super::dial::Dial;
 use super::dials::Dials;
 use super::electing::Elections;
@@ -124,75 +125,6 @@ pub enum Action {
         /// The port to put into the addresses.
         port: u16,
     },
-}
-
-/// What a deadline of the node is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Due {
-    Beacon,
-    /// The next directed beacon to this address.
-    Partner(SocketAddr),
-    /// Of all peers that have no deadline of their own for it, see `Node::sweep`.
-    Sweep,
-    Presence(PeerId),
-    Challenge(PeerId),
-    Overrun(PeerId),
-    Dial(SocketAddr),
-    Hello(LinkId),
-    Target(usize),
-    /// A tuple is followed anew, or its look-up takes too long.
-    Tuple(PeerId),
-    /// Of the election with this number.
-    Election(u32),
-    Goodbye,
-}
-
-impl Due {
-    const fn timer(self) -> Timer {
-        match self {
-            Self::Beacon | Self::Partner(_) => Timer::Beacon,
-            Self::Sweep | Self::Presence(_) => Timer::Presence,
-            Self::Challenge(_) => Timer::Challenge,
-            Self::Overrun(_) => Timer::Overrun,
-            Self::Dial(_) | Self::Tuple(_) => Timer::Dial,
-            Self::Hello(_) => Timer::Hello,
-            Self::Target(_) => Timer::Resolve,
-            Self::Election(_) => Timer::Election,
-            Self::Goodbye => Timer::Goodbye,
-        }
-    }
-}
-
-/// What the next deadline of a node is for.
-///
-/// ```
-/// use atonce::zre::{Config, Node, Timer};
-/// use atonce::Instant;
-///
-/// let node = Node::new(Instant::ZERO, [7; 32], Config::default());
-/// assert_eq!(node.poll_timeout(), Some((Instant::from_millis(1_000), Timer::Beacon)));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Timer {
-    /// The next beacon, to all or to one.
-    Beacon,
-    /// A peer was silent for some time: it is asked, or gone. Or it is time to look whether one was.
-    Presence,
-    /// A doubt about a peer was not answered.
-    Challenge,
-    /// A peer's queue was full for too long.
-    Overrun,
-    /// The next try to dial somebody, or the end of one.
-    Dial,
-    /// A link did not say HELLO in time.
-    Hello,
-    /// The look-up of a host name takes too long, or the next one.
-    Resolve,
-    /// The next step of an election.
-    Election,
-    /// All is sent; the goodbye comes a moment later.
-    Goodbye,
 }
 
 /// A ZRE node as a machine that speaks messages.
@@ -613,19 +545,6 @@ impl Node {
     /// Whether an event waits.
     pub fn has_event(&self) -> bool {
         !self.inbox.is_empty()
-    }
-
-    /// When [`handle_timeout`](Node::handle_timeout) is to be called at the latest, and what for.
-    #[must_use]
-    #[inline]
-    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        self.timers.next().map(|(at, due)| (at, due.timer()))
-    }
-
-    /// The moment of [`poll_timeout`](Node::poll_timeout) alone.
-    #[inline]
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.timers.earliest()
     }
 
     // ---- queries

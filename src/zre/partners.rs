@@ -9,10 +9,11 @@ use core::time::Duration;
 
 use tracing::{debug, trace};
 
+use super::deadlines::Due;
 use super::dial::Owner;
+use super::hints::Told;
 use super::keys::{Key, Standing};
-use super::node::{Due, Node};
-use super::presence::Told;
+use super::node::Node;
 use super::{Action, Beacons, ConnectError};
 use crate::net::Interface;
 use crate::wire::Beacon;

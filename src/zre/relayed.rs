@@ -11,13 +11,13 @@ use tracing::debug;
 
 #[cfg(feature = "curve")]
 use super::ConnectError;
+#[cfg(feature = "curve")]
+use super::deadlines::Due;
 use super::dial::Owner;
 #[cfg(feature = "curve")]
 use super::dial::{Dial, State};
 #[cfg(feature = "curve")]
 use super::keys::Key;
-#[cfg(feature = "curve")]
-use super::node::Due;
 use super::node::Node;
 use super::{ExitReason, Lost};
 #[cfg(feature = "curve")]

@@ -6,8 +6,9 @@ use core::time::Duration;
 
 use tracing::debug;
 
+use super::deadlines::Due;
 use super::dial::Owner;
-use super::node::{Due, Node};
+use super::node::Node;
 use super::{ExitReason, Lost, abilities};
 use crate::wire::zre::Command;
 use crate::{Instant, PeerId};

@@ -7,9 +7,10 @@ use core::time::Duration;
 
 use tracing::debug;
 
+use super::deadlines::Due;
 use super::dial::{Dial, HINT, Owner, State};
 use super::keys::Key;
-use super::node::{Due, Node};
+use super::node::Node;
 use crate::{Instant, PeerId};
 
 /// The most other keys that wait for their turn at one endpoint.

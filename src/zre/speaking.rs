@@ -7,8 +7,9 @@ use core::net::SocketAddr;
 use smallvec::SmallVec;
 use tracing::trace;
 
+use super::deadlines::Due;
 use super::dial::{Dial, Owner};
-use super::node::{Due, Node};
+use super::node::Node;
 use super::{Action, SendError, Shouted, abilities};
 use crate::net::LinkId;
 use crate::wire::zre::{Command, Message, PREFIX_OCTETS, shout_head_len};

@@ -6,8 +6,9 @@ use core::time::Duration;
 use tracing::debug;
 
 use super::Action;
+use super::deadlines::Due;
 use super::keys::Key;
-use super::node::{Due, Node};
+use super::node::Node;
 use super::tuples::FIRST_QUERY;
 use crate::Instant;
 use crate::endpoint::{Endpoint, Host, HostName};

@@ -7,10 +7,11 @@ use core::time::Duration;
 
 use tracing::{debug, trace};
 
+use super::deadlines::Due;
 use super::dial::{Owner, State};
+use super::hints::Told;
 use super::keys::{Key, Standing};
-use super::node::{Due, Node};
-use super::presence::Told;
+use super::node::Node;
 use super::{Action, ConnectError};
 use crate::endpoint::{Endpoint, Host};
 use crate::{Instant, PeerId};

@@ -4,11 +4,12 @@
 use alloc::collections::BTreeSet;
 use core::net::SocketAddr;
 
+use super::super::deadlines::Due;
 use super::super::dial::{Dial, Owner, State};
 use super::super::duplex::{back_to, is_back};
 use super::super::inbound::{Role, Stage};
 use super::super::record::{Claim, Record};
-use super::{Due, Node};
+use super::Node;
 use crate::net::LinkId;
 
 impl Node {
