@@ -28,6 +28,9 @@
 //! | file | what |
 //! |---|---|
 //! | `node` | what the node holds, what the application asks, what it is given |
+//! | `action` | what the node asks of its embedder |
+//! | `interfaces` | the endpoints that peers are told, and where beacons are said |
+//! | `stopping` | how the node ends |
 //! | `inbound` | links that others make, and what is known of each |
 //! | `greeting` | who may speak for an identity, HELLO |
 //! | `hearing` | what a peer says |
@@ -50,6 +53,7 @@
 //! | `sequence`, `inbox` | numbers of messages; events that wait |
 
 mod abilities;
+mod action;
 mod config;
 mod deadlines;
 mod dial;
@@ -66,6 +70,7 @@ mod hearing;
 mod hints;
 mod inbound;
 mod inbox;
+mod interfaces;
 mod keys;
 mod node;
 mod partners;
@@ -79,10 +84,12 @@ mod rivals;
 mod sequence;
 mod silence;
 mod speaking;
+mod stopping;
 mod target;
 mod telling;
 mod tuples;
 
+pub use action::Action;
 #[cfg(feature = "curve")]
 pub use config::Curve;
 pub use config::{Beacons, Config, Limits};
@@ -90,7 +97,7 @@ pub use deadlines::Timer;
 pub use election::{Election, Word};
 pub use event::{Event, ExitReason, Lost};
 pub(crate) use keys::Key;
-pub use node::{Action, Node};
+pub use node::Node;
 pub use peer::{Peer, PeerView, Presence};
 #[cfg(feature = "curve")]
 pub(crate) use relayed::relayed;

@@ -11,13 +11,13 @@ use core::time::Duration;
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use tracing::{debug, trace};
+use tracing::debug;
 
 use super::deadlines::Due;
 use super::dial::Dial;
 use super::dials::Dials;
 use super::electing::Elections;
-use super::inbound::{Links, Role};
+use super::inbound::Links;
 use super::inbox::Inbox;
 use super::keys::{Key, Keys};
 use super::partners::Partners;
@@ -25,107 +25,16 @@ use super::past::Past;
 use super::record::Record;
 use super::target::Target;
 use super::tuples::Tuples;
-use super::{Config, ConnectError, Counters, Event, PeerView, Usage, abilities};
+use super::{Action, Config, ConnectError, Counters, Event, PeerView, Usage, abilities};
 #[cfg(feature = "curve")]
 use crate::curve::PublicKey;
-use crate::endpoint::{Endpoint, Host, HostName, told};
-use crate::net::{Interface, InterfaceId, LinkId, nearness};
+use crate::endpoint::{Endpoint, Host};
+use crate::net::{Interface, InterfaceId, LinkId};
 use crate::table::{Secret, Table};
 use crate::timers::Timers;
-use crate::wire::zre::{Command, Hello, Message};
-use crate::wire::{Beacon, Text};
+use crate::wire::Text;
+use crate::wire::zre::{Command, Hello};
 use crate::{Instant, PeerId};
-
-/// How long after the last link was closed the goodbye is said: 20 ms, for what is in the buffers of both kernels and of
-/// the peer.
-const LAST_WORDS: Duration = Duration::from_millis(20);
-
-/// What the node wants done.
-///
-/// ```
-/// use atonce::zre::{Action, Config, Node};
-/// use atonce::Instant;
-///
-/// let mut node = Node::new(Instant::ZERO, [7; 32], Config::default());
-/// node.connect(Instant::ZERO, &"tcp://192.168.1.7:49152".parse()?)?;
-/// assert!(matches!(node.poll_action(), Some(Action::Dial { .. })));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// The [`Stack`](crate::Stack) does it with its connections or passes it on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Broadcast this beacon on the interface.
-    Broadcast {
-        /// Where.
-        interface: InterfaceId,
-        /// What.
-        beacon: Beacon,
-    },
-    /// Send this beacon to one address, if the way there leads over this interface: from the socket on which beacons are heard,
-    /// if there is one, or else from the one that broadcasts there. There is one such action for each interface of the address's
-    /// family; an embedder that cannot tell the way does all of them.
-    Beacon {
-        /// On the way over which interface.
-        interface: InterfaceId,
-        /// Where to.
-        to: SocketAddr,
-        /// What.
-        beacon: Beacon,
-    },
-    /// Say whether the owner of a key may be spoken to, by [`Node::handle_verdict`]. Only secure nodes ask, before each
-    /// [`Action::Dial`], and whoever dials them is asked for by the one who makes the connections.
-    #[cfg(feature = "curve")]
-    Authenticate {
-        /// What to answer with: the name of the link, if one is to be made.
-        link: LinkId,
-        /// Whose key. Nothing is proved yet: that comes with the handshake.
-        key: PublicKey,
-        /// Where it is said to be.
-        remote: SocketAddr,
-    },
-    /// Open a connection to a mailbox, as a DEALER whose Identity is [`PeerId::identity`]; in a secure network as a client of
-    /// CURVE, for the server with the key `Node::key_of`.
-    Dial {
-        /// Its name from now on.
-        link: LinkId,
-        /// Where to.
-        address: SocketAddr,
-    },
-    /// Send this message.
-    Send {
-        /// Where.
-        link: LinkId,
-        /// What; [`Message::encode`] gives its frames.
-        message: Message,
-    },
-    /// The other side of the link is a peer: the limits for strangers do not hold any more.
-    Trust {
-        /// Which.
-        link: LinkId,
-    },
-    /// The node takes messages of the link again.
-    Resume {
-        /// Which.
-        link: LinkId,
-    },
-    /// Close the link and forget it.
-    Close {
-        /// Which.
-        link: LinkId,
-        /// Whether what is queued is to be sent first.
-        flush: bool,
-    },
-    /// Look up a host name; answer with [`Node::handle_resolved`].
-    Resolve {
-        /// What to answer with.
-        query: u64,
-        /// The name.
-        host: HostName,
-        /// The port to put into the addresses.
-        port: u16,
-    },
-}
 
 /// A ZRE node as a machine that speaks messages.
 ///
@@ -158,7 +67,7 @@ pub struct Node {
     pub(super) name: Text,
     rng: ChaCha12Rng,
     pub(super) interfaces: BTreeMap<InterfaceId, Interface>,
-    next_interface: u32,
+    pub(super) next_interface: u32,
     /// The groups this node is in, and how often that changed, modulo 256.
     pub(super) groups: BTreeSet<Text>,
     pub(super) status: u8,
@@ -193,12 +102,12 @@ pub struct Node {
     pub(super) actions: VecDeque<Action>,
     pub(super) timers: Timers<Due>,
     pub(super) counters: Counters,
-    stopping: bool,
+    pub(super) stopping: bool,
     /// It ends without a goodbye.
-    retired: bool,
+    pub(super) retired: bool,
     /// Links that are closed when all is sent.
-    leaving: BTreeSet<LinkId>,
-    stopped: bool,
+    pub(super) leaving: BTreeSet<LinkId>,
+    pub(super) stopped: bool,
 }
 
 impl Node {
@@ -351,138 +260,6 @@ impl Node {
         }
     }
 
-    /// Closes every link after what is queued was sent, then says goodbye to all. Nothing is taken in any more. Each
-    /// [`Action::Close`] that asks to flush is to be answered with [`handle_disconnected`](Node::handle_disconnected)
-    /// when it is done.
-    pub fn stop(&mut self, now: Instant) {
-        self.end_all(now, false);
-    }
-
-    /// Ends like [`stop`](Node::stop), but says no goodbye of any kind, neither to peers nor in beacons: for a node in the place of
-    /// which another comes under the same UUID, since a goodbye in its name would be taken for the other's. What is queued is sent
-    /// and every link is closed; until the other greets them, peers find the links cut. Does nothing when the node is stopping.
-    pub fn retire(&mut self, now: Instant) {
-        self.end_all(now, true);
-    }
-
-    fn end_all(&mut self, now: Instant, retired: bool) {
-        if core::mem::replace(&mut self.stopping, true) {
-            return;
-        }
-        debug!(id = %self.id, retired, "stop");
-        self.retired = retired;
-        let able: Vec<_> = self
-            .peers
-            .values()
-            // ZRE-98
-            .filter(|record| {
-                record.elects
-                    || abilities::has(&record.card, abilities::GOODBYE)
-                    // ZRE-157
-                    || self.tuples.contains(record.card.id)
-            })
-            // ZRE-137
-            .filter(|_| !retired)
-            .map(|record| record.address)
-            .collect();
-        for address in able {
-            self.say(address, Command::Goodbye);
-        }
-        for (link, role) in self.links.take() {
-            let flush = match role {
-                Role::Outbound(_) => true,
-                Role::Inbound(inbound) => inbound.way().is_some(),
-            };
-            if flush {
-                self.leaving.insert(link);
-            }
-            self.actions.push_back(Action::Close { link, flush });
-        }
-        self.timers.clear();
-        if self.leaving.is_empty() {
-            self.say_goodbye();
-        }
-        self.dials.clear();
-        self.expected.clear();
-        self.greeted.clear();
-        self.unproved.clear();
-        self.paused.clear();
-        self.peers.clear();
-        self.members.clear();
-        self.elections.clear();
-        self.targets.clear();
-        self.tuples.clear();
-        self.untold.clear();
-        #[cfg(feature = "curve")]
-        self.keys.asked.clear();
-        trace!(%now, "stopping");
-    }
-
-    /// The last thing that a node does: C Zyre drops whoever says goodbye in a beacon at once, with all that is still on its
-    /// way, so that this comes after everything else.
-    pub(super) fn say_goodbye(&mut self) {
-        // ZRE-4
-        // ZRE-137
-        if !self.retired {
-            self.broadcast(|_| 0);
-            self.say_goodbye_to_partners();
-        }
-        self.stopped = true;
-    }
-
-    /// Whether anybody is to be told of the end in a beacon.
-    fn has_last_words(&self) -> bool {
-        !self.retired && (self.config.beacons.broadcasts() || !self.partners.is_empty())
-    }
-
-    /// A link was closed after all was sent.
-    pub(super) fn link_left(&mut self, now: Instant, link: LinkId) {
-        if self.leaving.remove(&link) && self.leaving.is_empty() {
-            if self.has_last_words() {
-                // ZRE-4
-                self.timers.set(Due::Goodbye, now + LAST_WORDS);
-            } else {
-                self.stopped = true;
-            }
-        }
-    }
-
-    // ---- what the embedder says of its interfaces
-
-    /// An interface is there with the mailbox bound on it: the node says so at once.
-    pub fn handle_interface_up(&mut self, now: Instant, interface: Interface) -> InterfaceId {
-        let id = InterfaceId(self.next_interface);
-        self.next_interface += 1;
-        debug!(%now, name = %interface.name, mailbox = %interface.mailbox(), "interface up");
-        if self.stopping {
-            return id;
-        }
-        let endpoint = self.endpoint_on(&interface);
-        self.inbox.push(Event::InterfaceUp {
-            interface: interface.name.clone(),
-            endpoint,
-        });
-        self.interfaces.insert(id, interface);
-        // ZRE-1
-        self.broadcast_on(id, |interface| interface.port);
-        self.seek_partners_anew(now);
-        self.seek_told_anew(now);
-        id
-    }
-
-    /// An interface went away, because of `detail`. Links that still live are kept.
-    pub fn handle_interface_down(&mut self, now: Instant, interface: InterfaceId, detail: &str) {
-        if let Some(interface) = self.interfaces.remove(&interface)
-            && !self.stopping
-        {
-            debug!(%now, name = %interface.name, detail, "interface down");
-            self.inbox.push(Event::InterfaceDown {
-                interface: interface.name,
-                detail: detail.to_string(),
-            });
-        }
-    }
-
     // ---- what the node gives back
 
     /// The next thing to do, in order.
@@ -564,13 +341,6 @@ impl Node {
         self.groups.iter()
     }
 
-    /// The endpoints that peers are told, one for each interface.
-    pub fn endpoints(&self) -> impl Iterator<Item = Text> {
-        self.interfaces
-            .values()
-            .map(|interface| self.endpoint_on(interface))
-    }
-
     /// The peers that are here, sorted by identity.
     pub fn peers(&self) -> impl Iterator<Item = PeerView<'_>> {
         self.peers.values().map(|record| self.view(record))
@@ -584,14 +354,6 @@ impl Node {
     fn view<'a>(&self, record: &'a Record) -> PeerView<'a> {
         let dial = self.dials.get(record.address);
         record.view(dial.and_then(Dial::round_trip))
-    }
-
-    /// The endpoint of this node that a peer was told; `None` when it is not here.
-    pub fn told_endpoint(&self, id: PeerId) -> Option<Text> {
-        let address = self.peers.get(&id)?.address;
-        let local = self.dials.get(address).and_then(|dial| dial.local);
-        let interface = self.interface_at(local)?;
-        Some(self.endpoint_on(interface))
     }
 
     /// The peers in a group.
@@ -659,37 +421,6 @@ impl Node {
         })
     }
 
-    /// The interface of which is told over a link whose own end is `local`.
-    fn interface_at(&self, local: Option<IpAddr>) -> Option<&Interface> {
-        // ZRE-103
-        let near = |interface: &&Interface| local.map(|local| nearness(interface.address, local));
-        // Of several the first.
-        self.interfaces.values().rev().max_by_key(near)
-    }
-
-    fn endpoint_on(&self, interface: &Interface) -> Text {
-        let endpoint = match &self.config.advertise {
-            Some(endpoint) => endpoint.to_string(),
-            None => told(interface.mailbox()),
-        };
-        // An endpoint is never longer than a name and a port.
-        Text::try_from(endpoint).unwrap_or_default()
-    }
-
-    /// Whether this is our own mailbox.
-    pub(super) fn is_own(&self, address: SocketAddr) -> bool {
-        let advertised = self
-            .config
-            .advertise
-            .as_ref()
-            .and_then(Endpoint::socket_address);
-        advertised == Some(address)
-            || self.interfaces.values().any(|interface| {
-                interface.port == address.port()
-                    && (interface.address == address.ip() || interface.address.is_unspecified())
-            })
-    }
-
     pub(super) fn new_link(&mut self) -> LinkId {
         let link = LinkId(self.next_link);
         self.next_link += 1;
@@ -711,30 +442,6 @@ impl Node {
         self.timers.cancel(Due::Hello(link));
         #[cfg(feature = "curve")]
         self.keys.asked.remove(&link);
-    }
-
-    pub(super) fn broadcast(&mut self, port: impl Fn(&Interface) -> u16) {
-        let interfaces: Vec<_> = self.interfaces.keys().copied().collect();
-        for interface in interfaces {
-            self.broadcast_on(interface, &port);
-        }
-    }
-
-    fn broadcast_on(&mut self, id: InterfaceId, port: impl Fn(&Interface) -> u16) {
-        // ZRE-9
-        if let (true, Some(interface)) =
-            (self.config.beacons.broadcasts(), self.interfaces.get(&id))
-        {
-            let beacon = Beacon {
-                uuid: self.id,
-                port: port(interface),
-                // ZRE-7, ZRE-110
-                key: self.own_key(),
-            };
-            let interface = id;
-            self.actions
-                .push_back(Action::Broadcast { interface, beacon });
-        }
     }
 
     /// A pause of about this length: up to a quarter more or less, so that many nodes do not act at once.
