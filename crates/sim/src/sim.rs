@@ -3,145 +3,37 @@
 mod datagrams;
 mod engine;
 mod faults;
+mod launching;
+mod network;
 mod pipes;
 mod process;
 mod programs;
 mod sockets;
 mod streams;
 mod udp;
+mod world;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use atonce::endpoint::HostName;
-use atonce::once::{Relay, relay};
-use atonce::zre::Beacons;
-use atonce::{Config, Instant, Interface, InterfaceId, Stack};
-use bytes::Bytes;
+use atonce::once::Relay;
+use atonce::{Config, Instant, Stack};
 use slab::Slab;
 
 use crate::application::{Application, Context, NodeId, Observer};
 use crate::chance::Chance;
 use crate::program::{Place, ProgramId};
 use crate::schedule::Schedule;
-use crate::tcp::{Side, Stream, StreamKey, Tcp};
-use crate::topology::{Ear, HostId, Quality, RouterId, SegmentId, Topology, count};
-use crate::trace::{self, Kind, Trace};
-use engine::Engine;
+use crate::tcp::Tcp;
+use crate::topology::{HostId, SegmentId, Topology, count};
+use crate::trace::Trace;
+pub(crate) use launching::{launch, launch_relay};
 use process::Running;
 pub(crate) use sockets::launch_socket;
 pub(crate) use udp::launch_udp;
-
-/// The port on which beacons are heard.
-const BEACON_PORT: u16 = 5_670;
-
-/// The port on which a directed node hears, if it is not told another.
-const DIRECTED_PORT: u16 = 5_671;
-
-/// What is to happen.
-#[derive(Debug)]
-pub(crate) enum Coming {
-    /// A node's own deadline.
-    Deadline { node: NodeId },
-    /// A timer of an application.
-    Timer { node: NodeId, token: u64 },
-    /// A timer of a program.
-    ProgramTimer { program: ProgramId, token: u64 },
-    /// A datagram arrives, by its place in the table.
-    Datagram(u32),
-    /// Somebody asks for a connection.
-    Syn(StreamKey),
-    /// The one who asked gets the answer.
-    Established(StreamKey),
-    /// There will be no connection.
-    Failed(StreamKey, atonce::Cut),
-    /// Look at what this side sent.
-    Arrival(StreamKey, Side),
-    /// There is room again for what this side sends.
-    Room(StreamKey, Side),
-    /// A name was looked up.
-    Resolved(Box<Resolved>),
-}
-
-/// What came of a look-up. Boxed: it is rare, and the schedule moves what is to happen around a lot.
-#[derive(Debug)]
-pub(crate) struct Resolved {
-    pub(crate) node: NodeId,
-    pub(crate) query: u64,
-    /// For which link of a socket.
-    pub(crate) link: Option<atonce::LinkId>,
-    pub(crate) address: Option<SocketAddr>,
-}
-
-/// A datagram on its way.
-#[derive(Debug)]
-pub(crate) struct Datagram {
-    from: HostId,
-    segment: SegmentId,
-    source: SocketAddr,
-    to: To,
-    /// At which port it is heard.
-    port: u16,
-    octets: Bytes,
-}
-
-/// Whom a datagram is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum To {
-    Host(HostId),
-    /// Everybody on the segment.
-    Everybody,
-    /// Those on the segment who joined this multicast group.
-    Group(IpAddr),
-}
-
-/// Everything but the processes.
-#[derive(Debug)]
-pub(crate) struct World {
-    pub(crate) now: Instant,
-    pub(crate) topology: Topology,
-    pub(crate) schedule: Schedule<Coming>,
-    pub(crate) trace: Trace,
-    pub(crate) chance: Chance,
-    pub(crate) streams: Slab<Stream>,
-    pub(crate) datagrams: Slab<Datagram>,
-    pub(crate) tcp: Tcp,
-    names: BTreeMap<String, IpAddr>,
-    generation: u32,
-    /// Buffers to be used again.
-    spare: Vec<Vec<u8>>,
-    pub(crate) counters: Counters,
-}
-
-/// What happened so far, in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Things that happened: everything that was scheduled and came.
-    pub steps: u64,
-    /// Calls into nodes: octets, datagrams, connections, deadlines.
-    pub inputs: u64,
-    /// Events that applications were told.
-    pub events: u64,
-    /// Datagrams that arrived, were lost, and came twice.
-    pub datagrams: u64,
-    /// Datagrams that were lost.
-    pub datagrams_lost: u64,
-    /// Datagrams that came twice.
-    pub datagrams_doubled: u64,
-    /// Datagrams that came late.
-    pub datagrams_late: u64,
-    /// Connections that were asked for.
-    pub dials: u64,
-    /// Connections that were made.
-    pub connections: u64,
-    /// Octets that went over connections.
-    pub octets: u64,
-    /// Times that a connection took only a part of what was written.
-    pub short_writes: u64,
-}
+pub use world::Counters;
+pub(crate) use world::{Coming, World};
 
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -199,108 +91,6 @@ impl<A: Application, O: Observer> Sim<A, O> {
             touched: Vec::new(),
             observer,
         }
-    }
-
-    // ---- the network
-
-    /// A LAN of [the usual quality](Quality::default).
-    pub fn segment(&mut self) -> SegmentId {
-        self.segment_with(Quality::default())
-    }
-
-    /// A LAN of this quality.
-    pub fn segment_with(&mut self, quality: Quality) -> SegmentId {
-        self.world.topology.add_segment(quality)
-    }
-
-    /// A host with one interface.
-    ///
-    /// # Panics
-    ///
-    /// When another host of the segment has the address.
-    pub fn host(&mut self, segment: SegmentId, address: impl Into<IpAddr>) -> HostId {
-        let host = self.world.topology.add_host();
-        self.attach(host, segment, address);
-        host
-    }
-
-    /// One more interface of a host. Only nodes that are started later use it.
-    ///
-    /// # Panics
-    ///
-    /// When another host of the segment has the address.
-    pub fn attach(&mut self, host: HostId, segment: SegmentId, address: impl Into<IpAddr>) {
-        self.world.topology.attach(host, segment, address.into());
-    }
-
-    /// A router that joins segments: connections get across, broadcasts do not.
-    pub fn router(&mut self, segments: &[SegmentId]) -> RouterId {
-        self.world.topology.add_router(segments)
-    }
-
-    /// A router that hides `inside` behind one address of its own on `outside`, as those in households do: connections can be
-    /// made from inside alone, and a datagram from inside opens a port, of the same number when that is free, by which others come
-    /// back from where it went and from nowhere else, until none passed for 60 s.
-    pub fn nat(
-        &mut self,
-        inside: SegmentId,
-        outside: SegmentId,
-        address: impl Into<IpAddr>,
-    ) -> RouterId {
-        self.world.topology.add_nat(inside, outside, address.into())
-    }
-
-    /// Lets a port of a NAT's own address lead to a mailbox inside, and to the socket for datagrams of the same number.
-    pub fn forward(&mut self, router: RouterId, port: u16, to: SocketAddr) {
-        self.world.topology.forward(router, port, to);
-    }
-
-    /// A name that every host can look up.
-    pub fn name(&mut self, name: &HostName, address: impl Into<IpAddr>) {
-        self.world
-            .names
-            .insert(name.as_str().to_owned(), address.into());
-    }
-
-    /// Lets a host take the datagrams of a multicast group, on all its segments, as programs ask their kernel to.
-    ///
-    /// # Panics
-    ///
-    /// When the address is none of a group.
-    pub fn join_multicast(&mut self, host: HostId, group: impl Into<IpAddr>) {
-        self.world.join_multicast(host, group.into());
-    }
-
-    /// Another program on a host sends a datagram: to one address, to everybody on its segments (255.255.255.255), or to a
-    /// multicast group there, which no router passes on, from those of its addresses that are of the same family. Nodes hear what is sent to the port of beacons, 5670, and those that
-    /// are directed what is sent to [their own](Sim::beacon_port). It fares as the segments' quality has it.
-    ///
-    /// ```
-    /// use atonce_sim::Sim;
-    /// use std::time::Duration;
-    ///
-    /// let mut sim = Sim::new(1);
-    /// let lan = sim.segment();
-    /// let (alice, mallory) = (sim.host(lan, [10, 0, 0, 1]), sim.host(lan, [10, 0, 0, 66]));
-    /// let node = sim.start_named(alice, "alice", ());
-    /// sim.send_datagram(mallory, ([255; 4], 5670).into(), "no beacon");
-    /// sim.run_for(Duration::from_millis(1));
-    /// let alice = sim.stack(node).expect("nobody stopped it");
-    /// assert_eq!(alice.counters().datagrams_malformed, 1);
-    /// ```
-    pub fn send_datagram(&mut self, from: HostId, to: SocketAddr, octets: impl Into<Bytes>) {
-        self.world
-            .send_datagram(from, BEACON_PORT, to, &octets.into());
-    }
-
-    /// How the hosts' TCP behaves, from now on.
-    pub const fn tcp(&mut self) -> &mut Tcp {
-        &mut self.world.tcp
-    }
-
-    /// How good a segment is, from now on.
-    pub fn quality(&mut self, segment: SegmentId) -> &mut Quality {
-        &mut self.world.topology.segment_mut(segment).quality
     }
 
     // ---- processes
@@ -608,205 +398,4 @@ impl<A, O> std::fmt::Debug for Sim<A, O> {
             .field("trace", &self.world.trace)
             .finish_non_exhaustive()
     }
-}
-
-impl World {
-    /// What the clock of a host says.
-    pub(crate) fn host_now(&self, host: HostId) -> Instant {
-        self.now + self.topology.host(host).ahead
-    }
-
-    pub(crate) fn say(&mut self, node: NodeId, kind: Kind, words: [u64; 3]) {
-        self.trace.say(self.now, Some(node), kind, words);
-    }
-
-    pub(crate) fn say_all(&mut self, kind: Kind, words: [u64; 3]) {
-        self.trace.say(self.now, None, kind, words);
-    }
-
-    /// Binds a mailbox on an interface and tells the node, or a socket for a relay.
-    fn bind(
-        &mut self,
-        node: NodeId,
-        host: HostId,
-        index: usize,
-        port: Option<u16>,
-        engine: &mut Engine,
-    ) -> Option<Bound> {
-        let now = self.host_now(host);
-        let machine = self.topology.host_mut(host);
-        let iface = machine.interfaces.get(index)?;
-        let address = iface.address;
-        let is_free = |port: u16| {
-            !machine
-                .listeners
-                .contains_key(&SocketAddr::new(address, port))
-        };
-        let port = port.filter(|port| is_free(*port)).or_else(|| {
-            (0..=u16::MAX)
-                .map(|n| machine.next_port.wrapping_add(n).max(1_024))
-                .find(|port| is_free(*port))
-        })?;
-        if port == machine.next_port {
-            machine.next_port = port.wrapping_add(1).max(1_024);
-        }
-        let mailbox = SocketAddr::new(address, port);
-        machine.listeners.insert(mailbox, node);
-        let interface = Interface {
-            name: iface.name.clone(),
-            address,
-            port,
-            zone: 0,
-        };
-        let id = engine.handle_interface_up(now, interface);
-        self.say(node, Kind::InterfaceUp, trace::address(mailbox));
-        Some(Bound { id, index, mailbox })
-    }
-
-    /// The port for the datagrams of a node: the one of beacons is for all; a directed node, or one that asks for another, has one of its
-    /// own.
-    fn beacon_port(&self, host: HostId, beacons: Beacons, wanted: Option<u16>) -> u16 {
-        let usual = match beacons {
-            Beacons::Directed => DIRECTED_PORT,
-            _ => BEACON_PORT,
-        };
-        let wanted = wanted.unwrap_or(usual);
-        if wanted == BEACON_PORT {
-            return BEACON_PORT;
-        }
-        let ears = &self.topology.host(host).ears;
-        (wanted..=u16::MAX)
-            .find(|port| ears.iter().all(|ear| ear.port != *port))
-            .unwrap_or(wanted)
-    }
-}
-
-/// Makes the node of a process.
-pub(crate) fn launch(
-    world: &mut World,
-    processes: &mut Vec<Process>,
-    host: HostId,
-    place: &Place,
-    config: Config,
-    program: Option<ProgramId>,
-) -> NodeId {
-    let id = NodeId(count(processes.len()));
-    let beacons = config.beacons;
-    let seed = world.chance.seed();
-    let now = world.host_now(host);
-    let stack = Stack::new(now, seed, config);
-    let words = [u64::from(host.0), trace::short(stack.id()), 0];
-    world.trace.name(stack.name().to_str_lossy().into_owned());
-    world.trace.say(world.now, Some(id), Kind::Start, words);
-    let beacon_port = world.beacon_port(host, beacons, place.beacon_port);
-    let ear = beacons.hears().then_some(beacon_port);
-    occupy(
-        world,
-        processes,
-        Tenancy {
-            host,
-            program,
-            beacon_port,
-            ear,
-        },
-        place,
-        Engine::Node(stack),
-    )
-}
-
-/// Makes a relay of a program.
-pub(crate) fn launch_relay(
-    world: &mut World,
-    processes: &mut Vec<Process>,
-    host: HostId,
-    place: &Place,
-    limits: relay::Limits,
-    program: ProgramId,
-) -> NodeId {
-    let id = NodeId(count(processes.len()));
-    world.trace.name("relay".to_owned());
-    let words = [u64::from(host.0), 0, 0];
-    world
-        .trace
-        .say(world.now, Some(id), Kind::StartRelay, words);
-    let tenancy = Tenancy {
-        host,
-        program: Some(program),
-        beacon_port: 0,
-        ear: None,
-    };
-    let engine = Engine::Relay(Relay::new(limits));
-    occupy(world, processes, tenancy, place, engine)
-}
-
-/// What a process takes of a host beside its place.
-#[derive(Clone, Copy, Debug)]
-struct Tenancy {
-    host: HostId,
-    program: Option<ProgramId>,
-    /// From where it sends datagrams.
-    beacon_port: u16,
-    /// Where it hears them, if it does.
-    ear: Option<u16>,
-}
-
-/// Gives a process its sockets.
-fn occupy(
-    world: &mut World,
-    processes: &mut Vec<Process>,
-    tenancy: Tenancy,
-    place: &Place,
-    mut engine: Engine,
-) -> NodeId {
-    let Tenancy {
-        host,
-        program,
-        beacon_port,
-        ear,
-    } = tenancy;
-    let id = NodeId(count(processes.len()));
-    let mut interfaces = Vec::new();
-    for index in 0..world.topology.host(host).interfaces.len() {
-        let machine = world.topology.host(host);
-        let Some(segment) = machine.interfaces.get(index).map(|iface| iface.segment) else {
-            continue;
-        };
-        if place
-            .segments
-            .as_ref()
-            .is_some_and(|on| !on.contains(&segment))
-        {
-            continue;
-        }
-        interfaces.extend(world.bind(id, host, index, place.port, &mut engine));
-        if let Some(port) = ear {
-            world.topology.host_mut(host).ears.push(Ear {
-                node: id,
-                segment,
-                port,
-            });
-        }
-    }
-    world.topology.host_mut(host).nodes.push(id);
-    let chance = world.chance.fork();
-    processes.push(Process {
-        host,
-        program,
-        running: Some(Box::new(Running::new(
-            engine,
-            interfaces,
-            beacon_port,
-            chance,
-        ))),
-    });
-    id
-}
-
-/// An interface that a node or a relay uses.
-#[derive(Clone, Copy, Debug)]
-struct Bound {
-    /// How a node calls it; a relay has no name for it.
-    id: Option<InterfaceId>,
-    index: usize,
-    mailbox: SocketAddr,
 }

@@ -8,7 +8,8 @@ use atonce::{Instant, InterfaceId, PeerId};
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
-use super::{Coming, Datagram, Sim, To, World};
+use super::Sim;
+use super::world::{Coming, Datagram, To, World};
 use crate::application::{Application, NodeId, Observer};
 use crate::topology::{Cargo, HostId, Route, count};
 use crate::trace::{self, Kind};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use atonce::{Instant, LinkId};
 use smallvec::SmallVec;
 
-use super::{Coming, World};
+use super::world::{Coming, World};
 use crate::application::NodeId;
 use crate::tcp::{End, Piece, Pipe, Side, Socket, Stream, StreamKey, What};
 use crate::topology::{HostId, Route, count};

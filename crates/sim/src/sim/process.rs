@@ -11,8 +11,10 @@ use atonce::{Action, Event, Instant, LinkId, Stack};
 use bytes::Bytes;
 
 use super::engine::Engine;
+use super::launching::Bound;
 use super::sockets::Listening;
-use super::{Bound, Coming, Process, Resolved, Sim, World};
+use super::world::{Coming, Resolved, World};
+use super::{Process, Sim};
 use crate::application::{Application, Context, NodeId, Observer};
 use crate::chance::Chance;
 use crate::tcp::{LinkTable, StreamKey};

@@ -10,7 +10,8 @@ use atonce::{Action, Cut, LinkId};
 
 use super::engine::Engine;
 use super::process::{RESOLVER, Running};
-use super::{Coming, Process, Resolved, Sim, World};
+use super::world::{Coming, Resolved, World};
+use super::{Process, Sim};
 use crate::application::{Application, NodeId, Observer};
 use crate::program::ProgramId;
 use crate::socket::SocketContext;

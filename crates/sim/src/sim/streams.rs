@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use atonce::{Cut, LinkId};
 
+use super::Sim;
 use super::pipes::LOOPBACK;
-use super::{Coming, Sim};
+use super::world::Coming;
 use crate::application::{Application, NodeId, Observer, Wire};
 use crate::tcp::{Side, Socket, StreamKey, What};
 use crate::topology::count;
