@@ -1,4 +1,5 @@
-//! What holds for the house as a whole: manifests that inherit, a core without std, and imports that run downward.
+//! What holds for the house as a whole: manifests that inherit, a core without std, imports that run downward, and files of one
+//! concept each.
 //!
 //! Each check is also tried on what it must refuse.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -149,6 +150,94 @@ fn names(folder: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The files of a folder and of all that are in it, by their paths in it.
+fn files(folder: &str) -> BTreeMap<PathBuf, String> {
+    let top = root().join(folder);
+    let mut found = BTreeMap::new();
+    let mut folders = vec![top.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(&top).unwrap().to_owned();
+                found.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+// ---- sizes of files
+
+/// A file with more lines than that has more than one concept in it.
+const MOST_LINES: usize = 800;
+
+/// The sources of the libraries and the command, by their paths from the root.
+fn sources_of_all() -> BTreeMap<PathBuf, String> {
+    let members = members();
+    let crates = members
+        .iter()
+        .filter(|member| member.starts_with("crates/"));
+    let folders = crates.map(|member| format!("{member}/src"));
+    let folders = folders.chain(["src".to_owned()]);
+    folders
+        .flat_map(|folder| {
+            let sources = files(&folder).into_iter();
+            sources.map(move |(name, source)| (Path::new(&folder).join(name), source))
+        })
+        .collect()
+}
+
+/// Files of Rust that are too long, with what to do about it.
+fn too_long(sources: &BTreeMap<PathBuf, String>) -> Vec<String> {
+    let rust = sources
+        .iter()
+        .filter(|(file, _)| file.extension().is_some_and(|extension| extension == "rs"));
+    let long = rust
+        .map(|(file, source)| (file, source.lines().count()))
+        .filter(|(_, lines)| *lines > MOST_LINES);
+    long.map(|(file, lines)| {
+        format!(
+            "{}: {lines} lines, more than {MOST_LINES}: part it along its concepts, each in a file that is named after it",
+            file.display()
+        )
+    })
+    .collect()
+}
+
+#[test]
+fn no_source_file_is_too_long() {
+    let sources = sources_of_all();
+    for file in [
+        "src/zre/node.rs",
+        "crates/std/src/driver/mod.rs",
+        "crates/tokio/src/lib.rs",
+        "crates/sim/src/sim.rs",
+        "crates/cli/src/main.rs",
+    ] {
+        assert!(sources.contains_key(Path::new(file)), "{file}");
+    }
+    assert_eq!(too_long(&sources), [""; 0]);
+}
+
+#[test]
+fn a_file_that_is_too_long_is_found_with_its_lines() {
+    let sources = [
+        ("src/a.rs", "\n".repeat(MOST_LINES)),
+        ("src/b.rs", "\n".repeat(MOST_LINES + 1)),
+        ("src/b.tsv", "\n".repeat(MOST_LINES + 1)),
+    ];
+    let sources = sources.map(|(file, source)| (file.into(), source)).into();
+    assert_eq!(
+        too_long(&sources),
+        [
+            "src/b.rs: 801 lines, more than 800: part it along its concepts, each in a file that is named after it"
+        ]
+    );
+}
+
 // ---- sources of the core
 
 const ONLY_FOR_TESTS: [&str; 2] = ["#[cfg(test)]", "#[cfg(any(test, feature = \"fuzz\"))]"];
@@ -165,20 +254,7 @@ struct Line<'a> {
 
 impl Sources {
     fn of_the_core() -> Self {
-        let mut sources = BTreeMap::new();
-        let mut folders = vec![root().join("src")];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    let name = path.strip_prefix(root().join("src")).unwrap().to_owned();
-                    sources.insert(name, fs::read_to_string(&path).unwrap());
-                }
-            }
-        }
-        Self(sources)
+        Self(files("src"))
     }
 
     /// Files and folders that are modules only for tests and fuzzing.
