@@ -18,6 +18,7 @@ mod pubsub;
 mod rep;
 mod req_rep;
 mod router;
+mod router_model;
 #[cfg(feature = "curve")]
 mod secure;
 mod xpubsub;
