@@ -23,6 +23,7 @@ mod resuming;
 mod round_trips;
 mod storms;
 mod tuples;
+mod unwanted;
 mod words;
 
 use std::time::Duration;
