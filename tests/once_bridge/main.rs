@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // clippy.toml allows them in tests, not in helpers
 #![allow(clippy::cast_possible_truncation, dead_code)] // octets of numbers; not each file uses all
 
+mod duel;
 mod election;
 mod hostile;
 mod net;
