@@ -281,7 +281,7 @@ fn the_check_of_citations_sees_what_it_should() {
         "src/wire/zmtp/frame.rs",
         "crates/std/src/driver/network.rs",
         "tests/presence/main.rs",
-        "tests/spec_vectors.rs",
+        "tests/spec_vectors/main.rs",
         "crates/std/tests/start.rs",
         "interop/checks/meet.py",
         "interop/hostile_cases/zmtp.py",
