@@ -307,12 +307,6 @@ impl Dial {
         }
     }
 
-    /// Whether HELLO was said on the link that is up.
-    pub(super) fn has_greeted(&self) -> bool {
-        let up = self.up().and(self.up_since);
-        up.is_some_and(|since| self.greeted_at.is_some_and(|at| at >= since))
-    }
-
     /// Whether we said HELLO so lately that one which comes now answers it.
     pub(super) fn has_just_greeted(&self, now: Instant) -> bool {
         self.greeted_at

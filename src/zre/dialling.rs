@@ -20,7 +20,7 @@ use crate::wire::zre::Command;
 use crate::{Instant, PeerId};
 
 /// How long the answer to our second HELLO may take to count as one.
-pub(super) const ANSWER: Duration = Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(3);
 
 impl Node {
     /// ZRE-11. Notes a hint: somebody may be at this address, who is not dialled before `hold`. `false` when there are too many of

@@ -8,13 +8,12 @@ use tracing::debug;
 
 use super::deadlines::Due;
 use super::dial::Dial;
-use super::dialling::ANSWER;
 use super::exits::FAREWELL;
 use super::hints::Told;
 use super::node::Node;
 use super::record::{Challenge, Claim, Record, Silence};
-use super::{ExitReason, Lost, abilities};
-use crate::net::{Cut, LinkId};
+use super::{ExitReason, Lost};
+use crate::net::LinkId;
 use crate::wire::zre::Command;
 use crate::{Instant, PeerId};
 
@@ -103,7 +102,7 @@ impl Node {
 
     /// The link on which a peer speaks was read to its end: whatever was in doubt is settled, and nothing that it said
     /// is lost.
-    pub(super) fn link_closed(&mut self, now: Instant, id: PeerId, cut: Cut) {
+    pub(super) fn link_closed(&mut self, now: Instant, id: PeerId) {
         let Some(record) = self.peers.get(&id) else {
             return;
         };
@@ -116,29 +115,17 @@ impl Node {
         } else if gone {
             self.exit(now, id, ExitReason::Lost(Lost::Unreachable));
         } else if now - record.entered < CHALLENGE {
-            self.challenge_hung_up(now, id, cut);
+            self.challenge_hung_up(now, id);
         }
     }
 
     /// ZRE-61. The link on which a peer greeted us ended right after it entered, perhaps before: what is held is not read, so that its
     /// end is not seen. Whoever is there makes another one to answer.
-    fn challenge_hung_up(&mut self, now: Instant, id: PeerId, cut: Cut) {
+    fn challenge_hung_up(&mut self, now: Instant, id: PeerId) {
         let Some(record) = self.peers.get_mut(&id) else {
             return;
         };
         debug!(%id, "its link ended as soon as it entered");
-        // What it said there was read to its end. It may have given up before we reached it, and begins with the HELLO that answers
-        // ours. (C Zyre may have been made to forget us, and is to be greeted then.)
-        let atonce = abilities::has(&record.card, abilities::GOODBYE);
-        if atonce
-            && cut == Cut::Closed
-            && self
-                .dials
-                .get(record.address)
-                .is_some_and(Dial::has_greeted)
-        {
-            record.await_answer(now + ANSWER);
-        }
         let challenge = record.challenge.get_or_insert_default();
         challenge.since = now;
         challenge.hung_up = true;

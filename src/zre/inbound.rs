@@ -376,7 +376,7 @@ impl Node {
         self.link_left(now, link);
         match role {
             Some(Role::Outbound(address)) => self.dial_ended(now, address, cut),
-            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound, cut),
+            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),
             None => {}
         }
     }
@@ -394,12 +394,12 @@ impl Node {
                 // ZRE-84
                 self.exit(now, id, ExitReason::Lost(Lost::Garbled));
             }
-            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound, Cut::Reset),
+            Some(Role::Inbound(inbound)) => self.inbound_ended(now, link, &inbound),
             None => {}
         }
     }
 
-    fn inbound_ended(&mut self, now: Instant, link: LinkId, inbound: &Inbound, cut: Cut) {
+    fn inbound_ended(&mut self, now: Instant, link: LinkId, inbound: &Inbound) {
         match inbound.stage {
             Stage::Current(id) => {
                 if let Some(record) = self.peers.get_mut(&id)
@@ -413,7 +413,7 @@ impl Node {
                     }
                     let dial = self.dials.get(address);
                     let asked = dial.is_some_and(Dial::is_asked_to_wrap);
-                    self.link_closed(now, id, cut);
+                    self.link_closed(now, id);
                     if asked && self.peers.contains_key(&id) {
                         self.wraps_early(now, address, id);
                     }

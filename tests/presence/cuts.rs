@@ -142,47 +142,6 @@ fn one_whose_link_ended_before_it_entered_has_a_second_to_speak() {
 }
 
 #[test]
-fn one_that_gave_up_before_it_entered_and_greets_again_is_the_same() {
-    // ZRE-61
-    for name in ["puppet", "another"] {
-        let mut lan = Lan::new();
-        let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
-        let hello = |lan: &mut Lan, name| {
-            let mut hello = lan.hello_of(puppet, name);
-            let abilities = "goodbye".try_into().unwrap();
-            hello.headers.insert(text("X-ATONCE"), abilities);
-            hello
-        };
-        let link = lan.puppet_dials(puppet, alice);
-        let first = Command::Hello(hello(&mut lan, "puppet"));
-        lan.puppet_says(puppet, link, 1, first);
-        let join = |group| Command::Join {
-            group: text(group),
-            status: 1,
-        };
-        lan.puppet_says(puppet, link, 2, join("G"));
-        lan.run_until(|lan| lan.dials(alice) == 1);
-        lan.puppet_closes(puppet, link);
-        lan.run_for(ms(500));
-        assert_eq!(names(&lan.events(alice)), ["enter puppet", "join puppet G"]);
-        let mut hello = hello(&mut lan, name);
-        hello.groups.insert(text("H"));
-        let again = lan.puppet_dials(puppet, alice);
-        lan.puppet_says(puppet, again, 1, Command::Hello(hello));
-        lan.puppet_speaks(puppet, alice, again, 2);
-        lan.run_for(ms(5_000));
-        let told = names(&lan.events(alice));
-        if name == "puppet" {
-            assert_eq!(told, ["leave puppet G", "join puppet H"]);
-        } else {
-            let told: Vec<_> = told.iter().map(String::as_str).collect();
-            let new = ["exit puppet replaced", "enter another", "join another H"];
-            assert_eq!(told, new);
-        }
-    }
-}
-
-#[test]
 fn a_dial_that_failed_is_over_before_the_next_begins() {
     // ZRE-60. Not a mailbox: it says something else, and does not read what we say.
     let config = Config {
