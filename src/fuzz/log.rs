@@ -235,6 +235,10 @@ impl World {
             0 => Event::Evasive { peer },
             1 => Event::Silent { peer },
             2 => Event::Recovered { peer },
+            3 => {
+                let group = self.endpoint(u)?;
+                Event::Leader { group, peer }
+            }
             _ => {
                 self.here.remove(&peer.id);
                 let reason = ExitReason::Expired;

@@ -207,7 +207,7 @@ impl Logger {
             }
             _ => {}
         }
-        if let Some(said) = Said::of(event) {
+        if let Some(said) = Said::of(event, &self.own) {
             self.say(now, said);
         }
     }

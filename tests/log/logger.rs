@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use atonce::log::logger::{Action, Config, Limits, Timer};
+use atonce::wire::Text;
 use atonce::wire::log::{Event as Happened, Level, NodeTag, Record};
 use atonce::zre::Lost;
 use atonce::{Event, ExitReason};
@@ -273,6 +274,51 @@ fn all_that_happens_is_said_in_order_with_its_time_and_by_whom() {
     let times: Vec<_> = told.iter().map(|record| record.time - TIME).collect();
     assert_eq!(times, [0, 0, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3]);
     assert_eq!(told.last().unwrap().event, Happened::NONE);
+}
+
+#[test]
+fn who_leads_a_group_is_said_a_peer_or_the_node_itself() {
+    // LOG-20
+    let mut logger = logger(Config::default());
+    let second = Event::InterfaceUp {
+        interface: "wlan0".into(),
+        endpoint: "tcp://10.1.0.1:49152".try_into().unwrap(),
+    };
+    logger.handle_event(START, &second, None);
+    let collector = listening(&mut logger, START, 9);
+    let before = told(&mut logger, collector).len();
+    assert_eq!(before, 3);
+    let mut itself = (*peer(1, None)).clone();
+    // It is known to others by another of its endpoints.
+    itself.endpoint = "tcp://10.1.0.1:49152".try_into().unwrap();
+    for leader in [peer(2, None), itself.into()] {
+        let group = "CHAT".try_into().unwrap();
+        let leader = Event::Leader {
+            group,
+            peer: leader,
+        };
+        logger.handle_event(START, &leader, None);
+    }
+    // A group of which nothing else fits.
+    let group: Text = "g".repeat(255).try_into().unwrap();
+    let leader = Event::Leader {
+        group,
+        peer: peer(2, None),
+    };
+    logger.handle_event(START, &leader, None);
+    let told = told(&mut logger, collector);
+    assert_eq!(
+        words(&told),
+        [
+            "info event 0: leads CHAT: tcp://10.0.0.2:49152 peer2",
+            "info event 0: leads CHAT: tcp://10.1.0.1:49152 peer1",
+            &format!("info event 0: leads {}…", "g".repeat(246)),
+        ]
+    );
+    let two = NodeTag::of("tcp://10.0.0.2:49152");
+    let about: Vec<_> = told.iter().map(|record| record.peer).collect();
+    // LOG-7
+    assert_eq!(about, [two, NodeTag::of(OWN), two]);
 }
 
 #[test]

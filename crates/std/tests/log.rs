@@ -105,6 +105,21 @@ fn a_collector_hears_all_that_happens_to_a_node_from_its_beginning_to_its_end() 
 }
 
 #[test]
+fn a_collector_hears_who_leads_a_group() {
+    // LOG-20
+    let collector = Collector::builder().interface("lo").open().unwrap();
+    let archive = node("archive").header(HEADER, collector.endpoint());
+    let archive = archive.group("CHAT").contest("CHAT").start().unwrap();
+    let at = archive.endpoints().remove(0);
+    let kitchen = node("kitchen").log(Level::INFO).group("CHAT").peer(&at);
+    let _kitchen = kitchen.start().unwrap();
+    let heard = records(&collector, &format!("leads CHAT: {at} archive"));
+    let last = heard.last().unwrap();
+    assert_eq!(last.peer, NodeTag::of(&at));
+    assert_eq!((last.level, last.event), (Level::INFO, Happened::NONE));
+}
+
+#[test]
 fn a_collector_names_who_speaks_and_of_whom() {
     // LOG-33
     let (collector, archive) = archive();

@@ -1,5 +1,6 @@
 //! How events are said.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 
@@ -16,8 +17,17 @@ const CUT: &str = "…";
 pub(super) struct Said {
     pub(super) level: Level,
     event: Event,
-    peer: NodeTag,
+    about: About,
     data: Text,
+}
+
+/// Whom it is about.
+#[derive(Clone, Copy, Debug)]
+enum About {
+    Nobody,
+    /// The node that says it, which each collector knows by the endpoint that it was told.
+    Itself,
+    Peer(NodeTag),
 }
 
 impl Said {
@@ -25,7 +35,7 @@ impl Said {
         Self {
             level,
             event: Event::NONE,
-            peer: NodeTag::NONE,
+            about: About::Nobody,
             data: cut(text),
         }
     }
@@ -35,13 +45,13 @@ impl Said {
         Self {
             level: Level::INFO,
             event,
-            peer: NodeTag::NONE,
+            about: About::Nobody,
             data: group.clone(),
         }
     }
 
-    /// What there is to say about an event of the node.
-    pub(super) fn of(event: &zre::Event) -> Option<Self> {
+    /// What there is to say about an event of the node, which has these endpoints.
+    pub(super) fn of(event: &zre::Event, own: &BTreeMap<String, Text>) -> Option<Self> {
         Some(match event {
             // LOG-21
             zre::Event::Enter { peer } => {
@@ -54,6 +64,15 @@ impl Said {
                 };
                 let text = format!("{}: {reason}", called(peer));
                 Self::about(peer, level, Event::EXIT, &text)
+            }
+            // LOG-20
+            zre::Event::Leader { group, peer } => {
+                let led = Self::changed(peer, Level::INFO, &format!("leads {group}"));
+                let about = match own.values().any(|own| *own == peer.endpoint) {
+                    true => About::Itself,
+                    false => led.about,
+                };
+                Self { about, ..led }
             }
             // LOG-22
             zre::Event::Evasive { peer } => Self::changed(peer, Level::WARNING, "evasive"),
@@ -82,7 +101,7 @@ impl Said {
         Self {
             level,
             event,
-            peer: NodeTag::of(peer.endpoint.as_bytes()),
+            about: About::Peer(NodeTag::of(peer.endpoint.as_bytes())),
             data: cut(text),
         }
     }
@@ -97,7 +116,12 @@ impl Said {
             level: self.level,
             event: self.event,
             node,
-            peer: self.peer,
+            // LOG-7
+            peer: match self.about {
+                About::Nobody => NodeTag::NONE,
+                About::Itself => node,
+                About::Peer(peer) => peer,
+            },
             time,
             data: self.data.clone(),
         }
