@@ -86,6 +86,11 @@ impl Stack {
         }
     }
 
+    /// Whether the node was told to stop, or to retire.
+    pub const fn is_stopping(&self) -> bool {
+        self.node.is_stopping()
+    }
+
     /// Whether the node was stopped and everything is closed.
     pub fn is_stopped(&self) -> bool {
         self.node.is_stopped() && self.links.is_empty()

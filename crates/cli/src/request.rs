@@ -32,6 +32,10 @@ pub(crate) enum Request {
     Groups,
     /// Contact a node directly.
     Connect(Contact),
+    /// Go to a hub of gossip.
+    GossipConnect(String),
+    /// Go there no more.
+    GossipDisconnect(String),
     /// Say something to the collectors of log records.
     Log(Level, String),
     /// Leave the network.
@@ -51,16 +55,43 @@ pub(crate) struct Line {
 #[derive(Deserialize)]
 #[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
 enum Fields {
-    Join { group: String },
-    Leave { group: String },
-    Contest { group: String },
-    Withdraw { group: String },
-    Whisper { peer: String, content: Value },
-    Shout { group: String, content: Value },
+    Join {
+        group: String,
+    },
+    Leave {
+        group: String,
+    },
+    Contest {
+        group: String,
+    },
+    Withdraw {
+        group: String,
+    },
+    Whisper {
+        peer: String,
+        content: Value,
+    },
+    Shout {
+        group: String,
+        content: Value,
+    },
     Peers {},
     Groups {},
-    Connect { endpoint: String },
-    Log { level: String, text: String },
+    Connect {
+        endpoint: String,
+    },
+    #[serde(rename = "gossip-connect")]
+    GossipConnect {
+        endpoint: String,
+    },
+    #[serde(rename = "gossip-disconnect")]
+    GossipDisconnect {
+        endpoint: String,
+    },
+    Log {
+        level: String,
+        text: String,
+    },
     Stop {},
 }
 
@@ -110,6 +141,8 @@ impl Request {
                         .parse()
                         .map_err(|error: ConnectError| format!("`endpoint`: {error}"))?,
                 ),
+                Fields::GossipConnect { endpoint } => Self::GossipConnect(endpoint),
+                Fields::GossipDisconnect { endpoint } => Self::GossipDisconnect(endpoint),
                 Fields::Log { level, text } => {
                     let level = value::level(&level);
                     Self::Log(level.map_err(|error| format!("`level`: {error}"))?, text)
@@ -178,6 +211,15 @@ mod tests {
         assert_eq!(
             request(r#"{"do":"connect","endpoint":"tcp://10.0.0.2:49152"}"#),
             Ok(Request::Connect("tcp://10.0.0.2:49152".parse().unwrap()))
+        );
+        let hub = || "tcp://10.0.0.1:5680".to_owned();
+        assert_eq!(
+            request(r#"{"do":"gossip-connect","endpoint":"tcp://10.0.0.1:5680"}"#),
+            Ok(Request::GossipConnect(hub()))
+        );
+        assert_eq!(
+            request(r#"{"do":"gossip-disconnect","endpoint":"tcp://10.0.0.1:5680"}"#),
+            Ok(Request::GossipDisconnect(hub()))
         );
         assert_eq!(request(r#"{"do":"stop"}"#), Ok(Request::Stop));
     }

@@ -26,6 +26,18 @@ pub enum ConnectError {
     Node(#[from] zre::ConnectError),
 }
 
+/// Why a node does not go to a hub of gossip. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// Its key lacks or is none, or is given to a node that is not secure, or the node is stopped.
+    #[error(transparent)]
+    Contact(#[from] ConnectError),
+    /// It is not of the form `tcp://HOST:PORT`, cannot be dialled, or there is no socket for it.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+}
+
 /// Why a node was not started. No socket of it is left.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

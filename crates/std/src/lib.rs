@@ -164,7 +164,7 @@ pub use atonce::{Bytes, Frames, PeerId};
 pub use crate::builder::{Builder, Options, Start};
 pub use crate::cert::{Certificate, CertificateError, InvalidMetadata};
 pub use crate::contact::Contact;
-pub use crate::error::{ConnectError, StartError};
+pub use crate::error::{ConnectError, HubError, StartError};
 pub use crate::family::Family;
 pub use crate::node::{Events, Node};
 pub use crate::socket::Socket;

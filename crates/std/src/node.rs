@@ -14,7 +14,7 @@ use atonce::zre::{Counters, Event, PeerView, SendError, Shouted, Usage};
 
 use crate::driver::Driver;
 use crate::shared::{Core, Shared};
-use crate::{Builder, ConnectError, Contact, Options, PeerInfo, Start, StartError};
+use crate::{Builder, ConnectError, Contact, HubError, Options, PeerInfo, Start, StartError};
 
 /// How much longer than [`Limits::linger`](atonce::zre::Limits::linger) a stop may take. The core keeps to its linger; this
 /// is for a machine so busy that the node's thread has no turn.
@@ -207,6 +207,26 @@ impl Node {
     pub fn gossip_endpoints(&self) -> Vec<String> {
         let endpoints = self.command(Driver::gossip_endpoints);
         endpoints.iter().map(ToString::to_string).collect()
+    }
+
+    /// Goes to one more hub of gossip, `tcp://HOST:PORT`, in a secure network `tcp://HOST:PORT|KEY`, whether the node took part in gossip
+    /// before or not. It is dialled until it answers; nothing happens when the node goes there already. See
+    /// [`Builder::gossip_connect`].
+    ///
+    /// ```no_run
+    /// let node = atonce_std::Node::builder().name("alice").port(0).start()?;
+    /// // Later, when it is known where one is:
+    /// node.gossip_connect("tcp://hub.example.org:5680")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn gossip_connect(&self, hub: impl AsRef<str>) -> Result<(), HubError> {
+        self.command(|driver| driver.gossip_connect(hub.as_ref()))
+    }
+
+    /// Goes to the hub at this endpoint no more, whatever its key is. Peers that are here stay; others of whom only that hub told are sought
+    /// for about a minute more. A node that leaves its last hub, and is none itself, takes its own tuple back there.
+    pub fn gossip_disconnect(&self, hub: impl AsRef<str>) -> Result<(), HubError> {
+        self.command(|driver| driver.gossip_disconnect(hub.as_ref()))
     }
 
     /// What gossip says of who is where: UUIDs and endpoints, those of peers that are here or not, and our own, in the order of the

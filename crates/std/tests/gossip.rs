@@ -5,8 +5,11 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use atonce::zre::ConnectError as NodeError;
+use atonce_std::log::Level;
 use atonce_std::{
-    Builder, Certificate, ConnectError, Event, ExitReason, Frames, Node, StartError, Trust,
+    Builder, Certificate, ConnectError, Event, ExitReason, Frames, HubError, Node, StartError,
+    Trust,
 };
 use common::{PATIENCE, free_port, node, wait_enter, wait_exit, wait_for};
 
@@ -115,6 +118,75 @@ fn a_hub_that_was_killed_and_returns_is_told_everything_anew_and_costs_no_peer()
 }
 
 #[test]
+fn a_node_that_knew_of_no_hub_goes_to_one_while_it_runs() {
+    // ZRE-158
+    let hub = hub("hub");
+    let alice = quiet("alice").start().unwrap();
+    assert_eq!(alice.tuples(), []);
+    for _ in 0..2 {
+        alice.gossip_connect(at(&hub)).unwrap();
+    }
+    wait_met(&[&hub, &alice]);
+    // This one has sockets beside it already.
+    let bob = quiet("bob").log(Level::INFO).start().unwrap();
+    bob.gossip_connect(at(&hub)).unwrap();
+    let all = [&hub, &alice, &bob];
+    wait_met(&all);
+    for one in all {
+        wait_until("everybody's tuple is there", || one.tuples().len() == 3);
+        assert_eq!((one.counters().enters, one.counters().exits), (2, 0));
+    }
+    bob.whisper(alice.id(), "hello").unwrap();
+    wait_for(&alice, |event| match event {
+        Event::Whisper { content, .. } => Some(content),
+        _ => None,
+    });
+    // What was gossip from the beginning or came later, it ends with the node.
+    alice.stop();
+    for one in [&hub, &bob] {
+        assert_eq!(wait_exit(one, alice.id()), ExitReason::Left);
+        wait_until("its tuple is gone", || one.tuples().len() == 2);
+    }
+    let stopped = alice.gossip_connect(at(&hub)).unwrap_err();
+    assert!(matches!(
+        stopped,
+        HubError::Contact(ConnectError::Node(NodeError::Stopped))
+    ));
+}
+
+#[test]
+fn a_node_goes_to_one_hub_more_and_to_each_no_more() {
+    // ZRE-158
+    let hubs = [hub("north"), hub("south")];
+    let [north, south] = hubs.each_ref().map(at);
+    let alice = quiet("alice").gossip_connect(&north).start().unwrap();
+    wait_met(&[&hubs[0], &alice]);
+    // Hubs that know nothing of each other meet over one that goes to both.
+    alice.gossip_connect(&south).unwrap();
+    wait_met(&[&hubs[0], &hubs[1], &alice]);
+    // One of two hubs is left: who is here stays, and nothing of what is said there comes any more.
+    alice.gossip_disconnect(&north).unwrap();
+    let bob = quiet("bob").gossip_connect(&north).start().unwrap();
+    wait_enter(&hubs[0], bob.id());
+    let carol = quiet("carol").gossip_connect(&south).start().unwrap();
+    wait_enter(&alice, carol.id());
+    let has = |node: &Node, of: &Node| {
+        let tuples = node.tuples();
+        tuples.iter().any(|(key, _)| *key == of.id().to_string())
+    };
+    assert!(!has(&alice, &bob) && !has(&hubs[1], &bob));
+    assert!(has(&hubs[0], &alice) && has(&hubs[1], &alice));
+    // With the last one its tuple goes, and with a new one comes again.
+    alice.gossip_disconnect(&south).unwrap();
+    wait_until("its tuple is gone", || !has(&hubs[1], &alice));
+    assert!(alice.peers().len() >= 3 && alice.counters().exits == 0);
+    alice.gossip_disconnect(&south).unwrap();
+    alice.gossip_connect(&south).unwrap();
+    wait_until("its tuple is back", || has(&hubs[1], &alice));
+    assert_eq!(alice.counters().exits, 0);
+}
+
+#[test]
 fn hubs_in_a_cycle_tell_each_other_all_and_everybody_once() {
     let ports = [(); 3].map(|()| free_port());
     let nodes: Vec<_> = (0..3)
@@ -218,6 +290,13 @@ fn in_a_secure_network_those_whose_keys_are_trusted_gossip_and_nobody_else() {
     let key = alices.public_key();
     let value = format!("{}|{key}", alice.endpoints()[0]);
     assert!(hub.tuples().contains(&(alice.id().to_string(), value)));
+    // One that comes to it later is secure there as well.
+    let late = quiet("late").curve(alices.clone(), friends());
+    let late = late.start().unwrap();
+    alice.stop();
+    wait_until("alice is gone", || hub.tuples().len() == 1);
+    late.gossip_connect(&there).unwrap();
+    wait_met(&[&hub, &late]);
     // Those who are not let in tell nothing and are told nothing.
     let mallory = quiet("mallory").curve(mallorys, Trust::any());
     let mallory = mallory.gossip_connect(&there).start().unwrap();
@@ -225,7 +304,7 @@ fn in_a_secure_network_those_whose_keys_are_trusted_gossip_and_nobody_else() {
     std::thread::sleep(Duration::from_millis(1_500));
     assert_eq!(hub.tuples().len(), 2);
     assert!(mallory.tuples().len() < 2 && plain.tuples().len() < 2);
-    assert_eq!(hub.counters().enters, 1);
+    assert_eq!(hub.counters().enters, 2);
 }
 
 #[test]
@@ -256,6 +335,22 @@ fn what_cannot_be_is_told_at_the_start() {
         keyless.to_string().contains("needs the public key"),
         "{keyless}"
     );
+    // The same of one that runs.
+    let plain = quiet("plain").start().unwrap();
+    for wrong in ["udp://10.0.0.1:1", "tcp://*:1", "nowhere"] {
+        let wrong = plain.gossip_connect(wrong).unwrap_err();
+        assert!(matches!(wrong, HubError::Socket(_)), "{wrong}");
+    }
+    for (wrong, right) in [
+        ("tcp://127.0.0.1:1|key", "behind |"),
+        (&*there, "not secure"),
+    ] {
+        let wrong = plain.gossip_connect(wrong).unwrap_err();
+        assert!(wrong.to_string().contains(right), "{wrong}");
+    }
+    assert!(plain.gossip_disconnect("nowhere").is_err());
+    plain.gossip_disconnect("tcp://127.0.0.1:1").unwrap();
+    assert_eq!(plain.tuples(), []);
     let taken = hub("first");
     let second = refused(quiet("second").gossip_bind(at(&taken)));
     assert!(

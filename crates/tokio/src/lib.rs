@@ -76,7 +76,7 @@ struct Readme;
 
 pub use atonce_std::{
     Beacons, Builder, Bytes, Certificate, ConnectError, Contact, Counters, Denial, Event,
-    ExitReason, Family, Frames, Limits, LongText, Lost, Peer, PeerId, PeerInfo, Presence,
+    ExitReason, Family, Frames, HubError, Limits, LongText, Lost, Peer, PeerId, PeerInfo, Presence,
     SendError, Shouted, StartError, Text, TooLong, Trust, Usage, Verdict,
 };
 

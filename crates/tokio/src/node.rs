@@ -13,7 +13,7 @@ use atonce::wire::log::Level;
 use atonce::wire::{Frames, Text, TooLong};
 use atonce::zre::{Counters, Event, PeerView, SendError, Shouted, Usage};
 use atonce_std::driver::Driver;
-use atonce_std::{Builder, ConnectError, Contact, Options, PeerInfo, Start, StartError};
+use atonce_std::{Builder, ConnectError, Contact, HubError, Options, PeerInfo, Start, StartError};
 use futures_core::Stream;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::coop;
@@ -194,6 +194,29 @@ impl Node {
     pub fn gossip_endpoints(&self) -> Vec<String> {
         let endpoints = self.command(Driver::gossip_endpoints);
         endpoints.iter().map(ToString::to_string).collect()
+    }
+
+    /// Goes to one more hub of gossip, `tcp://HOST:PORT`, in a secure network `tcp://HOST:PORT|KEY`, whether the node took part in gossip
+    /// before or not. It is dialled until it answers; nothing happens when the node goes there already. See
+    /// [`Builder::gossip_connect`].
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = atonce_tokio::Node::builder().name("alice").port(0).start()?;
+    /// // Later, when it is known where one is:
+    /// node.gossip_connect("tcp://hub.example.org:5680")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn gossip_connect(&self, hub: impl AsRef<str>) -> Result<(), HubError> {
+        self.command(|driver| driver.gossip_connect(hub.as_ref()))
+    }
+
+    /// Goes to the hub at this endpoint no more, whatever its key is. Peers that are here stay; others of whom only that hub told are sought
+    /// for about a minute more. A node that leaves its last hub, and is none itself, takes its own tuple back there.
+    pub fn gossip_disconnect(&self, hub: impl AsRef<str>) -> Result<(), HubError> {
+        self.command(|driver| driver.gossip_disconnect(hub.as_ref()))
     }
 
     /// What gossip says of who is where: UUIDs and endpoints, those of peers that are here or not, and our own, in the order of the

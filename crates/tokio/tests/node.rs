@@ -473,6 +473,15 @@ async fn nodes_that_hear_no_beacons_find_each_other_at_a_hub() {
         assert_eq!(wait_whisper(one).await, Frames::from("hello"));
         assert_eq!(one.tuples().len(), 3);
     }
+    // ZRE-158
+    let late = node("late", 0).start().unwrap();
+    late.gossip_connect(&at).unwrap();
+    for one in [&hub, &alice, &bob] {
+        wait_enter(one, late.id()).await;
+    }
+    assert!(late.gossip_connect("nowhere").is_err());
+    late.gossip_disconnect(&at).unwrap();
+    late.stop().await;
     // Its tuple is taken back with its end, which is told on the way out.
     bob.stop().await;
     let gone = async {

@@ -34,6 +34,7 @@ One JSON object a line on stdin, as
   {\"do\":\"shout\",\"group\":\"CHAT\",\"content\":[\"text\"]}
   {\"do\":\"peers\",\"id\":1}                    {\"do\":\"groups\",\"id\":2}
   {\"do\":\"connect\",\"endpoint\":\"tcp://10.0.0.2:49152\"}
+  {\"do\":\"gossip-connect\",\"endpoint\":\"tcp://10.0.0.1:5680\"}, and gossip-disconnect
   {\"do\":\"stop\"}
 Every line may have an `id`, any JSON value; its answer or its error carries it. Events come on stdout, one JSON
 object a line, with and without --json. A line that is not understood yields an `error` and changes nothing. End of input is `stop`.
@@ -136,6 +137,14 @@ fn obey(session: &mut Session, line: &[u8], logs: bool) -> Result<(), Failure> {
             .node
             .connect(endpoint.to_string())
             .map_err(|error| error.to_string()),
+        Ok(Request::GossipConnect(hub)) => {
+            let connected = session.node.gossip_connect(&hub);
+            connected.map_err(|error| format!("gossip-connect: {error}"))
+        }
+        Ok(Request::GossipDisconnect(hub)) => {
+            let left = session.node.gossip_disconnect(&hub);
+            left.map_err(|error| format!("gossip-disconnect: {error}"))
+        }
         Ok(Request::Peers) => return peers(session, id),
         Ok(Request::Groups) => return groups(session, id),
         Ok(Request::Log(level, text)) if logs => {

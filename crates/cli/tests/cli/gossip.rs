@@ -65,3 +65,34 @@ fn what_is_wrong_with_a_hub_is_said_by_the_option() {
     assert_ne!(ended.code, Some(0));
     ended.saying("not secure");
 }
+
+#[test]
+fn a_node_that_runs_goes_to_a_hub_when_it_is_told_to() {
+    let at = free();
+    let mut hub = node("hub", &["--gossip-bind", &at]);
+    let mut alice = node("alice", &[]);
+    alice.say(json!({"do": "gossip-connect", "endpoint": at}));
+    for (one, other) in [(&mut hub, "alice"), (&mut alice, "hub")] {
+        one.event(&json!({"event": "enter", "name": other}));
+    }
+    alice.say(json!({"do": "gossip-disconnect", "endpoint": at}));
+    for (line, right) in [
+        (
+            json!({"do": "gossip-connect", "endpoint": "10.0.0.1:1", "id": 7}),
+            "gossip-connect: \"10.0.0.1:1\" is not an endpoint",
+        ),
+        (
+            json!({"do": "gossip-connect", "endpoint": "tcp://*:1", "id": 7}),
+            "could be dialled",
+        ),
+        (
+            json!({"do": "gossip-disconnect", "endpoint": "x", "id": 7}),
+            "gossip-disconnect: \"x\" is not an endpoint",
+        ),
+    ] {
+        alice.say(line);
+        let error = alice.event(&json!({"event": "error", "id": 7}));
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(right), "{message}");
+    }
+}

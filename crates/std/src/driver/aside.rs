@@ -21,6 +21,7 @@ mod tests;
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -212,6 +213,19 @@ pub(crate) type Begin =
     Box<dyn FnOnce(Instant, &mut Around<'_>) -> Result<Box<dyn Companion>, StartError>>;
 
 impl Aside {
+    fn new(registry: &mio::Registry, linger: Duration) -> io::Result<Box<Self>> {
+        Ok(Box::new(Self {
+            sockets: Sockets {
+                registry: registry.try_clone()?,
+                seats: Slab::new(),
+            },
+            companions: Vec::new(),
+            due: Some(Instant::ZERO),
+            linger,
+            until: None,
+        }))
+    }
+
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
@@ -294,21 +308,11 @@ impl Driver {
         if begins.is_empty() {
             return Ok(());
         }
-        let registry = self.links.registry.try_clone();
-        let registry = registry.map_err(|source| StartError::System {
+        let aside = Aside::new(&self.links.registry, linger);
+        let mut aside = aside.map_err(|source| StartError::System {
             what: "a poller",
             source,
         })?;
-        let mut aside = Box::new(Aside {
-            sockets: Sockets {
-                registry,
-                seats: Slab::new(),
-            },
-            companions: Vec::new(),
-            due: Some(Instant::ZERO),
-            linger,
-            until: None,
-        });
         let now = self.links.clock.now();
         for begin in begins {
             let mut around = Around {
@@ -320,6 +324,34 @@ impl Driver {
         }
         self.aside = Some(aside);
         Ok(())
+    }
+
+    /// Makes one more companion, beside a node that runs. It hears what happens from now on.
+    pub(super) fn add_companion<C: Companion + 'static>(
+        &mut self,
+        linger: Duration,
+        begin: impl FnOnce(Instant, &mut Around<'_>) -> Result<C, SocketError>,
+    ) -> Result<(), SocketError> {
+        if self.aside.is_none() {
+            let aside = Aside::new(&self.links.registry, linger);
+            let aside = aside.map_err(|source| SocketError::System {
+                what: "a poller",
+                source,
+            })?;
+            self.aside = Some(aside);
+            self.links.machine.copy_events();
+        }
+        let added = self.with_aside(|now, aside, stack| {
+            let mut around = Around {
+                stack,
+                sockets: &mut aside.sockets,
+            };
+            let companion = begin(now, &mut around)?;
+            aside.companions.push(Box::new(companion));
+            aside.settle(now);
+            Ok(())
+        });
+        added.unwrap_or(Ok(()))
     }
 
     /// A poller of a socket beside the node has something.

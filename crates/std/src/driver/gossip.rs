@@ -3,6 +3,7 @@
 //! The participant is a machine of the core ([`atonce::gossip`]); here are its sockets, a ROUTER where others come and a DEALER for each
 //! hub, and what ties it to the node: tuples of others are hints to it, and who is here as a peer keeps a tuple alive.
 
+mod hubs;
 mod place;
 
 use std::any::Any;
@@ -19,9 +20,10 @@ use atonce::{Frames, Instant, LinkId, PeerId, Stack};
 
 use self::place::Places;
 use super::aside::{Around, Begin, Companion, SocketId};
+use super::random_seed;
 use crate::gossip::{GossipOptions, Remote as Hub};
 use crate::socket::{SocketError, SocketOptions};
-use crate::{Contact, StartError, Trust};
+use crate::{Contact, Options, StartError, Trust};
 
 /// Messages that are taken of one socket before others have their turn.
 const MESSAGES: usize = 256;
@@ -35,24 +37,23 @@ const MESSAGE_OCTETS: usize = 8 * 1024;
 /// Who is not here so long after a tuple was heard is perhaps not there any more.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What somebody is to begin with.
-pub(super) struct Beginning {
-    pub(super) options: GossipOptions,
+/// With what a node takes part in gossip, from its beginning or later.
+#[derive(Clone, Debug)]
+pub(super) struct Means {
     /// The node's own, in a secure network.
-    pub(super) keys: Option<Arc<KeyPair>>,
-    pub(super) trust: Option<Trust>,
+    keys: Option<Arc<KeyPair>>,
+    trust: Option<Trust>,
     /// How long what was said may take to leave at the end.
-    pub(super) linger: Duration,
-    pub(super) seed: [u8; 32],
+    linger: Duration,
 }
 
 /// See [the module](self).
 #[derive(Debug)]
 pub(crate) struct GossipAside {
     gossip: Gossip,
+    means: Means,
     /// Under which tuples name the node.
     key: Key,
-    public_key: Option<String>,
     places: Places,
     /// Where others come; `None` when nobody is to.
     router: Option<SocketId>,
@@ -68,7 +69,7 @@ pub(crate) struct GossipAside {
 struct Remote {
     id: RemoteId,
     socket: SocketId,
-    endpoint: Endpoint,
+    hub: Hub,
     /// The link over which it is reached now.
     link: Option<LinkId>,
 }
@@ -81,9 +82,9 @@ struct Missing {
 }
 
 /// Makes gossip beside a node.
-pub(super) fn begin(beginning: Beginning) -> Begin {
+pub(super) fn begin(means: Means, options: GossipOptions) -> Begin {
     Box::new(move |now, around| {
-        let gossip = GossipAside::begin(now, &beginning, around);
+        let gossip = GossipAside::begin(now, means, &options, around);
         let gossip = gossip.map_err(|source| StartError::Beside {
             what: "gossip",
             source,
@@ -92,7 +93,20 @@ pub(super) fn begin(beginning: Beginning) -> Begin {
     })
 }
 
-impl Beginning {
+impl Means {
+    pub(super) fn of(options: &Options) -> Self {
+        let curve = options.config.curve.as_ref();
+        Self {
+            keys: curve.map(|curve| curve.keys.clone()),
+            trust: options.trust.clone(),
+            linger: options.config.limits.linger,
+        }
+    }
+
+    const fn is_secure(&self) -> bool {
+        self.keys.is_some()
+    }
+
     fn socket(&self, kind: Kind, binds: Vec<Endpoint>, hub: Option<&Hub>) -> SocketOptions {
         let mut config = socket::Config {
             linger: self.linger,
@@ -133,42 +147,36 @@ impl Beginning {
 impl GossipAside {
     fn begin(
         now: Instant,
-        beginning: &Beginning,
+        means: Means,
+        options: &GossipOptions,
         around: &mut Around<'_>,
     ) -> Result<Self, SocketError> {
-        let mut gossip = Gossip::new(now, beginning.seed, Config::default());
-        let GossipOptions { binds, remotes } = &beginning.options;
+        // Another seed than the node's, of which it would be known.
+        let seed = random_seed().map_err(|source| SocketError::System {
+            what: "random octets",
+            source,
+        })?;
+        let GossipOptions { binds, remotes } = options;
         let router = match binds.as_slice() {
             [] => None,
-            some => Some(around.open(beginning.socket(Kind::Router, some.to_vec(), None))?),
+            some => Some(around.open(means.socket(Kind::Router, some.to_vec(), None))?),
         };
-        let mut opened = Vec::new();
-        for hub in remotes {
-            let socket = around.open(beginning.socket(Kind::Dealer, Vec::new(), Some(hub)))?;
-            opened.push(Remote {
-                id: gossip.open(now),
-                socket,
-                endpoint: hub.endpoint.clone(),
-                link: None,
-            });
-        }
         let own = around.stack.id().to_string();
-        let public_key = beginning
-            .keys
-            .as_ref()
-            .map(|keys| keys.public().to_string());
         let mut aside = Self {
-            gossip,
+            gossip: Gossip::new(now, *seed, Config::default()),
+            means,
             // 32 digits are a key.
             key: own.parse().map_err(|_| SocketError::Closed)?,
-            public_key,
             places: Places::new(binds),
             router,
-            remotes: opened,
+            remotes: Vec::new(),
             missing: BTreeMap::new(),
             missing_due: None,
             more: false,
         };
+        for hub in remotes {
+            aside.connect(now, hub, around)?;
+        }
         if !aside.waits() {
             aside.publish(now, around.stack);
         }
@@ -194,8 +202,7 @@ impl GossipAside {
     /// Whether it is too early to say where the node is: there is nobody to tell, and who will be told decides what.
     // ZRE-156
     const fn waits(&self) -> bool {
-        let is_none_itself = self.router.is_none() && !self.remotes.is_empty();
-        is_none_itself && self.places.is_to_wait()
+        self.router.is_none() && self.places.is_to_wait()
     }
 
     /// Says where the node is, or that it is nowhere any more, if that is news.
@@ -203,8 +210,8 @@ impl GossipAside {
     fn publish(&mut self, now: Instant, stack: &Stack) {
         let endpoint = self.places.choose(stack);
         let value = endpoint.and_then(|endpoint| {
-            let value = match &self.public_key {
-                Some(key) => format!("{endpoint}|{key}"),
+            let value = match &self.means.keys {
+                Some(keys) => format!("{endpoint}|{}", keys.public()),
                 None => endpoint.to_string(),
             };
             value.parse::<Value>().ok()
@@ -253,7 +260,7 @@ impl GossipAside {
             let (id, name) = (remote.id, remote.socket);
             match happened {
                 Happened::Ready { link, .. } => {
-                    tracing::debug!(hub = %remote.endpoint, "gossip with a hub");
+                    tracing::debug!(hub = %remote.hub.endpoint, "gossip with a hub");
                     remote.link = Some(link);
                     let local = socket.local_address(link);
                     self.places.reached_by(local.map(|local| local.ip()));
@@ -261,13 +268,13 @@ impl GossipAside {
                     self.gossip.handle_connected(now, id);
                 }
                 Happened::Disconnected { link, why, .. } if remote.link == Some(link) => {
-                    tracing::debug!(hub = %remote.endpoint, %why, "no gossip with a hub");
+                    tracing::debug!(hub = %remote.hub.endpoint, %why, "no gossip with a hub");
                     remote.link = None;
                     // Its last words came before its end.
                     self.take_messages(now, name, around, |_| Some(Neighbour::Remote(id)));
                     self.gossip.handle_disconnected(now, id);
                 }
-                other => tracing::trace!(hub = %remote.endpoint, ?other),
+                other => tracing::trace!(hub = %remote.hub.endpoint, ?other),
             }
         }
     }
@@ -343,11 +350,10 @@ impl GossipAside {
 
     fn reconnect(&self, id: RemoteId, around: &mut Around<'_>) {
         let remote = self.remotes.iter().find(|remote| remote.id == id);
-        if let Some(Remote {
-            socket, endpoint, ..
-        }) = remote
+        if let Some(Remote { socket, hub, .. }) = remote
             && let Some(socket) = around.socket(*socket)
         {
+            let endpoint = &hub.endpoint;
             tracing::debug!(hub = %endpoint, "it does not answer: connecting anew");
             let anew = socket
                 .disconnect(endpoint)
@@ -376,7 +382,7 @@ impl GossipAside {
                 Gossiped::Itself { remote } => {
                     let remote = self.remotes.iter().find(|known| known.id == remote);
                     if let Some(remote) = remote {
-                        tracing::warn!(hub = %remote.endpoint, "this is the node itself");
+                        tracing::warn!(hub = %remote.hub.endpoint, "this is the node itself");
                     }
                 }
                 other => tracing::debug!(?other),

@@ -80,7 +80,7 @@ use self::aside::Aside;
 use self::asker::Asker;
 pub(crate) use self::clock::Clock;
 pub(crate) use self::cut::is_network_change;
-use self::gossip::GossipAside;
+use self::gossip::{GossipAside, Means};
 use self::keys::Strangers;
 use self::links::{Host, Links};
 use self::network::Network;
@@ -111,6 +111,7 @@ pub struct Driver {
     strangers: Strangers,
     /// What has sockets beside the node; `None` when nothing has. Boxed: most nodes do without.
     aside: Option<Box<Aside>>,
+    gossip: Means,
     ended: bool,
 }
 

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::aside::Begin;
 use super::asker::Asker;
+use super::gossip::Means;
 use super::keys::Strangers;
 use super::links::{Links, WAKE};
 use super::network::{Choice, Network};
@@ -19,7 +20,7 @@ use crate::{Certificate, Family, Options, StartError, Trust};
 impl Driver {
     /// Binds the sockets of a node. Nothing is sent before the first [`turn`](Driver::turn).
     pub fn new(mut options: Options) -> Result<(Self, Poller), StartError> {
-        let companions = companions(&mut options)?;
+        let companions = companions(&mut options);
         Self::with_companions(options, companions)
     }
 
@@ -28,6 +29,7 @@ impl Driver {
         companions: Vec<Begin>,
     ) -> Result<(Self, Poller), StartError> {
         fit_descriptors(&mut options.config.limits);
+        let gossip = Means::of(&options);
         let system = |what| move |source| StartError::System { what, source };
         let poller = Poller::new().map_err(system("a poller"))?;
         let registry = poller.registry().try_clone().map_err(system("a poller"))?;
@@ -60,6 +62,7 @@ impl Driver {
             asker,
             strangers: Strangers::default(),
             aside: None,
+            gossip,
             ended: false,
         };
         driver.start_network()?;
@@ -84,31 +87,17 @@ impl Driver {
 }
 
 /// What the options ask for that has sockets beside the node.
-fn companions(options: &mut Options) -> Result<Vec<Begin>, StartError> {
+fn companions(options: &mut Options) -> Vec<Begin> {
     let mut companions = Vec::new();
     if let Some(gossip) = options.gossip.take() {
-        companions.push(gossip::begin(gossip::Beginning {
-            options: gossip,
-            keys: options
-                .config
-                .curve
-                .as_ref()
-                .map(|curve| curve.keys.clone()),
-            trust: options.trust.clone(),
-            linger: options.config.limits.linger,
-            // Another than the node's, of which it would be known.
-            seed: *random_seed().map_err(|source| StartError::System {
-                what: "random octets",
-                source,
-            })?,
-        }));
+        companions.push(gossip::begin(Means::of(options), gossip));
     }
     if let Some(config) = options.log.take() {
         let keys = options.config.curve.as_ref();
         let own = keys.map(|curve| Certificate::new(curve.keys.clone()));
         companions.push(log::begin(config, own, options.groups.clone()));
     }
-    Ok(companions)
+    companions
 }
 
 /// Strangers who connect, and hints that are dialled, take a quarter each of the descriptors that the process may have, so
