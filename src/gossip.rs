@@ -114,7 +114,7 @@ pub enum PublishError {
 /// | [`handle_message`](Self::handle_message) | a message came over it, or over the ROUTER |
 /// | [`poll_action`](Self::poll_action) | after each of these, each command and each timeout, until `None`; [`handle_unsent`](Self::handle_unsent) when a message could not be sent |
 /// | [`poll_timeout`](Self::poll_timeout) | to know when to call [`handle_timeout`](Self::handle_timeout) |
-/// | [`confirm`](Self::confirm), [`doubt`](Self::doubt) | it knows more of what a tuple is about than gossip does |
+/// | [`confirm`](Self::confirm), [`doubt`](Self::doubt), [`refute`](Self::refute) | it knows more of what a tuple is about than gossip does |
 ///
 /// No call blocks, and none panics on what came from the network. `now` must not run backwards. The same seed and the same inputs give
 /// the same outputs.
@@ -248,6 +248,32 @@ impl Gossip {
     pub fn doubt(&mut self, now: Instant, key: &Key) {
         self.clock = now;
         self.judge(now, key, Evidence::Doubted);
+    }
+
+    /// What a tuple is about is not there, and the application knows that better than anybody, since it is in that place itself: the tuple
+    /// ends here at once, so that nobody is told it from here, and C peers that say it again are not heard. What others of ours say
+    /// anew holds again, and is told as [`Event::Published`]. Tuples that are published here cannot be refuted.
+    ///
+    /// ```
+    /// use atonce::wire::gossip::{Message, Publish};
+    /// use atonce::{Frames, Instant};
+    /// use atonce::gossip::{Config, Gossip, Neighbour};
+    ///
+    /// let now = Instant::ZERO;
+    /// let mut hub = Gossip::new(now, [1; 32], Config::default());
+    /// let past = Publish { key: "us, before".parse()?, value: "tcp://10.0.0.1:49152".parse()?, ttl: 0, stamp: None };
+    /// let says = Frames::from(Message::Publish(past.clone()).encode());
+    /// for _ in 0..2 {
+    ///     hub.handle_message(now, &Neighbour::Session("client".into()), &says);
+    ///     hub.refute(now, &past.key);
+    ///     assert_eq!(hub.get(&past.key), None);
+    /// }
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    // GOS-34
+    pub fn refute(&mut self, now: Instant, key: &Key) {
+        self.clock = now;
+        self.end_refuted(now, key);
     }
 
     // ---- inputs

@@ -183,10 +183,14 @@ impl World {
             }
             15 => {
                 let key = key(u)?;
-                if u.arbitrary()? {
-                    self.gossip.confirm(now, &key);
-                } else {
-                    self.gossip.doubt(now, &key);
+                match u.int_in_range(0..=2_u8)? {
+                    0 => self.gossip.doubt(now, &key),
+                    1 => self.gossip.confirm(now, &key),
+                    _ => {
+                        let own = self.gossip.published().any(|(own, _)| *own == key);
+                        self.gossip.refute(now, &key);
+                        assert!(own || self.gossip.get(&key).is_none());
+                    }
                 }
             }
             16 => {

@@ -119,6 +119,18 @@ impl Gossip {
         self.schedule(key, None);
     }
 
+    /// The application knows that a tuple is wrong.
+    // GOS-34
+    pub(super) fn end_refuted(&mut self, now: Instant, key: &Key) {
+        let entry = self.table.get(key);
+        if entry.is_none_or(|entry| entry.is_published() || entry.state != State::Live) {
+            return;
+        }
+        self.end(now, key);
+        self.table
+            .update(key, |entry| entry.evidence = Evidence::Doubted);
+    }
+
     // ---- deadlines of tuples
 
     /// The deadline of a tuple has come.

@@ -1,7 +1,7 @@
 //! What holds, for how long, and who is told.
 
 use atonce::Frames;
-use atonce::gossip::{End, Event, Timer};
+use atonce::gossip::{End, Event, Neighbour, Timer};
 use atonce::wire::gossip::{Message, Publish, Stamp};
 
 use crate::hand::{CHANGE, Hand, other, plain, session, stamp, stamped};
@@ -141,7 +141,7 @@ fn a_hub_brings_nothing_back_that_others_know_better() {
     assert_eq!(it.published(&hub), [said("k", "new")]);
     // What only the hub itself told it may change.
     it.say(&hub, plain("own", "one"));
-    let Some(atonce::gossip::Neighbour::Remote(remote)) = Some(hub.clone()) else {
+    let Some(Neighbour::Remote(remote)) = Some(hub.clone()) else {
         panic!();
     };
     it.gossip.handle_disconnected(it.now, remote);
@@ -394,4 +394,59 @@ fn the_application_knows_better() {
     it.wait(100_000);
     assert!(it.holds("own").is_some());
     it.gossip.confirm(it.now, &key("nobody"));
+}
+
+#[test]
+fn what_the_application_refutes_ends_at_once_and_nobody_is_told_it() {
+    // GOS-34
+    let mut it = Hand::new();
+    let (c, d, ours) = (
+        it.client("c", None),
+        it.client("d", None),
+        it.client("o", Some(1)),
+    );
+    let refute = |it: &mut Hand, from: &Neighbour, message: Message| {
+        let frames = Frames::from(message.encode());
+        it.gossip.handle_message(it.now, from, &frames);
+        it.gossip.refute(it.now, &key("k"));
+        it.wait(0);
+        assert_eq!(it.holds("k"), None);
+    };
+    refute(&mut it, &c, plain("k", "v"));
+    // It was as good as never there.
+    assert_eq!(it.published(&d), []);
+    assert_eq!(it.statements(&ours), []);
+    assert_eq!(it.events, []);
+    let late = session("late");
+    it.say(&late, Message::Hello(None));
+    assert_eq!(it.published(&late), []);
+    // As long as it is remembered a C peer is not heard, whoever says it.
+    it.wait(500_000);
+    it.say(&d, plain("k", "v"));
+    assert_eq!(it.holds("k"), None);
+    // One of ours is, and who refuted it does so again.
+    refute(&mut it, &ours, stamped("k", "v", stamp(9 * CHANGE, 9)));
+    assert_eq!(it.published(&c), []);
+    it.say(&ours, stamped("k", "v", stamp(10 * CHANGE, 9)));
+    assert_eq!(it.holds("k"), Some(value("v")));
+    let told = it.events.last();
+    assert!(
+        matches!(told, Some(Event::Published { .. })),
+        "it is told: {told:?}"
+    );
+    it.gossip.refute(it.now, &key("k"));
+    it.wait(0);
+    let told = it.events.last();
+    assert!(
+        matches!(told, Some(Event::Unpublished { .. })),
+        "so is its end: {told:?}"
+    );
+    // Another value is another matter.
+    it.say(&c, plain("k", "w"));
+    assert_eq!(it.holds("k"), Some(value("w")));
+    // Nobody refutes himself.
+    it.publish("own", "v");
+    it.gossip.refute(it.now, &key("own"));
+    assert!(it.holds("own").is_some());
+    it.gossip.refute(it.now, &key("nobody"));
 }

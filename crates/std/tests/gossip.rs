@@ -1,15 +1,17 @@
 //! Nodes that find each other by gossip, over real sockets.
-#![allow(clippy::unwrap_used, clippy::panic)] // a test is where they belong
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test is where they belong
 
 mod common;
 
 use std::time::{Duration, Instant};
 
+use atonce::wire::gossip::{Message, Publish};
 use atonce::zre::ConnectError as NodeError;
 use atonce_std::log::Level;
+use atonce_std::socket::{Kind, Socket};
 use atonce_std::{
-    Builder, Certificate, ConnectError, Event, ExitReason, Frames, HubError, Node, StartError,
-    Trust,
+    Builder, Certificate, ConnectError, Event, ExitReason, Frames, HubError, Node, PeerId,
+    StartError, Trust,
 };
 use common::{PATIENCE, free_port, node, wait_enter, wait_exit, wait_for};
 
@@ -269,6 +271,65 @@ fn a_node_that_comes_back_under_another_uuid_at_its_old_endpoint_enters_once() {
     }
     // Its tuples went with it.
     wait_until("no tuple stays behind", || watcher.tuples().len() == 2);
+}
+
+/// What a C client tells and is told.
+struct Client(Socket);
+
+impl Client {
+    fn of(hub: &Node) -> Self {
+        let socket = Socket::builder(Kind::Dealer).connect(at(hub));
+        let client = Self(socket.open().unwrap());
+        client.say(&Message::Hello(None));
+        client
+    }
+
+    fn say(&self, message: &Message) {
+        self.0.send(Frames::from(message.encode())).unwrap();
+    }
+
+    fn publish(&self, id: PeerId, value: &str) {
+        self.say(&Message::Publish(Publish {
+            key: id.to_string().parse().unwrap(),
+            value: value.parse().unwrap(),
+            ttl: 0,
+            stamp: None,
+        }));
+    }
+
+    /// The key of the next tuple that it is told.
+    fn told(&self) -> String {
+        loop {
+            let message = self.0.recv_timeout(PATIENCE).unwrap().unwrap();
+            if let Message::Publish(publish) = Message::decode(&message[0]).unwrap() {
+                return publish.key.to_string();
+            }
+        }
+    }
+}
+
+#[test]
+fn who_was_at_our_endpoint_before_is_told_nobody() {
+    // ZRE-151, ZRE-159
+    let hub = hub("hub");
+    let [before, absent, last] = [1, 2, 3].map(|octet| PeerId::from_bytes([octet; 16]));
+    let (watcher, first) = (Client::of(&hub), Client::of(&hub));
+    assert_eq!(watcher.told(), hub.id().to_string());
+    let nowhere = format!("tcp://127.0.0.1:{}", free_port());
+    first.publish(before, &hub.endpoints()[0]);
+    first.publish(absent, &nowhere);
+    wait_until("it comes", || hub.tuples().len() == 2);
+    // It may come again, and as that of somebody who had another value before.
+    first.publish(before, &hub.endpoints()[0]);
+    first.publish(absent, &hub.endpoints()[0]);
+    wait_until("it goes", || hub.tuples().len() == 1);
+    let late = Client::of(&hub);
+    assert_eq!(late.told(), hub.id().to_string());
+    first.publish(last, &nowhere);
+    assert_eq!(late.told(), last.to_string());
+    assert_eq!(watcher.told(), absent.to_string());
+    assert_eq!(watcher.told(), last.to_string());
+    assert_eq!(hub.tuples().len(), 2);
 }
 
 #[test]

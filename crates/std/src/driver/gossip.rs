@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atonce::curve::KeyPair;
+use atonce::endpoint as node;
 use atonce::gossip::{Action, Config, Event as Gossiped, Gossip, Neighbour, RemoteId, Unsent};
 use atonce::socket::{self, Backoff, Endpoint, Event as Happened, Kind, SendError};
 use atonce::wire::gossip::{Key, Value};
@@ -403,6 +404,12 @@ impl GossipAside {
             endpoint,
             key: public_key,
         } = contact;
+        // ZRE-159
+        if id != stack.id() && is_ours(stack, &endpoint) {
+            tracing::debug!(%key, %value, "a tuple of one that was here before");
+            self.gossip.refute(now, &key);
+            return self.forget(now, &key, stack);
+        }
         if let Err(error) = stack.note_tuple(now, id, &endpoint, public_key) {
             tracing::debug!(%key, %error, "a tuple is not followed");
         }
@@ -410,18 +417,26 @@ impl GossipAside {
             self.gossip.confirm(now, &key);
             return;
         }
-        // ZRE-151: one of the past that had our endpoint is not there, and we know it.
-        let ours = stack.endpoints().any(|own| own == *endpoint.to_string());
-        if ours && id != stack.id() {
-            self.gossip.doubt(now, &key);
-        }
         let missing = Missing {
             key,
             since: now,
-            doubted: ours,
+            doubted: false,
         };
         self.missing.insert(id, missing);
         self.missing_due.get_or_insert(now + PATIENCE);
+    }
+
+    /// An endpoint is ours from now on: who is said to be there is not.
+    // ZRE-159
+    fn refute_others(&mut self, now: Instant, stack: &Stack) {
+        let is_refuted = |(key, value): (&Key, &Value)| {
+            let contact = contact_of(value)?;
+            (*key != self.key && is_ours(stack, &contact.endpoint)).then(|| key.clone())
+        };
+        let refuted: Vec<_> = self.gossip.tuples().filter_map(is_refuted).collect();
+        for key in refuted {
+            self.gossip.refute(now, &key);
+        }
     }
 
     fn forget(&mut self, now: Instant, key: &Key, stack: &mut Stack) {
@@ -496,8 +511,11 @@ impl Companion for GossipAside {
         match event {
             Event::Enter { peer } => self.entered(now, peer.id),
             Event::Exit { peer, .. } => self.exited(now, peer.id),
-            Event::InterfaceUp { .. } | Event::InterfaceDown { .. } if !self.waits() => {
-                self.publish(now, around.stack);
+            Event::InterfaceUp { .. } | Event::InterfaceDown { .. } => {
+                self.refute_others(now, around.stack);
+                if !self.waits() {
+                    self.publish(now, around.stack);
+                }
             }
             _ => {}
         }
@@ -539,6 +557,12 @@ impl Companion for GossipAside {
     fn as_any(&mut self) -> &mut dyn Any {
         self
     }
+}
+
+/// Whether peers are told this endpoint for ours.
+fn is_ours(stack: &Stack, endpoint: &node::Endpoint) -> bool {
+    let mut own = stack.endpoints();
+    own.any(|own| node::Endpoint::try_from(&own).as_ref() == Ok(endpoint))
 }
 
 /// Whose tuple it is.
