@@ -16,6 +16,7 @@ const IPC: &str = "ipc://";
 /// |---|---|---|
 /// | `tcp://*:5555` | on all interfaces | not possible |
 /// | `tcp://192.168.1.7:5555`, `tcp://[::1]:5555` | on this address | this address |
+/// | `tcp://[fe80::1%eth0]:5555` | on this address of this interface | this address, over this interface |
 /// | `tcp://eth0:5555` | on the interface of this name | the host of this name |
 /// | `tcp://127.0.0.1:0`, `tcp://127.0.0.1:*` | on a port that the system chooses | not possible |
 /// | `ipc:///tmp/feed`, `ipc://feed` | on this path | this path |

@@ -1,9 +1,12 @@
 //! What a node is told when it is made.
 
+use alloc::collections::BTreeMap;
 #[cfg(feature = "curve")]
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 #[cfg(feature = "curve")]
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::PeerId;
@@ -34,6 +37,20 @@ pub struct Config {
     pub name: Option<Text>,
     /// Told to every peer in HELLO.
     pub headers: Headers,
+    /// Where something else listens that belongs to the node, under the names of headers: of each, a peer is told in HELLO the
+    /// endpoint that suits the interface over which it is met, `tcp://ADDRESS:PORT`. An unspecified address is that of each
+    /// interface (`0.0.0.0` with IPv4, `::` with either). A header of the same name gives way. None.
+    ///
+    /// ```
+    /// use atonce::Config;
+    ///
+    /// let mut config = Config::default();
+    /// let archive = vec!["10.0.0.2:9992".parse()?, "[2001:db8::2]:9992".parse()?];
+    /// config.services.insert("X-ZRELOG".try_into()?, archive);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    // ZRE-105
+    pub services: BTreeMap<Text, Vec<SocketAddr>>,
     /// Which beacons the node says, and which it hears: [`Beacons::Both`].
     pub beacons: Beacons,
     /// Time between two beacons: 1 s. Go nodes forget a peer after 5 s without one.
@@ -150,6 +167,7 @@ impl Default for Config {
             uuid: None,
             name: None,
             headers: Headers::default(),
+            services: BTreeMap::new(),
             beacons: Beacons::Both,
             interval: Duration::from_secs(1),
             evasive_timeout: Duration::from_secs(5),

@@ -82,6 +82,7 @@ mod report;
 mod resuming;
 mod rivals;
 mod sequence;
+mod services;
 mod silence;
 mod speaking;
 mod stopping;

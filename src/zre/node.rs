@@ -25,7 +25,7 @@ use super::past::Past;
 use super::record::Record;
 use super::target::Target;
 use super::tuples::Tuples;
-use super::{Action, Config, ConnectError, Counters, Event, PeerView, Usage, abilities};
+use super::{Action, Config, ConnectError, Counters, Event, PeerView, Usage, abilities, services};
 #[cfg(feature = "curve")]
 use crate::curve::PublicKey;
 use crate::endpoint::{Endpoint, Host};
@@ -410,6 +410,8 @@ impl Node {
     pub(super) fn hello(&self, local: Option<IpAddr>) -> Command {
         let interface = self.interface_at(local);
         let mut headers = self.config.headers.clone();
+        let here = interface.map(|interface| interface.address);
+        services::put(&mut headers, &self.config.services, here);
         abilities::put(&mut headers, self.config.duplex);
         self.put_key(&mut headers);
         Command::Hello(Hello {

@@ -177,6 +177,9 @@ impl NodeOptions {
         for interface in &self.interface {
             builder = builder.interface(interface);
         }
+        if let Some(family) = self.family {
+            builder = builder.family(family);
+        }
         if let Some((certificate, trust)) = self.security.security() {
             builder = builder.curve(certificate, trust);
         }

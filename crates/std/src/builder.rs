@@ -14,7 +14,7 @@ use atonce::wire::{Headers, LongText, Text};
 use atonce::zre::{Beacons, Config, Curve, Limits};
 
 use crate::gossip::GossipOptions;
-use crate::{Certificate, ConnectError, Contact, Family, Node, StartError, Trust};
+use crate::{Certificate, ConnectError, Contact, Family, Node, StartError, Trust, service};
 
 /// The UDP port that IANA assigned to ZRE discovery.
 const BEACON_PORT: u16 = 5670;
@@ -45,6 +45,7 @@ pub struct Builder<N = Node> {
     config: Config,
     name: Option<String>,
     headers: Vec<(String, String)>,
+    services: Vec<(String, String)>,
     interfaces: Vec<String>,
     family: Family,
     multicast: Vec<IpAddr>,
@@ -99,6 +100,7 @@ impl<N> Default for Builder<N> {
             config: Config::default(),
             name: None,
             headers: Vec::new(),
+            services: Vec::new(),
             interfaces: Vec::new(),
             family: Family::Both,
             multicast: Vec::new(),
@@ -135,6 +137,32 @@ impl<N> Builder<N> {
     /// A header, told to every peer. A later value takes the place of an earlier one of the same name.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// A header that says where something else listens that belongs to this node: of these endpoints each peer is told the one that suits the
+    /// interface over which it is met, so that it can be dialled from there. They are `tcp://ADDRESS:PORT`, as a
+    /// [socket](crate::socket::Socket::endpoints) or a [collector](crate::log::Collector::endpoints) gives them; `tcp://*:PORT` is listened at
+    /// everywhere.
+    ///
+    /// ```
+    /// use atonce_std::Node;
+    /// use atonce_std::socket::{Kind, Socket};
+    ///
+    /// let printer = Socket::builder(Kind::Pull).bind("tcp://127.0.0.1:0").open()?;
+    /// let node = Node::builder().interface("lo").service("X-PRINTER", printer.endpoints()).start()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    // ZRE-105
+    pub fn service(
+        mut self,
+        header: impl Into<String>,
+        endpoints: impl IntoIterator<Item: Into<String>>,
+    ) -> Self {
+        let header = header.into();
+        for endpoint in endpoints {
+            self.services.push((header.clone(), endpoint.into()));
+        }
         self
     }
 
@@ -364,6 +392,7 @@ impl<N> Builder<N> {
             config.beacons = Beacons::Off;
         }
         config.headers = headers;
+        config.services = service::read(self.services)?;
         if let Some(name) = self.name {
             config.name = Some(Text::try_from(name).map_err(StartError::Name)?);
         }
@@ -454,6 +483,7 @@ impl<N> Clone for Builder<N> {
             config: self.config.clone(),
             name: self.name.clone(),
             headers: self.headers.clone(),
+            services: self.services.clone(),
             interfaces: self.interfaces.clone(),
             family: self.family,
             multicast: self.multicast.clone(),

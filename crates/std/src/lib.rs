@@ -150,6 +150,7 @@ mod file;
 mod gossip;
 mod held;
 mod node;
+mod service;
 mod shared;
 mod trust;
 mod view;

@@ -14,7 +14,7 @@
 //!
 //! let collector = Collector::builder().interface("lo").open()?;
 //! let node = Node::builder().interface("lo").port(0);
-//! let archive = node.clone().name("archive").header(HEADER, collector.endpoint()).start()?;
+//! let archive = node.clone().name("archive").service(HEADER, collector.endpoints()).start()?;
 //!
 //! let kitchen = node.name("kitchen").log(Level::INFO).peer(&archive.endpoints()[0]).start()?;
 //! kitchen.log(Level::WARNING, "the milk boils over");
@@ -30,7 +30,7 @@
 //! `spec/log.md` has all of it; `atonce log` is such a collector.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::io::ErrorKind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,9 +44,9 @@ pub use atonce::log::collector::{Counters, NoRecord, Source};
 pub use atonce::log::logger::{Config, Limits};
 pub use atonce::wire::log::{Event as Happened, Level, NodeTag, Record};
 
-use crate::driver::addresses;
-use crate::socket::{Kind, Socket};
-use crate::{Certificate, StartError, Trust};
+use crate::driver::interfaces::places;
+use crate::socket::{Kind, Socket, SocketError};
+use crate::{Certificate, Family, StartError, Trust};
 
 /// Makes a [`Collector`]. Everything has a default: it hears all levels, on any free port of every interface that a node would use.
 ///
@@ -60,6 +60,7 @@ use crate::{Certificate, StartError, Trust};
 #[must_use]
 pub struct CollectorBuilder {
     interfaces: Vec<String>,
+    family: Family,
     port: u16,
     level: Option<Level>,
     security: Option<(Certificate, Trust)>,
@@ -69,6 +70,12 @@ impl CollectorBuilder {
     /// An interface to listen on, by name or address; can be called again for more. The same as its node is told.
     pub fn interface(mut self, interface: impl Into<String>) -> Self {
         self.interfaces.push(interface.into());
+        self
+    }
+
+    /// With which versions of IP it listens: [`Both`](Family::Both). The same as its node is told.
+    pub fn family(mut self, family: Family) -> Self {
+        self.family = family;
         self
     }
 
@@ -122,17 +129,31 @@ impl CollectorBuilder {
         };
         let socket = socket.limits(limits).open().map_err(beside)?;
         let mut port = self.port;
-        let mut endpoint = None;
-        for address in addresses(&self.interfaces)? {
-            let wanted = format!("tcp://{}", SocketAddr::new(address, port));
-            let bound = socket.bind(wanted).map_err(beside)?;
+        let mut endpoints = Vec::new();
+        for mut address in places(&self.interfaces, self.family)? {
+            address.set_port(port);
+            // LOG-10
+            let bound = match socket.bind(format!("tcp://{address}")) {
+                Ok(bound) => bound,
+                // An address that came just now, or goes, is not there for anybody.
+                Err(SocketError::Listen { source, .. })
+                    if source.kind() == ErrorKind::AddrNotAvailable =>
+                {
+                    tracing::debug!(%address, %source, "not listening there");
+                    continue;
+                }
+                Err(error) => return Err(beside(error)),
+            };
             if let Ok(bound) = bound.parse::<atonce::endpoint::Endpoint>() {
                 port = bound.port;
             }
-            endpoint.get_or_insert(bound);
+            endpoints.push(bound);
+        }
+        if endpoints.is_empty() {
+            return Err(StartError::NoAddress);
         }
         Ok(Collector {
-            endpoint: endpoint.ok_or(StartError::NoAddress)?,
+            endpoints,
             socket,
             heard: Mutex::new(core::Collector::new(core::Config::default())),
             begun: Instant::now(),
@@ -148,8 +169,8 @@ const LARGEST: usize = 64 << 10;
 /// Every method can be called from any thread. Dropped, it listens no more.
 pub struct Collector {
     socket: Socket,
-    /// Where it listens, as its header says.
-    endpoint: String,
+    /// Where it listens: one for each address, and at least one.
+    endpoints: Vec<String>,
     heard: Mutex<core::Collector>,
     begun: Instant,
 }
@@ -160,9 +181,10 @@ impl Collector {
         CollectorBuilder::default()
     }
 
-    /// What the [`HEADER`] of its node is to say.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
+    /// Where it listens, at each of the addresses: of these the [`HEADER`] of its node is to say the one that is right for whom it meets, which
+    /// [`Builder::service`](crate::Builder::service) does.
+    pub fn endpoints(&self) -> &[String] {
+        &self.endpoints
     }
 
     /// What came next; waits for it. `None` when it is closed.
@@ -229,7 +251,7 @@ impl Collector {
 impl fmt::Debug for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Collector")
-            .field("endpoint", &self.endpoint)
+            .field("endpoints", &self.endpoints)
             .finish_non_exhaustive()
     }
 }

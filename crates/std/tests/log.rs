@@ -1,5 +1,5 @@
 //! Nodes that log and collectors that hear it, over real sockets. Everything stays on the loopback.
-#![allow(clippy::unwrap_used, clippy::panic)] // a test is where they belong
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test is where they belong
 
 mod common;
 
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use atonce_std::log::{Collector, Config, HEADER, Happened, Level, Limits, NodeTag, Record};
 use atonce_std::socket::{Kind, Socket};
-use atonce_std::{Builder, Certificate, Node, Trust};
+use atonce_std::{Builder, Certificate, Node, StartError, Trust};
 use common::{PATIENCE, wait_enter, wait_exit};
 
 /// A node that nobody finds by itself.
@@ -21,7 +21,9 @@ fn node(name: &str) -> Builder {
 /// A collector and its node.
 fn archive() -> (Collector, Node) {
     let collector = Collector::builder().interface("lo").open().unwrap();
-    let node = node("archive").header(HEADER, collector.endpoint()).start();
+    let node = node("archive")
+        .service(HEADER, collector.endpoints())
+        .start();
     (collector, node.unwrap())
 }
 
@@ -108,7 +110,7 @@ fn a_collector_hears_all_that_happens_to_a_node_from_its_beginning_to_its_end() 
 fn a_collector_hears_who_leads_a_group() {
     // LOG-20
     let collector = Collector::builder().interface("lo").open().unwrap();
-    let archive = node("archive").header(HEADER, collector.endpoint());
+    let archive = node("archive").service(HEADER, collector.endpoints());
     let archive = archive.group("CHAT").contest("CHAT").start().unwrap();
     let at = archive.endpoints().remove(0);
     let kitchen = node("kitchen").log(Level::INFO).group("CHAT").peer(&at);
@@ -117,6 +119,59 @@ fn a_collector_hears_who_leads_a_group() {
     let last = heard.last().unwrap();
     assert_eq!(last.peer, NodeTag::of(&at));
     assert_eq!((last.level, last.event), (Level::INFO, Happened::NONE));
+}
+
+#[test]
+fn everybody_is_told_of_the_collector_where_it_is_met_over_either_version_of_ip() {
+    // LOG-10, ZRE-105
+    let hosts = ["127.0.0.1", "::1"];
+    let [one, other] = hosts;
+    let collector = Collector::builder().interface(one).interface(other);
+    let collector = collector.open().unwrap();
+    let archive = Node::builder().name("archive").port(0);
+    let archive = archive.interface(one).interface(other);
+    let archive = archive.service(HEADER, collector.endpoints());
+    let archive = archive.start().unwrap();
+    assert_eq!(
+        (archive.endpoints().len(), collector.endpoints().len()),
+        (2, 2)
+    );
+    for ((host, at), told) in hosts
+        .iter()
+        .zip(archive.endpoints())
+        .zip(collector.endpoints())
+    {
+        let kitchen = Node::builder().name("kitchen").port(0).interface(*host);
+        let kitchen = kitchen.log(Level::INFO).peer(at).start().unwrap();
+        wait_enter(&kitchen, archive.id());
+        let headers = kitchen.peer(archive.id()).unwrap().peer.headers.clone();
+        assert_eq!(headers.get(HEADER).unwrap().to_string(), *told);
+        assert!(told.contains(host), "{told}");
+        kitchen.log(Level::INFO, host);
+        records(&collector, host);
+    }
+    // With IPv6 alone.
+    let collector = Collector::builder().interface("::1").open().unwrap();
+    let archive = Node::builder().name("archive").port(0).interface("::1");
+    let archive = archive.service(HEADER, collector.endpoints());
+    let archive = archive.start().unwrap();
+    let kitchen = Node::builder().name("kitchen").port(0).interface("::1");
+    let kitchen = kitchen.peer(&archive.endpoints()[0]).log(Level::INFO);
+    let kitchen = kitchen.start().unwrap();
+    kitchen.log(Level::INFO, "six");
+    records(&collector, "six");
+}
+
+#[test]
+fn where_something_listens_is_checked_at_the_start() {
+    // ZRE-105
+    for wrong in ["ipc://@feed", "tcp://eth0:1", "nowhere"] {
+        let refused = node("wrong")
+            .service("X-FEED", [wrong])
+            .start()
+            .unwrap_err();
+        assert!(matches!(refused, StartError::Beside { .. }), "{refused}");
+    }
 }
 
 #[test]
@@ -145,9 +200,9 @@ fn a_collector_names_who_speaks_and_of_whom() {
 fn a_collector_that_comes_back_gets_what_it_did_not_get() {
     // LOG-16, LOG-27
     let collector = Collector::builder().interface("lo").open().unwrap();
-    let endpoint = collector.endpoint().to_owned();
-    let port = endpoint.rsplit(':').next().unwrap().parse().unwrap();
-    let archive = node("archive").header(HEADER, &endpoint).start().unwrap();
+    let endpoints = collector.endpoints().to_vec();
+    let port = endpoints[0].rsplit(':').next().unwrap().parse().unwrap();
+    let archive = node("archive").service(HEADER, endpoints).start().unwrap();
     let kitchen = node("kitchen")
         .log(Level::INFO)
         .peer(&archive.endpoints()[0]);
@@ -248,7 +303,7 @@ fn levels_are_chosen_on_either_side() {
         .open()
         .unwrap();
     let errors = node("errors")
-        .header(HEADER, collector.endpoint())
+        .service(HEADER, collector.endpoints())
         .start()
         .unwrap();
     let (all, archive) = archive();
@@ -284,14 +339,14 @@ fn in_a_secure_network_records_are_sealed_and_go_to_the_key_of_the_collector() {
         .curve(archive.clone(), trust());
     let collector = collector.open().unwrap();
     // A stranger can connect and say nothing; in clear nobody can.
-    let publisher = || Socket::builder(Kind::Pub).connect(collector.endpoint());
+    let publisher = || Socket::builder(Kind::Pub).connect(&collector.endpoints()[0]);
     let stranger = publisher()
         .curve_client(mallory, *archive.public_key())
         .open()
         .unwrap();
     let plain = publisher().open().unwrap();
     let home = node("archive")
-        .header(HEADER, collector.endpoint())
+        .service(HEADER, collector.endpoints())
         .curve(archive.clone(), trust());
     let home = home.start().unwrap();
     // One that is trusted says that it is a collector and has no key at that port.
@@ -344,7 +399,7 @@ fn what_is_no_record_is_told_and_costs_nobody_anything() {
     // LOG-1, LOG-32
     let collector = Collector::builder().interface("127.0.0.1").open().unwrap();
     let publisher = Socket::builder(Kind::XPub)
-        .connect(collector.endpoint())
+        .connect(&collector.endpoints()[0])
         .open()
         .unwrap();
     publisher.recv().unwrap(); // it listens

@@ -11,7 +11,10 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
-use atonce_std::{Beacons, Builder, Event, Family, Node, PeerId};
+use atonce::wire::gossip::{Message, Publish};
+use atonce_std::log::{Collector, HEADER, Level};
+use atonce_std::socket::{Kind, Socket};
+use atonce_std::{Beacons, Builder, Event, Family, Frames, Node, PeerId};
 use common::{wait_enter, wait_for};
 use namespace::{ip, within};
 
@@ -262,6 +265,89 @@ fn hear_all() {
     }
     let short = Duration::from_millis(500);
     assert!(!is_heard("10.78.0.255", elsewhere, short), "from elsewhere");
+}
+
+#[test]
+#[ignore = "needs unshare(1), ip(8) and the right to make a network namespace"]
+fn who_was_before_at_an_endpoint_that_becomes_ours_is_forgotten() {
+    // ZRE-159
+    within(
+        "who_was_before_at_an_endpoint_that_becomes_ours_is_forgotten",
+        become_ours,
+    );
+}
+
+fn become_ours() {
+    ip("link set lo up");
+    ip("link add eth7 type veth peer name eth8");
+    ip("link set eth8 up");
+    let hub = builder("hub").family(Family::V4).tcp_port(49_900);
+    let hub = hub.gossip_bind("tcp://127.0.0.1:0").start().unwrap();
+    let client = Socket::builder(Kind::Dealer).connect(&hub.gossip_endpoints()[0]);
+    let client = client.open().unwrap();
+    let says = |message: &Message| client.send(Frames::from(message.encode())).unwrap();
+    says(&Message::Hello(None));
+    let [before, other] = [1, 2].map(|octet| PeerId::from_bytes([octet; 16]).to_string());
+    for (who, at) in [(&before, "10.77.0.1"), (&other, "10.77.0.2")] {
+        says(&Message::Publish(Publish {
+            key: who.parse().unwrap(),
+            value: format!("tcp://{at}:49900").parse().unwrap(),
+            ttl: 0,
+            stamp: None,
+        }));
+    }
+    let knows = |who: &String| hub.tuples().iter().any(|(key, _)| key == who);
+    let end = Instant::now() + Duration::from_secs(10);
+    while !(knows(&before) && knows(&other)) {
+        assert!(Instant::now() < end, "{:?}", hub.tuples());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    ip("addr add 10.77.0.1/24 brd + dev eth7");
+    ip("link set eth7 up");
+    assert_eq!(wait_up(&hub), "tcp://10.77.0.1:49900");
+    while knows(&before) {
+        assert!(Instant::now() < end, "{:?}", hub.tuples());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(knows(&other));
+}
+
+#[test]
+#[ignore = "needs unshare(1), ip(8) and the right to make a network namespace"]
+fn a_collector_is_met_at_an_address_of_the_link() {
+    // LOG-10, LOG-12, SOCK-1
+    within(
+        "a_collector_is_met_at_an_address_of_the_link",
+        collect_on_the_link,
+    );
+}
+
+fn collect_on_the_link() {
+    ip("link set lo up");
+    without_delay();
+    for (one, other) in [("eth7", "eth8"), ("wan7", "wan8")] {
+        ip(&format!("link add {one} type veth peer name {other}"));
+        ip(&format!("link set {other} up"));
+        ip(&format!("link set {one} up"));
+    }
+    let on = |name: &str| builder(name).interface("eth7").family(Family::V6);
+    // The other one has the same kind of address.
+    let collector = Collector::builder().interface("eth7").interface("wan7");
+    let collector = collector.family(Family::V6).open().unwrap();
+    assert_eq!(collector.endpoints().len(), 2, "{collector:?}");
+    let archive = on("archive").service(HEADER, collector.endpoints());
+    let archive = archive.start().unwrap();
+    let kitchen = on("kitchen").log(Level::INFO).start().unwrap();
+    wait_enter(&kitchen, archive.id());
+    let peer = kitchen.peer(archive.id()).unwrap().peer;
+    let told = peer.headers.get(HEADER).unwrap().to_string();
+    // As HELLO has the mailbox, without the zone.
+    let host = |endpoint: &str| endpoint.rsplit_once(':').unwrap().0.to_owned();
+    assert_eq!(host(&told), host(&peer.endpoint.to_string()));
+    assert!(told.starts_with("tcp://fe80::"), "{told}");
+    kitchen.log(Level::INFO, "over the link");
+    let patience = Duration::from_secs(10);
+    while collector.recv_timeout(patience).unwrap().unwrap().data != "over the link" {}
 }
 
 /// A socket that sends from there, and by its interface.

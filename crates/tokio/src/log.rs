@@ -16,7 +16,7 @@
 //!     .subscribe(Record::prefix(None))
 //!     .open()?;
 //! let node = Node::builder().interface("lo").port(0);
-//! let archive = node.clone().header(HEADER, &sub.endpoints()[0]).start()?;
+//! let archive = node.clone().service(HEADER, sub.endpoints()).start()?;
 //!
 //! let kitchen = node.log(Level::INFO).peer(&archive.endpoints()[0]).start()?;
 //! kitchen.log(Level::WARNING, "the milk boils over");

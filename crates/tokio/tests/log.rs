@@ -35,7 +35,7 @@ async fn a_node_logs_from_its_beginning_to_its_end() {
         .subscribe("");
     let sub = sub.open().unwrap();
     let archive = node("archive")
-        .header(HEADER, &sub.endpoints()[0])
+        .service(HEADER, sub.endpoints())
         .start()
         .unwrap();
     let kitchen = node("kitchen").group("CLIMATE").log(Level::INFO);
@@ -67,7 +67,7 @@ async fn in_a_secure_network_it_logs_with_its_key() {
         .subscribe("");
     let sub = sub.open().unwrap();
     let home = node("archive")
-        .header(HEADER, &sub.endpoints()[0])
+        .service(HEADER, sub.endpoints())
         .curve(archive.clone(), trust());
     let home = home.start().unwrap();
     let contact = format!("{}|{}", home.endpoints()[0], archive.public_key());

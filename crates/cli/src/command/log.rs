@@ -97,12 +97,12 @@ impl Log {
         }
         let collector = Arc::new(collector.open()?);
         let output = Output::new(self.node.json);
-        let endpoint = collector.endpoint().to_owned();
+        let endpoints = collector.endpoints();
         let mut session = Session::start_with(&self.node, output, |builder| {
-            builder.header(HEADER, &endpoint)
+            builder.service(HEADER, endpoints)
         })?;
         session.introduce()?;
-        let listening = format!("log records come to {endpoint}");
+        let listening = format!("log records come to {}", endpoints.join(", "));
         session.output.remark(&listening)?;
         let follower = follow(&session.node, &collector);
         let mut seen = 0;

@@ -8,7 +8,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::SockaddrStorage;
 
-use crate::Family;
+use crate::{Family, StartError};
 
 /// All systems on the link: every host with IPv4 is in this group. go-zeromq sends there, too.
 const ALL_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
@@ -307,7 +307,7 @@ impl Listing {
 }
 
 /// Whether that is the address of this interface: with a zone, which is its name or number, of this one alone.
-fn is_address(wanted: &str, found: &Found) -> bool {
+pub(crate) fn is_address(wanted: &str, found: &Found) -> bool {
     let (address, zone) = match wanted.split_once('%') {
         Some((address, zone)) => (address, Some(zone)),
         None => (wanted, None),
@@ -331,6 +331,13 @@ pub(crate) fn address_of(name: &str) -> io::Result<Option<IpAddr>> {
         .collect();
     found.sort_by_key(IpAddr::is_ipv6);
     Ok(found.first().copied())
+}
+
+/// Where a node would have mailboxes that asks for these interfaces, on any port: addresses with the zone that they may need.
+pub(crate) fn places(wanted: &[String], family: Family) -> Result<Vec<SocketAddr>, StartError> {
+    let listing = Listing::read().map_err(StartError::Interfaces)?;
+    let selected = listing.select(wanted, family).into_iter();
+    Ok(selected.map(|found| found.at(0)).collect())
 }
 
 fn index(address: Option<SockaddrStorage>) -> Option<u32> {

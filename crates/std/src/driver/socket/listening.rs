@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use atonce::socket::{Endpoint, Host, IpcPath};
 use mio::net::{TcpListener, UnixListener, UnixStream};
 
-use super::super::interfaces::{Listing, address_of};
+use super::super::interfaces::{Listing, address_of, is_address};
 use super::super::links::Listening;
 use super::super::sockets;
 use crate::socket::SocketError;
@@ -76,6 +76,13 @@ pub(super) fn listen(endpoint: &Endpoint) -> Result<(Listening, Place, Endpoint)
             let (listener, host) = match host {
                 Host::Any => (listen_on_all(*port).map_err(refused)?, Some(Host::Any)),
                 Host::Ip(address) => (listen_on(*address, *port).map_err(refused)?, None),
+                // Its zone is told with it: without it is no place.
+                Host::Name(name) if name.as_str().contains('%') => {
+                    let mut address = zoned(endpoint, name.as_str())?;
+                    address.set_port(*port);
+                    let listener = sockets::listen_at(address, &(*port..=*port));
+                    (listener.map_err(refused)?, Some(host.clone()))
+                }
                 Host::Name(name) => {
                     let address = interface(endpoint, name.as_str())?;
                     (listen_on(address, *port).map_err(refused)?, None)
@@ -131,10 +138,27 @@ fn interface(endpoint: &Endpoint, name: &str) -> Result<IpAddr, SocketError> {
     if let Some(address) = address_of(name).map_err(listing)? {
         return Ok(address);
     }
-    Err(SocketError::Interface {
+    Err(unknown(endpoint, &Listing::read().map_err(listing)?))
+}
+
+/// An address that is good on one link only, with its zone: `fe80::1%eth0`.
+// SOCK-1
+fn zoned(endpoint: &Endpoint, name: &str) -> Result<SocketAddr, SocketError> {
+    let listing = Listing::read().map_err(|source| SocketError::System {
+        what: "a list of the interfaces",
+        source,
+    })?;
+    let found = listing.found.iter().find(|found| is_address(name, found));
+    found
+        .map(|found| found.at(0))
+        .ok_or_else(|| unknown(endpoint, &listing))
+}
+
+fn unknown(endpoint: &Endpoint, listing: &Listing) -> SocketError {
+    SocketError::Interface {
         endpoint: endpoint.to_string(),
-        present: Listing::read().map_err(listing)?.describe(),
-    })
+        present: listing.describe(),
+    }
 }
 
 /// The address of a Unix socket.
