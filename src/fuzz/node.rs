@@ -2,6 +2,7 @@
 
 #[cfg(feature = "curve")]
 mod keys;
+mod kin;
 mod network;
 mod puppet;
 mod steps;
@@ -10,18 +11,18 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::vec::Vec;
 use core::hash::Hasher;
-use core::net::IpAddr;
 use core::time::Duration;
 use std::hash::DefaultHasher;
 
 use arbitrary::{Result, Unstructured};
 
+use self::kin::Kin;
 use self::puppet::{Far, PUPPETS, Puppet, Reaction};
 use super::witness::Witness;
 use crate::wire::zre::Command;
 use crate::wire::{LongText, Text};
 use crate::zre::Beacons;
-use crate::{Config, Cut, Event, Instant, Interface, InterfaceId, LinkId, Stack};
+use crate::{Config, Cut, Event, Instant, InterfaceId, LinkId, Stack};
 
 /// More than that happens in no schedule: a fuzzer learns more from many short ones.
 const STEPS: usize = 400;
@@ -48,9 +49,10 @@ pub fn node(schedule: &[u8]) {
 /// Runs a schedule, and looks all the while whether all is well, if asked to; what comes back stands for all that the
 /// stack did.
 fn run(schedule: &[u8], watched: bool) -> u64 {
+    let (kin, schedule) = Kin::read(schedule);
     let mut u = Unstructured::new(schedule);
     // A schedule that is too short ends early.
-    let Ok(mut world) = World::new(&mut u, watched) else {
+    let Ok(mut world) = World::new(&mut u, kin, watched) else {
         return 0;
     };
     for _ in 0..STEPS {
@@ -87,6 +89,8 @@ struct World {
     chunk: usize,
     /// Hand in octets through lent buffers.
     fills: bool,
+    /// What is different in schedules that know more.
+    kin: Option<Kin>,
     /// The node and the puppets have keys.
     #[cfg(feature = "curve")]
     security: Option<keys::Security>,
@@ -136,9 +140,11 @@ fn config(u: &mut Unstructured<'_>) -> Result<Config> {
 }
 
 impl World {
-    fn new(u: &mut Unstructured<'_>, watched: bool) -> Result<Self> {
-        #[cfg_attr(not(feature = "curve"), allow(unused_mut))]
+    fn new(u: &mut Unstructured<'_>, kin: Option<Kin>, watched: bool) -> Result<Self> {
         let mut config = config(u)?;
+        if let Some(kin) = &kin {
+            kin.configure(&mut config);
+        }
         let now = Instant::from_millis(1_000);
         let mut puppets = Vec::new();
         for who in 0..PUPPETS {
@@ -184,25 +190,26 @@ impl World {
             stopping: false,
             chunk,
             fills: flags & 1 != 0,
+            kin,
             #[cfg(feature = "curve")]
             security,
             witness: Witness::default(),
             trace: DefaultHasher::new(),
             aloud: std::env::var_os("ATONCE_FUZZ_ALOUD").is_some(),
         };
+        if world.kin.as_ref().is_some_and(Kin::copies) {
+            world.stack.copy_events();
+        }
         world.interface_up();
         world.settle();
+        if world.kin.as_ref().is_some_and(Kin::is_crowd) {
+            world.crowd();
+        }
         Ok(world)
     }
 
     fn interface_up(&mut self) {
-        let number = self.interfaces.len();
-        let interface = Interface {
-            name: format!("eth{number}"),
-            address: IpAddr::from([10, 0, 0, 1]),
-            port: 49152 + u16::try_from(number).unwrap_or_default(),
-            zone: 0,
-        };
+        let interface = self.next_interface();
         let id = self.stack.handle_interface_up(self.now, interface);
         self.interfaces.push_back(id);
     }
@@ -252,6 +259,7 @@ impl World {
     fn settle(&mut self) {
         let mut reactions = REACTIONS;
         loop {
+            self.take_copies();
             if let Some(action) = self.stack.poll_action() {
                 self.act(&action);
             } else if self.reading
@@ -282,6 +290,11 @@ impl World {
                             self.tell(link, None, Command::PingOk);
                         }
                     }
+                    Reaction::Support(who, command) => {
+                        if let Some(link) = self.speaking(who) {
+                            self.tell(link, None, command);
+                        }
+                    }
                 }
             } else {
                 break;
@@ -296,6 +309,9 @@ impl World {
         self.stack.check_invariants();
         #[cfg(feature = "curve")]
         self.check_keys();
+        if let Some(kin) = &self.kin {
+            kin.check(self.stack.tuples());
+        }
         if self.reading && !self.stopping {
             self.witness.compare(&self.stack);
             self.witness.count(&self.stack);
@@ -312,6 +328,9 @@ impl World {
                 }
             }
             other => self.note(&format!("{other:?}")),
+        }
+        if let Some(kin) = &mut self.kin {
+            kin.compare(event);
         }
         self.witness.event(event);
     }

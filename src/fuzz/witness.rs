@@ -94,6 +94,8 @@ impl Witness {
         let ids: Vec<PeerId> = stack.peers().map(|view| view.peer.id).collect();
         let here: Vec<PeerId> = self.here.keys().copied().collect();
         assert_eq!(ids, here, "who is here");
+        assert_eq!(stack.usage().peers, here.len());
+        let endpoints: Vec<Text> = stack.endpoints().collect();
         for group in stack.groups() {
             if let Some(leader) = stack.leader(group.as_bytes()) {
                 let here = leader == stack.id() || self.here.contains_key(&leader);
@@ -107,6 +109,9 @@ impl Witness {
             assert_eq!(groups, Some(view.groups), "groups of {}", view.peer.id);
             let presence = seen.map(|seen| seen.presence);
             assert_eq!(presence, Some(view.presence), "{}", view.peer.id);
+            if let Some(told) = stack.told_endpoint(view.peer.id) {
+                assert!(endpoints.contains(&told), "{told} is not ours");
+            }
             let word = view.presence.as_str();
             assert!(format!("{:?}", view.presence).eq_ignore_ascii_case(word));
             let alone = stack.peer(view.peer.id);

@@ -240,7 +240,7 @@ impl World {
     }
 
     /// Of somebody who is here or not, of the node itself, or of nobody.
-    fn some_public_key(&self, u: &mut Unstructured<'_>) -> Result<PublicKey> {
+    pub(super) fn some_public_key(&self, u: &mut Unstructured<'_>) -> Result<PublicKey> {
         let at = u.int_in_range(0..=PUPPETS + 1)?;
         let keys = self.security.as_ref().and_then(|all| all.keys.get(at));
         Ok(match keys {

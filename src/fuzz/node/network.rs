@@ -9,9 +9,9 @@ use core::net::SocketAddr;
 use bytes::BufMut;
 
 use super::World;
-use super::puppet::{Far, PUPPETS, Reaction, address_of, id_of};
-use crate::wire::zmtp::{Identity, SocketType};
-use crate::zmtp::{self, Connection};
+use super::kin::who_is_at;
+use super::puppet::{Far, Reaction};
+use crate::zmtp;
 use crate::{Action, Cut, LinkId};
 
 impl World {
@@ -46,7 +46,11 @@ impl World {
         self.trace.write(&octets);
         let mut messages = Vec::new();
         if let Some(connection) = &mut far.connection {
-            connection.handle_input(self.now, &octets);
+            let of_relay = octets.len().min(far.prelude.len());
+            let (of_relay, octets) = octets.split_at(of_relay);
+            assert!(far.prelude.starts_with(of_relay), "not what relays expect");
+            far.prelude.drain(..of_relay.len());
+            connection.handle_input(self.now, octets);
             while let Some(event) = connection.poll_event() {
                 match event {
                     zmtp::Event::Message(message) => messages.push(message),
@@ -143,20 +147,15 @@ impl World {
 
     pub(super) fn dial(&mut self, link: LinkId, address: SocketAddr) {
         assert!(self.known.insert(link), "{link} was used before");
-        let who = (0..PUPPETS).find(|who| address_of(*who) == address);
+        if self.dial_relay(link, address) {
+            return;
+        }
+        let who = who_is_at(address);
         let puppet = who.and_then(|who| self.puppets.get(who));
-        let mut config = zmtp::Config::new(SocketType::Router);
-        if let Some(identity) = puppet.and_then(|puppet| puppet.states) {
-            let identity = id_of(identity).identity();
-            config.identity = Identity::try_from(identity.as_slice()).unwrap_or_default();
-        }
-        #[cfg(feature = "curve")]
-        {
-            config.security = self.security_of(who.unwrap_or_default(), true);
-        }
+        let states = puppet.and_then(|puppet| puppet.states);
+        let connection = Box::new(self.router(states, who.unwrap_or_default()));
         let puppet = who.and_then(|who| self.puppets.get(who));
         let listens = puppet.is_some_and(|puppet| puppet.listens);
-        let connection = Box::new(Connection::new(self.now, config));
         let far = Far::new(who.unwrap_or_default(), Some(connection), Some(address));
         self.links.insert(link, far);
         if listens {

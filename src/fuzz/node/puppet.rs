@@ -7,14 +7,14 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use super::World;
+use super::kin::Kin;
 #[cfg(feature = "curve")]
 use crate::curve::PublicKey;
 use crate::endpoint::Endpoint;
-use crate::wire::zmtp::{Identity, SocketType};
 use crate::wire::zre::{Command, Hello, Limits, Message};
 use crate::wire::{Frames, Text};
-use crate::zmtp::{self, Connection};
-use crate::{Instant, LinkId, PeerId};
+use crate::zmtp::Connection;
+use crate::{Instant, InterfaceId, LinkId, PeerId};
 
 pub(super) const PUPPETS: usize = 6;
 
@@ -37,6 +37,8 @@ pub(super) struct Far {
     /// The key with which it secures the link.
     #[cfg(feature = "curve")]
     pub(super) key: Option<PublicKey>,
+    /// What a relay is still to hear, before it passes anything on.
+    pub(super) prelude: Vec<u8>,
 }
 
 pub(super) struct Puppet {
@@ -58,6 +60,8 @@ pub(super) enum Reaction {
     Ended(LinkId),
     Greet(usize),
     PingOk(usize),
+    /// A word of an election, said again.
+    Support(usize, Command),
 }
 
 pub(super) fn id_of(who: usize) -> PeerId {
@@ -96,6 +100,7 @@ impl Far {
             next: 1,
             #[cfg(feature = "curve")]
             key: None,
+            prelude: Vec::new(),
         };
         far.collect(Instant::ZERO);
         far
@@ -113,10 +118,12 @@ impl Far {
 
 impl World {
     /// What a puppet greets with.
-    #[cfg_attr(not(feature = "curve"), allow(clippy::unused_self))]
     pub(super) fn hello_of(&self, who: usize) -> Hello {
-        #[cfg_attr(not(feature = "curve"), allow(unused_mut))]
         let mut hello = hello_of(who);
+        if let Some(kin) = &self.kin {
+            kin.put_abilities(&mut hello);
+            kin.put_group(&mut hello);
+        }
         #[cfg(feature = "curve")]
         if let Some(security) = &self.security {
             security.put_key(&mut hello, who);
@@ -125,14 +132,7 @@ impl World {
     }
 
     pub(super) fn accept(&mut self, who: usize, poses_as: usize) -> Option<LinkId> {
-        let mut config = zmtp::Config::new(SocketType::Dealer);
-        let identity = id_of(poses_as).identity();
-        config.identity = Identity::try_from(identity.as_slice()).unwrap_or_default();
-        #[cfg(feature = "curve")]
-        {
-            config.security = self.security_of(who, false);
-        }
-        let connection = Box::new(Connection::new(self.now, config));
+        let connection = Box::new(self.dealer(who, poses_as));
         self.accepted(who, Some(connection))
     }
 
@@ -147,6 +147,16 @@ impl World {
     ) -> Option<LinkId> {
         let interface = *self.interfaces.front()?;
         let remote = SocketAddr::new(address_of(who).ip(), 50_000);
+        self.accepted_on(interface, remote, who, connection)
+    }
+
+    pub(super) fn accepted_on(
+        &mut self,
+        interface: InterfaceId,
+        remote: SocketAddr,
+        who: usize,
+        connection: Option<Box<Connection>>,
+    ) -> Option<LinkId> {
         let link = self.stack.handle_accepted(self.now, interface, remote)?;
         let fresh = self.known.insert(link);
         assert!(fresh, "{link} was used before");
@@ -200,6 +210,10 @@ impl World {
             }
             Command::Ping if puppet.answers_pings => {
                 self.reactions.push_back(Reaction::PingOk(who));
+            }
+            Command::Elect { .. } if self.kin.as_ref().is_some_and(Kin::supports) => {
+                let support = Reaction::Support(who, message.command);
+                self.reactions.push_back(support);
             }
             _ => {}
         }

@@ -19,13 +19,16 @@ use crate::{Cut, LinkId};
 /// An endpoint that has to be looked up.
 const SOMEBODY: &str = "tcp://somebody:49152";
 
-const GROUPS: [&str; 4] = ["CHAT", "NEWS", "", "Ω"];
+/// The first of the steps of schedules that know of more.
+const MORE: u8 = 128;
 
-fn group(u: &mut Unstructured<'_>) -> Result<Text> {
+pub(super) const GROUPS: [&str; 4] = ["CHAT", "NEWS", "", "Ω"];
+
+pub(super) fn group(u: &mut Unstructured<'_>) -> Result<Text> {
     Ok(Text::try_from(*u.choose(&GROUPS)?).unwrap_or_default())
 }
 
-fn cut(u: &mut Unstructured<'_>) -> Result<Cut> {
+pub(super) fn cut(u: &mut Unstructured<'_>) -> Result<Cut> {
     Ok(*u.choose(&[
         Cut::Refused,
         Cut::Closed,
@@ -109,6 +112,7 @@ impl World {
             }
             29 => self.connect(u)?,
             30 => self.interfaces_change(u)?,
+            MORE.. => self.step_of_kin(u, choice - MORE)?,
             #[cfg(feature = "curve")]
             32.. => self.step_of_keys(u, choice - 32)?,
             _ => {
@@ -126,14 +130,18 @@ impl World {
         Ok(())
     }
 
-    /// Which step it is: those behind 31 are for secure nodes.
-    #[cfg_attr(not(feature = "curve"), allow(clippy::unused_self))]
+    /// Which step it is: those behind 31 are for secure nodes, those from [`MORE`] on for schedules that know of them.
     fn choice(&self, u: &mut Unstructured<'_>) -> Result<u8> {
+        let mut count = 32;
         #[cfg(feature = "curve")]
         if self.security.is_some() {
-            return u.int_in_range(0..=31 + super::keys::STEPS);
+            count += super::keys::STEPS;
         }
-        u.int_in_range(0..=31_u8)
+        if self.kin.is_none() {
+            return u.int_in_range(0..=count - 1);
+        }
+        let choice = u.int_in_range(0..=count + super::kin::STEPS - 1)?;
+        Ok(choice.checked_sub(count).map_or(choice, |more| MORE + more))
     }
 
     fn pass_time(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
@@ -197,7 +205,11 @@ impl World {
     /// Mostly what belongs into the beacon of a puppet.
     #[cfg_attr(not(feature = "curve"), allow(clippy::unused_self))]
     #[cfg_attr(not(feature = "curve"), allow(unused_variables))]
-    fn key_for_beacon(&self, u: &mut Unstructured<'_>, who: usize) -> Result<Option<[u8; 32]>> {
+    pub(super) fn key_for_beacon(
+        &self,
+        u: &mut Unstructured<'_>,
+        who: usize,
+    ) -> Result<Option<[u8; 32]>> {
         #[cfg(feature = "curve")]
         if let Some(security) = &self.security {
             return security.some_key(u, who);
@@ -306,7 +318,7 @@ impl World {
     }
 
     /// A word of an election.
-    fn word(&self, u: &mut Unstructured<'_>) -> Result<Command> {
+    pub(super) fn word(&self, u: &mut Unstructured<'_>) -> Result<Command> {
         let group = group(u)?;
         let whom = match u.int_in_range(0..=7_u8)? {
             0 => Text::default(),
@@ -399,7 +411,7 @@ impl World {
     }
 
     /// What the application has to say about others, but that they are to be contacted.
-    fn name_somebody(&mut self, u: &mut Unstructured<'_>, choice: u8) -> Result<()> {
+    pub(super) fn name_somebody(&mut self, u: &mut Unstructured<'_>, choice: u8) -> Result<()> {
         let address = self.some_address(u)?;
         match choice {
             0 => {
@@ -459,16 +471,11 @@ impl World {
             return Ok(());
         }
         let key = self.key_for_beacon(u, who)?;
-        #[cfg(feature = "curve")]
-        let key = key.map(crate::curve::PublicKey::from_bytes);
-        #[cfg(not(feature = "curve"))]
-        let key = key.and(None);
         let endpoint = match SOMEBODY.parse() {
             Ok(somebody) if u.ratio(1_u8, 4)? => somebody,
             _ => address.into(),
         };
-        let noted = self.stack.note_tuple(self.now, id, &endpoint, key);
-        self.note(&format!("{noted:?}"));
+        self.hear_tuple(id, &endpoint, key);
         Ok(())
     }
 
