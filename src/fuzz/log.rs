@@ -86,7 +86,14 @@ struct World {
     /// The latest that was ever connected: names are not used again.
     newest: Option<CollectorId>,
     number: u64,
+    /// One that hears all that is said, and meets whom the logger meets.
+    collector: Collector,
+    /// Whom it met, and when that one exited.
+    met: BTreeMap<(NodeTag, PeerId), (Text, Option<Instant>)>,
 }
+
+/// How many peers the collector knows by name at most.
+const NAMES: usize = 8;
 
 /// A logger among peers with any headers at any addresses, that come and go, and collectors that listen or not: nobody is connected
 /// who may not be, or twice; what is said is a record, in order and once, and not above its level; what is held is bounded; when all
@@ -119,6 +126,11 @@ impl World {
             connected: BTreeMap::new(),
             newest: None,
             number: 0,
+            collector: Collector::new(collector::Config {
+                names: NAMES,
+                sources: 3,
+            }),
+            met: BTreeMap::new(),
         })
     }
 
@@ -223,7 +235,10 @@ impl World {
         let met = Met::at(SocketAddr::new(host, 40_000), self.endpoint(u)?);
         let known = u.ratio(7, 8)?;
         self.here.insert(peer.id, met.remote);
+        let key = (NodeTag::of(peer.endpoint.as_bytes()), peer.id);
+        self.met.insert(key, (peer.name.clone(), None));
         let event = Event::Enter { peer };
+        self.collector.handle_event(self.now, &event);
         self.logger
             .handle_event(self.now, &event, known.then_some(&met));
         Ok(())
@@ -241,10 +256,15 @@ impl World {
             }
             _ => {
                 self.here.remove(&peer.id);
+                let key = (NodeTag::of(peer.endpoint.as_bytes()), peer.id);
+                if let Some((_, gone)) = self.met.get_mut(&key) {
+                    *gone = Some(self.now);
+                }
                 let reason = ExitReason::Expired;
                 Event::Exit { peer, reason }
             }
         };
+        self.collector.handle_event(self.now, &event);
         self.logger.handle_event(self.now, &event, None);
         Ok(())
     }
@@ -282,9 +302,11 @@ impl World {
     /// Some of the collectors take what there is for them.
     fn listen(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let Self {
+            now,
             logger,
             config,
             connected,
+            collector: ears,
             ..
         } = self;
         for (collector, known) in connected {
@@ -300,6 +322,8 @@ impl World {
                     panic!("{message:?}");
                 };
                 assert!(record.level <= config.level, "{record:?}");
+                let heard = ears.handle_message(*now, &Frames::from(message));
+                assert_eq!(heard.as_ref(), Ok(&record));
                 let text = record.data.to_string();
                 if let Some(rest) = text.strip_prefix("number ") {
                     let number = rest.split(' ').next().and_then(|it| it.parse().ok());
@@ -331,6 +355,33 @@ impl World {
         let mut places: alloc::vec::Vec<_> = self.logger.collectors().map(|it| it.1).collect();
         places.sort_unstable();
         assert!(places.is_sorted_by(|one, other| one < other), "twice");
+        self.check_names();
+        let counters = self.collector.counters();
+        let sources = self.collector.sources();
+        let counted: u64 = sources.map(|(_, source)| source.records).sum();
+        assert_eq!(counted + counters.uncounted, counters.records);
+    }
+
+    /// A number is given a name only when one alone has it: one that is here, or was a minute ago.
+    fn check_names(&self) {
+        for (node, _) in self.met.keys() {
+            let lately = |gone: Option<Instant>| {
+                gone.is_none_or(|gone| self.now - gone < Duration::from_secs(60))
+            };
+            let same = self.met.iter().filter(|((other, _), _)| other == node);
+            let mut same = same.filter(|(_, (_, gone))| lately(*gone));
+            let found = self.collector.name(self.now, *node);
+            let (one, another) = (same.next(), same.next());
+            let named = one.map(|(_, (name, _))| name);
+            if self.met.len() <= NAMES {
+                let alone = named.filter(|_| another.is_none());
+                assert_eq!(found, alone, "the name of {node}");
+            } else if let Some(found) = found {
+                // There may have been no room for some.
+                let known = self.met.values().any(|(name, _)| name == found);
+                assert!(known, "nobody is called {found}");
+            }
+        }
     }
 
     fn end(&mut self) {
