@@ -132,11 +132,12 @@ impl World {
 
     /// Which step it is: those behind 31 are for secure nodes, those from [`MORE`] on for schedules that know of them.
     fn choice(&self, u: &mut Unstructured<'_>) -> Result<u8> {
-        let mut count = 32;
+        let count = 32;
         #[cfg(feature = "curve")]
-        if self.security.is_some() {
-            count += super::keys::STEPS;
-        }
+        let count = match &self.security {
+            Some(_) => count + super::keys::STEPS,
+            None => count,
+        };
         if self.kin.is_none() {
             return u.int_in_range(0..=count - 1);
         }
