@@ -272,7 +272,7 @@ impl Node {
         {
             return;
         }
-        let deadline = now + self.patience();
+        let deadline = now + self.patience_for_answers();
         let Some(dial) = self.dials.get_mut(address) else {
             return;
         };

@@ -244,6 +244,13 @@ impl Node {
         limits.hello_deadline.max(self.config.expired_timeout)
     }
 
+    /// How long the answer to our HELLO may take: twice as long, since it has to get there first, and whoever has it then holds it until
+    /// we are reached. Who gave up sooner would hang up on one that enters us by it.
+    // ZRE-15
+    pub(super) fn patience_for_answers(&self) -> Duration {
+        self.patience() * 2
+    }
+
     /// Whether the node takes the next message of a link now. When not, the embedder stops reading it, calls
     /// [`handle_paused`](Node::handle_paused) and waits for [`Action::Resume`].
     pub fn is_willing(&self, link: LinkId) -> bool {

@@ -134,7 +134,7 @@ impl Node {
         self.greet_anew(now, address);
         let owner = self.dials.get(address).map(|dial| dial.owner);
         if owner == Some(Owner::Nobody) {
-            let deadline = now + self.patience();
+            let deadline = now + self.patience_for_answers();
             self.timers.set(Due::Dial(address), deadline);
         }
     }

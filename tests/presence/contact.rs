@@ -113,7 +113,7 @@ fn one_that_never_gets_as_far_as_a_greeting_is_nobody_to_be_told_of() {
     let mut lan = Lan::new();
     let (alice, puppet) = (lan.node("alice"), lan.puppet(9));
     let (id, port) = (lan.id(puppet), lan.address_of(puppet).port());
-    for _ in 0..45 {
+    for _ in 0..75 {
         lan.puppet_beacons(puppet, id, port);
         lan.run_for(ms(1_000));
     }

@@ -70,7 +70,7 @@ fn what_the_embedder_says_late_counts_and_what_it_never_says_does_not() {
     let link = lan.puppet_greets(puppet, alice);
     let (id, port) = (lan.id(puppet), lan.address_of(puppet).port());
     lan.puppet_beacons(puppet, id, port);
-    lan.run_for(ms(11_000));
+    lan.run_for(ms(31_000));
     assert!(lan.the_puppet(puppet).closed.contains(&link));
     assert_eq!(lan.open_links(alice), 0);
     assert_eq!(lan.dials(alice), 0);

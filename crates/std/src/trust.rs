@@ -288,8 +288,8 @@ impl Trust {
     /// It may take its time, to look into a database or to ask somebody: the node goes on meanwhile. The questions of a node come
     /// one after the other, on a thread of its own that begins with the first one. A question that waited for 5 s for its turn is
     /// answered with [`Denial::Temporary`](atonce::zmtp::Denial::Temporary) by itself, and so are those beyond 256 that wait. After
-    /// [`Limits::hello_deadline`](crate::Limits::hello_deadline), 10 s, nobody waits for the answer any more; the peer comes
-    /// again. An answer that panics is [`Denial::Internal`](atonce::zmtp::Denial::Internal). A node that ends waits for none.
+    /// [`Limits::hello_deadline`](crate::Limits::hello_deadline), or after the time that a peer may be silent when that is longer, 30 s,
+    /// nobody waits for the answer any more; the peer comes again. An answer that panics is [`Denial::Internal`](atonce::zmtp::Denial::Internal). A node that ends waits for none.
     ///
     /// ```
     /// use atonce_std::{Certificate, Denial, Trust, Verdict};
