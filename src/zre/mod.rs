@@ -33,6 +33,7 @@
 //! | `stopping` | how the node ends |
 //! | `inbound` | links that others make, and what is known of each |
 //! | `greeting` | who may speak for an identity, HELLO |
+//! | `ways` | where one who greets is to be reached |
 //! | `hearing` | what a peer says |
 //! | `speaking` | what the application says |
 //! | `dialling` | links that we make: hints, tries, cuts |
@@ -89,6 +90,7 @@ mod stopping;
 mod target;
 mod telling;
 mod tuples;
+mod ways;
 
 pub use action::Action;
 #[cfg(feature = "curve")]

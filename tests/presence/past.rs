@@ -70,6 +70,62 @@ fn the_last_words_of_a_dead_process_do_not_make_a_peer_of_the_one_that_has_its_p
 }
 
 #[test]
+fn a_stand_in_is_not_met_by_the_mailbox_of_the_one_who_is_back() {
+    // ZRE-13
+    for is_back in [true, false] {
+        let mut lan = Lan::new();
+        let (alice, puppet, stand_in) = (lan.node("alice"), lan.puppet(9), lan.puppet(9));
+        let (id, port) = (lan.id(puppet), lan.address_of(puppet).port());
+        lan.the_puppet(puppet).states = Some(id);
+        lan.puppet_beacons(puppet, id, port);
+        let link = is_back.then(|| lan.puppet_dials(puppet, alice));
+        lan.run_for(ms(50));
+        assert_eq!(crate::hellos(&mut lan, puppet), 1);
+        let other = lan.puppet_greets(stand_in, alice);
+        lan.puppet_speaks(stand_in, alice, other, 2);
+        lan.run_for(ms(50));
+        assert_eq!(lan.the_puppet(stand_in).closed.contains(&other), is_back);
+        let Some(link) = link else {
+            // Without a link from there it is the same one, with another address.
+            assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+            continue;
+        };
+        assert_eq!(names(&lan.events(alice)), NOTHING);
+        let hello = Command::Hello(lan.hello_of(puppet, "puppet"));
+        lan.puppet_says(puppet, link, 1, hello);
+        lan.run_for(ms(50));
+        assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+        assert_eq!(crate::hellos(&mut lan, puppet), 1);
+    }
+}
+
+#[test]
+fn the_last_words_of_a_dead_process_do_not_make_a_peer_of_itself_at_another_port() {
+    // ZRE-13
+    let mut lan = Lan::new();
+    let (alice, dead) = (lan.node("alice"), lan.puppet(9));
+    let hello = Command::Hello(lan.hello_of(dead, "puppet"));
+    let mut address = lan.address_of(dead);
+    let old = lan.puppet_dials(dead, alice);
+    lan.run_for(ms(10));
+    address.set_port(address.port() + 1);
+    let puppet = lan.puppet_at(9, address);
+    let id = lan.id(puppet);
+    lan.the_puppet(puppet).states = Some(id);
+    lan.puppet_beacons(puppet, id, address.port());
+    lan.run_for(ms(50));
+    assert_eq!(crate::hellos(&mut lan, puppet), 1);
+    lan.puppet_says(dead, old, 1, hello);
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), NOTHING);
+    let link = lan.puppet_greets(puppet, alice);
+    lan.puppet_speaks(puppet, alice, link, 2);
+    lan.run_for(ms(50));
+    assert_eq!(names(&lan.events(alice)), ["enter puppet"]);
+    assert_eq!(crate::hellos(&mut lan, puppet), 1);
+}
+
+#[test]
 fn an_endpoint_that_is_left_alone_is_tried_once_when_it_greets() {
     // ZRE-11
     let (mut lan, alice) = {
