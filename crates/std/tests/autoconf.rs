@@ -20,7 +20,7 @@ use atonce_std::autoconf::{
 };
 use atonce_std::socket::Kind;
 use atonce_std::{Certificate, Socket, Trust};
-use loopback::{PATIENCE, free_port};
+use loopback::{PATIENCE, free_endpoint, free_port};
 use namespace::{ip, within};
 
 fn announcer(port: u16) -> AnnouncerBuilder {
@@ -312,7 +312,7 @@ fn who_is_silent_or_gone_is_given_up_and_who_comes_back_is_reached() {
     let hello = Hello::new("alice").unwrap();
     let hello = hello.timeout(Duration::from_millis(300)).tries(2);
     let rep = Socket::new(Kind::Rep).unwrap();
-    let endpoint = rep.bind("tcp://127.0.0.1:0").unwrap();
+    let endpoint = rep.bind(free_endpoint()).unwrap();
     let server = at(&endpoint);
     let gone = ClientEvent::Unanswered { tries: 2 };
     // It takes the question, and does not answer.

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test that is wrong may stop
 
+#[path = "common/loopback.rs"]
+mod loopback;
+
 #[cfg(target_os = "linux")]
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -9,8 +12,9 @@ use std::time::{Duration, Instant};
 use atonce_std::driver::{Driver, Poller};
 use atonce_std::{Builder, Event, Frames, PeerId};
 
-/// For what happens at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+use loopback::PATIENCE;
+#[cfg(target_os = "linux")]
+use loopback::free_port;
 
 struct Node {
     driver: Driver,
@@ -165,10 +169,7 @@ fn who_waits_for_an_event_waits_once_for_what_comes_together() {
 #[cfg(target_os = "linux")]
 fn beacons_that_wait_are_read_thirty_two_at_a_time() {
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = UdpSocket::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .unwrap()
-        .port();
+    let port = free_port();
     let mut node = Node::start_on(port);
     node.turn();
     let reads = node.driver.calls().beacon_reads;

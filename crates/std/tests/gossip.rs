@@ -13,7 +13,7 @@ use atonce_std::{
     Builder, Certificate, ConnectError, Event, ExitReason, Frames, HubError, Node, PeerId,
     StartError, Trust,
 };
-use common::{PATIENCE, free_port, node, wait_enter, wait_exit, wait_for};
+use common::{PATIENCE, free_endpoint, free_port, node, wait_enter, wait_exit, wait_for};
 
 /// Without beacons.
 fn quiet(name: &str) -> Builder {
@@ -216,7 +216,7 @@ fn hubs_in_a_cycle_tell_each_other_all_and_everybody_once() {
 #[test]
 fn a_hub_that_does_not_reach_the_hub_it_goes_to_is_one_all_the_same() {
     // ZRE-156
-    let nowhere = format!("tcp://127.0.0.1:{}", free_port());
+    let nowhere = free_endpoint();
     let hub = quiet("hub")
         .gossip_bind("tcp://127.0.0.1:0")
         .gossip_connect(&nowhere)
@@ -315,7 +315,7 @@ fn who_was_at_our_endpoint_before_is_told_nobody() {
     let [before, absent, last] = [1, 2, 3].map(|octet| PeerId::from_bytes([octet; 16]));
     let (watcher, first) = (Client::of(&hub), Client::of(&hub));
     assert_eq!(watcher.told(), hub.id().to_string());
-    let nowhere = format!("tcp://127.0.0.1:{}", free_port());
+    let nowhere = free_endpoint();
     first.publish(before, &hub.endpoints()[0]);
     first.publish(absent, &nowhere);
     wait_until("it comes", || hub.tuples().len() == 2);

@@ -74,9 +74,7 @@ fn a_handler_lets_one_in_and_not_the_other() {
 fn without_its_handler_nobody_new_is_let_in_and_with_it_they_are() {
     let port = free_port();
     let [home, alice] = [(); 2].map(|()| Certificate::generate().unwrap());
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address: SocketAddr = listener.local_addr().unwrap();
-    drop(listener);
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let trust = Trust::zap(format!("tcp://{address}"), "home").unwrap();
     let home = secure("home", port, &home, trust);
     let alice = secure("alice", port, &alice, Trust::any());

@@ -23,7 +23,7 @@ use atonce_tokio::autoconf::{
 use atonce_tokio::socket::Kind;
 use atonce_tokio::{Certificate, Socket, Trust};
 use futures_core::Stream;
-use loopback::{PATIENCE, free_port};
+use loopback::{PATIENCE, free_endpoint, free_port};
 use namespace::{ip, within};
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, timeout};
@@ -334,7 +334,7 @@ async fn who_is_silent_or_gone_is_given_up() {
     // AUTO-53, AUTO-54
     let hello = Hello::new("alice").unwrap().tries(2);
     let rep = Socket::new(Kind::Rep).unwrap();
-    let endpoint = rep.bind("tcp://127.0.0.1:0").unwrap();
+    let endpoint = rep.bind(free_endpoint()).unwrap();
     let server = at(&[&endpoint]).await;
     let gone = ClientEvent::Unanswered { tries: 2 };
     // It takes the question, and does not answer.

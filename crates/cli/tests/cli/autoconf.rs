@@ -1,10 +1,11 @@
 //! `announce` and `find`.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::loopback::free_port;
 use crate::namespace::{ip, within};
 use crate::program::Program;
 
@@ -13,8 +14,7 @@ struct Link(String);
 
 impl Link {
     fn new() -> Self {
-        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-        Self(socket.local_addr().unwrap().port().to_string())
+        Self(free_port().to_string())
     }
 
     fn start(&self, args: &[&str]) -> Program {
@@ -113,8 +113,9 @@ fn nobody_is_exit_code_1() {
         .with(1)
         .saying("no server of printing is here, waited 0.3 s");
     // Somebody is announced, and does not answer.
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("tcp://{}", closed.local_addr().unwrap());
+    let port = free_port();
+    let closed = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let endpoint = format!("tcp://127.0.0.1:{port}");
     let mut server = link.start(&["announce", "printing", &endpoint, "--no-bind", "--json"]);
     server.event(&json!({"event": "start", "endpoints": [endpoint]}));
     assert_eq!(

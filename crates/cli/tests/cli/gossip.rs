@@ -1,18 +1,11 @@
 //! `--gossip-bind`, `--gossip-connect`: nodes that hear no beacons find each other.
 
-use std::net::TcpListener;
-
 use serde_json::json;
 
+use crate::loopback::free_endpoint;
 use crate::program::Program;
 
 const COMMON: [&str; 5] = ["--interface", "lo", "--port", "0", "--json"];
-
-/// Where a hub may listen.
-fn free() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("tcp://{}", listener.local_addr().unwrap())
-}
 
 fn node(name: &str, more: &[&str]) -> Program {
     let mut node = Program::start(&[&["run", "--name", name], &COMMON[..4], more].concat());
@@ -22,7 +15,7 @@ fn node(name: &str, more: &[&str]) -> Program {
 
 #[test]
 fn those_who_go_to_a_hub_meet_and_talk() {
-    let at = free();
+    let at = free_endpoint();
     let mut alice = node("alice", &["--gossip-connect", &at]);
     let mut hub = node("hub", &["--gossip-bind", &at]);
     let mut bob = node("bob", &["--gossip-connect", &at, "--gossip-connect", &at]);
@@ -68,7 +61,7 @@ fn what_is_wrong_with_a_hub_is_said_by_the_option() {
 
 #[test]
 fn a_node_that_runs_goes_to_a_hub_when_it_is_told_to() {
-    let at = free();
+    let at = free_endpoint();
     let mut hub = node("hub", &["--gossip-bind", &at]);
     let mut alice = node("alice", &[]);
     alice.say(json!({"do": "gossip-connect", "endpoint": at}));

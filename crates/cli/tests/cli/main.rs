@@ -11,6 +11,8 @@ mod gossip;
 mod keygen;
 mod listen;
 mod log;
+#[path = "../../../std/tests/common/loopback.rs"]
+mod loopback;
 mod measure;
 #[path = "../../../std/tests/common/namespace.rs"]
 mod namespace;

@@ -1,9 +1,8 @@
 //! A network of its own for a test: a UDP port of loopback that nobody else beacons on.
 
-use std::net::UdpSocket;
-
 use serde_json::json;
 
+use crate::loopback::free_port;
 use crate::program::Program;
 
 /// See the module.
@@ -14,9 +13,8 @@ pub(crate) struct Network {
 impl Network {
     /// A network with nobody in it.
     pub(crate) fn new() -> Self {
-        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
         Self {
-            port: socket.local_addr().unwrap().port().to_string(),
+            port: free_port().to_string(),
         }
     }
 

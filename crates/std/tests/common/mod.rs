@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use atonce_std::{Builder, Event, Node, PeerId};
 
-pub(crate) use self::loopback::{PATIENCE, free_port};
+pub(crate) use self::loopback::{PATIENCE, free_endpoint, free_port};
 
 /// A node on the loopback that beacons fast.
 pub(crate) fn node(name: &str, port: u16) -> Builder {

@@ -7,6 +7,7 @@ use atonce_std::Frames;
 use atonce_std::socket::{Event, Kind, RecvError, SendError, SocketError};
 
 use crate::helpers::{ANY, LONG, SHORT, builder, open, pair, recv, text, wait_for_peers};
+use crate::loopback::free_endpoint;
 
 #[test]
 fn what_was_sent_before_the_end_arrives() {
@@ -94,9 +95,7 @@ fn without_a_linger_the_end_is_at_once() {
 #[test]
 fn who_waited_long_enough_for_the_end_goes_and_the_rest_goes_on() {
     let push = builder(Kind::Push).linger(LONG).open().unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let endpoint = free_endpoint();
     push.connect(&endpoint).unwrap();
     push.send("late").unwrap();
     let begun = Instant::now();

@@ -8,6 +8,7 @@ use atonce_std::Socket;
 use atonce_std::socket::{Cut, Event, Kind, SocketError, Why};
 
 use crate::helpers::{ANY, LONG, SHORT, builder, open, recv, text, wait_for_peers, wait_until};
+use crate::loopback::free_endpoint;
 
 /// Whether something comes from one that is connected to the other.
 fn reaches(endpoint: &str, pull: &Socket) {
@@ -122,7 +123,8 @@ fn what_cannot_be_bound_is_told_with_a_way_out() {
 #[test]
 fn a_port_that_is_taken_is_told() {
     let (one, other) = (open(Kind::Pull), open(Kind::Pull));
-    let endpoint = one.bind(ANY).unwrap();
+    let endpoint = free_endpoint();
+    one.bind(&endpoint).unwrap();
     let error = other.bind(&endpoint).unwrap_err();
     assert!(matches!(error, SocketError::Listen { .. }), "{error}");
     assert!(error.to_string().contains("choose another port"), "{error}");
@@ -159,8 +161,9 @@ fn what_is_disconnected_is_not_dialled_again() {
 
 #[test]
 fn a_connection_is_made_anew_when_the_other_side_comes_back() {
+    let endpoint = free_endpoint();
     let pull = open(Kind::Pull);
-    let endpoint = pull.bind(ANY).unwrap();
+    pull.bind(&endpoint).unwrap();
     let push = builder(Kind::Push).connect(&endpoint).open().unwrap();
     push.send("before").unwrap();
     assert_eq!(text(&recv(&pull)), "before");

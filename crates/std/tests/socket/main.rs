@@ -5,6 +5,8 @@ mod calls;
 mod ending;
 mod endpoints;
 mod helpers;
+#[path = "../common/loopback.rs"]
+mod loopback;
 mod patterns;
 mod polling;
 mod proxies;

@@ -8,6 +8,7 @@ use atonce_std::{Bytes, Frames};
 use crate::helpers::{
     ANY, LONG, SHORT, builder, open, pair, recv, text, wait_for_peers, wait_until,
 };
+use crate::loopback::free_endpoint;
 
 #[test]
 fn work_is_pushed_in_turn_and_pulled() {
@@ -66,11 +67,7 @@ fn messages_of_all_sizes_and_of_many_frames_come_as_they_are() {
 
 #[test]
 fn who_is_connected_first_waits_for_who_is_bound() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port();
-    let endpoint = format!("tcp://127.0.0.1:{port}");
+    let endpoint = free_endpoint();
     let push = builder(Kind::Push).connect(&endpoint).open().unwrap();
     push.send("early").unwrap();
     std::thread::sleep(SHORT);

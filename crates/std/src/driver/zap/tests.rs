@@ -2,6 +2,8 @@
 
 #[path = "../../../tests/common/handler.rs"]
 mod handler;
+#[path = "../../../tests/common/loopback.rs"]
+mod loopback;
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::mpsc::channel;
@@ -203,10 +205,7 @@ fn one_that_hangs_up_or_speaks_no_zmtp_is_asked_again() {
 /// ZAP-24
 #[test]
 fn it_may_come_after_the_question() {
-    // A port that is free, for a moment.
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, loopback::free_port()));
     let mut bench = Bench::at(address);
     let link = bench.ask(1);
     thread::sleep(Duration::from_millis(300));

@@ -1,19 +1,18 @@
 //! The loop with a machine that does what the test says, and ordinary nodes beside it on the loopback.
 
-use std::net::UdpSocket;
+#[path = "../../../tests/common/loopback.rs"]
+mod loopback;
 
 use atonce::curve::PublicKey;
 use atonce::once::bridge::{Action, StandIn};
 use atonce::wire::{Frames, Headers};
 use atonce::zre::{self, SendError};
 
+use self::loopback::{PATIENCE, free_port};
 use super::machine::Work;
 use super::*;
 use crate::once::{Bridge as RunningBridge, BridgeBuilder};
 use crate::{ExitReason, Node as Peer};
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A machine that wants done what it was given, and remembers what it was told.
 #[derive(Debug, Default)]
@@ -75,9 +74,7 @@ struct Lan {
 
 impl Lan {
     fn new() -> Self {
-        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
-        drop(socket);
+        let port = free_port();
         let builder = BridgeBuilder::<RunningBridge>::new("lo")
             .lan_port(port)
             .open();
