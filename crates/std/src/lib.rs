@@ -149,6 +149,9 @@ mod family;
 mod file;
 mod gossip;
 mod held;
+#[cfg(test)]
+#[path = "../tests/common/loopback.rs"]
+mod loopback;
 mod node;
 mod service;
 mod shared;

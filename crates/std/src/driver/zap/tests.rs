@@ -2,8 +2,6 @@
 
 #[path = "../../../tests/common/handler.rs"]
 mod handler;
-#[path = "../../../tests/common/loopback.rs"]
-mod loopback;
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::mpsc::channel;
@@ -14,6 +12,7 @@ use atonce::{Interface, InterfaceId, Stack};
 use self::handler::{Handler, Say, allowed, key};
 use super::*;
 use crate::driver::asker::{Answer, Asker};
+use crate::loopback::free_port;
 use crate::trust::Decider;
 
 const NOT_NOW: Verdict = Verdict::Deny(Denial::Temporary);
@@ -205,7 +204,7 @@ fn one_that_hangs_up_or_speaks_no_zmtp_is_asked_again() {
 /// ZAP-24
 #[test]
 fn it_may_come_after_the_question() {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, loopback::free_port()));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     let mut bench = Bench::at(address);
     let link = bench.ask(1);
     thread::sleep(Duration::from_millis(300));

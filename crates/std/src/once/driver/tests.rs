@@ -1,16 +1,13 @@
 //! The loop with a machine that does what the test says, and ordinary nodes beside it on the loopback.
 
-#[path = "../../../tests/common/loopback.rs"]
-mod loopback;
-
 use atonce::curve::PublicKey;
 use atonce::once::bridge::{Action, StandIn};
 use atonce::wire::{Frames, Headers};
 use atonce::zre::{self, SendError};
 
-use self::loopback::{PATIENCE, free_port};
 use super::machine::Work;
 use super::*;
+use crate::loopback::{PATIENCE, free_port};
 use crate::once::{Bridge as RunningBridge, BridgeBuilder};
 use crate::{ExitReason, Node as Peer};
 
