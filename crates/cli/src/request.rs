@@ -1,7 +1,7 @@
 //! The lines of JSON that drive `run`.
 
-use atonce::Frames;
 use atonce::wire::Text;
+use atonce::{Frames, PeerId};
 use atonce_std::log::Level;
 use atonce_std::{ConnectError, Contact};
 use serde::Deserialize;
@@ -36,6 +36,8 @@ pub(crate) enum Request {
     GossipConnect(String),
     /// Go there no more.
     GossipDisconnect(String),
+    /// Look no more for a peer of whom gossip tells.
+    GossipUnpublish(PeerId),
     /// Say something to the collectors of log records.
     Log(Level, String),
     /// Leave the network.
@@ -87,6 +89,10 @@ enum Fields {
     #[serde(rename = "gossip-disconnect")]
     GossipDisconnect {
         endpoint: String,
+    },
+    #[serde(rename = "gossip-unpublish")]
+    GossipUnpublish {
+        peer: String,
     },
     Log {
         level: String,
@@ -143,6 +149,11 @@ impl Request {
                 ),
                 Fields::GossipConnect { endpoint } => Self::GossipConnect(endpoint),
                 Fields::GossipDisconnect { endpoint } => Self::GossipDisconnect(endpoint),
+                Fields::GossipUnpublish { peer } => {
+                    let peer = peer.parse();
+                    // One that is not here has no name.
+                    Self::GossipUnpublish(peer.map_err(|_| "`peer`: expected a UUID")?)
+                }
                 Fields::Log { level, text } => {
                     let level = value::level(&level);
                     Self::Log(level.map_err(|error| format!("`level`: {error}"))?, text)
@@ -220,6 +231,10 @@ mod tests {
         assert_eq!(
             request(r#"{"do":"gossip-disconnect","endpoint":"tcp://10.0.0.1:5680"}"#),
             Ok(Request::GossipDisconnect(hub()))
+        );
+        assert_eq!(
+            request(r#"{"do":"gossip-unpublish","peer":"abababababababababababababababab"}"#),
+            Ok(Request::GossipUnpublish(id))
         );
         assert_eq!(request(r#"{"do":"stop"}"#), Ok(Request::Stop));
     }

@@ -229,6 +229,14 @@ impl Node {
         self.command(|driver| driver.gossip_disconnect(hub.as_ref()))
     }
 
+    /// Says of a peer that it will not come back, as when its machine was taken away: its tuple ends here, the node does not look for it
+    /// any more, and tells nobody of it, as a hub neither those who come later. Whether there was a tuple. Nothing happens when the
+    /// peer is here, whose own word counts more, nor to the node's own tuple. A peer that comes back after all publishes anew. Hubs of
+    /// ours forget who is not found within a minute by themselves.
+    pub fn gossip_unpublish(&self, peer: PeerId) -> bool {
+        self.command(|driver| driver.gossip_unpublish(peer))
+    }
+
     /// What gossip says of who is where: UUIDs and endpoints, those of peers that are here or not, and our own, in the order of the
     /// UUIDs.
     pub fn tuples(&self) -> Vec<(String, String)> {

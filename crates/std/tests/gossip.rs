@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use atonce::wire::gossip::{Message, Publish};
@@ -306,6 +307,35 @@ impl Client {
             }
         }
     }
+}
+
+#[test]
+fn who_will_not_come_back_is_told_nobody_and_whoever_is_here_is_not_taken_back() {
+    // ZRE-168
+    let hub = hub("hub");
+    let alice = quiet("alice").gossip_connect(at(&hub)).start().unwrap();
+    wait_met(&[&hub, &alice]);
+    let [gone, last] = [1, 2].map(|octet| PeerId::from_bytes([octet; 16]));
+    let nowhere = free_endpoint();
+    let client = Client::of(&hub);
+    client.publish(gone, &nowhere);
+    wait_until("it comes", || alice.tuples().len() == 3);
+    assert!(hub.gossip_unpublish(gone));
+    for other in [gone, last, hub.id(), alice.id()] {
+        assert!(!hub.gossip_unpublish(other));
+    }
+    // Whoever says it again, knowing no better, is not heard.
+    client.publish(gone, &nowhere);
+    client.publish(last, &nowhere);
+    let ids = BTreeSet::from([last, hub.id(), alice.id()].map(|id| id.to_string()));
+    wait_until("the last comes", || {
+        let tuples = hub.tuples().into_iter();
+        tuples.map(|(key, _)| key).collect::<BTreeSet<_>>() == ids
+    });
+    let late = Client::of(&hub);
+    let told: BTreeSet<_> = (0..3).map(|_| late.told()).collect();
+    assert_eq!(told, ids);
+    assert!(!quiet("alone").start().unwrap().gossip_unpublish(gone));
 }
 
 #[test]

@@ -35,6 +35,7 @@ One JSON object a line on stdin, as
   {\"do\":\"peers\",\"id\":1}                    {\"do\":\"groups\",\"id\":2}
   {\"do\":\"connect\",\"endpoint\":\"tcp://10.0.0.2:49152\"}
   {\"do\":\"gossip-connect\",\"endpoint\":\"tcp://10.0.0.1:5680\"}, and gossip-disconnect
+  {\"do\":\"gossip-unpublish\",\"peer\":\"UUID\"}
   {\"do\":\"stop\"}
 Every line may have an `id`, any JSON value; its answer or its error carries it. Events come on stdout, one JSON
 object a line, with and without --json. A line that is not understood yields an `error` and changes nothing. End of input is `stop`.
@@ -145,6 +146,10 @@ fn obey(session: &mut Session, line: &[u8], logs: bool) -> Result<(), Failure> {
             let left = session.node.gossip_disconnect(&hub);
             left.map_err(|error| format!("gossip-disconnect: {error}"))
         }
+        Ok(Request::GossipUnpublish(peer)) if session.node.gossip_unpublish(peer) => Ok(()),
+        Ok(Request::GossipUnpublish(peer)) => Err(format!(
+            "gossip-unpublish: there is no tuple of {peer}, or it is here"
+        )),
         Ok(Request::Peers) => return peers(session, id),
         Ok(Request::Groups) => return groups(session, id),
         Ok(Request::Log(level, text)) if logs => {

@@ -82,6 +82,14 @@ fn a_node_that_runs_goes_to_a_hub_when_it_is_told_to() {
             json!({"do": "gossip-disconnect", "endpoint": "x", "id": 7}),
             "gossip-disconnect: \"x\" is not an endpoint",
         ),
+        (
+            json!({"do": "gossip-unpublish", "peer": "bob", "id": 7}),
+            "`peer`: expected a UUID",
+        ),
+        (
+            json!({"do": "gossip-unpublish", "peer": "0".repeat(32), "id": 7}),
+            "gossip-unpublish: there is no tuple of",
+        ),
     ] {
         alice.say(line);
         let error = alice.event(&json!({"event": "error", "id": 7}));

@@ -426,6 +426,20 @@ impl GossipAside {
         self.missing_due.get_or_insert(now + PATIENCE);
     }
 
+    /// Nobody is to look for this peer any more, who is not here. Whether there was a tuple of it.
+    // ZRE-168
+    pub(crate) fn unpublish(&mut self, now: Instant, id: PeerId, around: &mut Around<'_>) -> bool {
+        let Some(key) = key_of(id).filter(|key| *key != self.key) else {
+            return false;
+        };
+        if around.stack.peer(id).is_some() || self.gossip.get(&key).is_none() {
+            return false;
+        }
+        self.gossip.refute(now, &key);
+        self.forget(now, &key, around.stack);
+        true
+    }
+
     /// An endpoint is ours from now on: who is said to be there is not.
     // ZRE-159
     fn refute_others(&mut self, now: Instant, stack: &Stack) {

@@ -1,8 +1,8 @@
 //! Hubs to which a node goes, and from which it goes away, while it runs.
 
-use atonce::Instant;
 use atonce::socket::{Endpoint, Kind};
 use atonce::zre;
+use atonce::{Instant, PeerId};
 
 use super::place::Places;
 use super::{GossipAside, Hub, Remote};
@@ -99,5 +99,14 @@ impl Driver {
             gossip.disconnect(now, &endpoint, around);
         });
         Ok(())
+    }
+
+    /// Says of a peer that it will not come back: its tuple ends here, and nobody is told it by this node any more. Whether there was one;
+    /// nothing happens to the tuple of a peer that is here, nor to our own.
+    pub fn gossip_unpublish(&mut self, peer: PeerId) -> bool {
+        let found = self.with_companion(|now, gossip: &mut GossipAside, around| {
+            gossip.unpublish(now, peer, around)
+        });
+        found.unwrap_or_default()
     }
 }
