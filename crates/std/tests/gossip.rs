@@ -311,7 +311,7 @@ impl Client {
 
 #[test]
 fn who_will_not_come_back_is_told_nobody_and_whoever_is_here_is_not_taken_back() {
-    // ZRE-168
+    // ZRE-159
     let hub = hub("hub");
     let alice = quiet("alice").gossip_connect(at(&hub)).start().unwrap();
     wait_met(&[&hub, &alice]);

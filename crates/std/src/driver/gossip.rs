@@ -427,7 +427,7 @@ impl GossipAside {
     }
 
     /// Nobody is to look for this peer any more, who is not here. Whether there was a tuple of it.
-    // ZRE-168
+    // ZRE-159
     pub(crate) fn unpublish(&mut self, now: Instant, id: PeerId, around: &mut Around<'_>) -> bool {
         let Some(key) = key_of(id).filter(|key| *key != self.key) else {
             return false;
