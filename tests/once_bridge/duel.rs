@@ -309,6 +309,25 @@ impl Duel {
         }
     }
 
+    /// Somebody whispers to a stand-in.
+    pub(super) fn whispers(&mut self, stand_in: u8, peer: &Arc<Peer>, content: &'static str) {
+        let (peer, content) = (peer.clone(), Frames::from(content));
+        let event = Event::Whisper { peer, content };
+        let node = Which::StandIn(id(stand_in));
+        self.bridge.handle_event(self.now, node, event, None);
+        self.pump();
+    }
+
+    /// What a puppet heard in whispers of the client.
+    pub(super) fn whispered(&mut self, at: usize) -> Vec<Frames> {
+        let heard = std::mem::take(&mut self.puppets[at].heard);
+        let heard = heard.into_iter().filter_map(|message| match message {
+            V2::RemoteWhisper(it) => Some(it.content),
+            _ => None,
+        });
+        heard.collect()
+    }
+
     /// The client shouts to a stand-in.
     pub(super) fn shouts(&mut self, stand_in: u8, content: &'static str) {
         let event = Event::Shout {

@@ -1,11 +1,13 @@
 //! Whispers and shouts from LAN to LAN.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use atonce::once::bridge::Event as Told;
 use atonce::wire::once::Reason;
-use atonce::{Bytes, Frames};
+use atonce::{Bytes, Event, Frames, Peer};
 
+use crate::duel::{CLIENT, Duel, client, listed};
 use crate::net::{Faults, Got, Net, id, text};
 use crate::{told, two_lans};
 
@@ -123,6 +125,50 @@ fn what_is_said_before_the_bridge_knows_of_the_sender_waits() {
     assert_eq!(net.nodes[2].got.len(), 30);
     assert_eq!(net.hosts[0].bridge.counters().ignored, 0);
     net.everybody_sees_everybody();
+}
+
+#[test]
+fn one_with_two_addresses_is_heard_on_either_and_who_comes_back_is_waited_for() {
+    // ONCE-101: the local node met it over one version of IP, and this stand-in over the other.
+    let mut duel = Duel::bridges(&[0xE0]);
+    duel.roster(0, 6, 1, vec![listed(2, "two")]);
+    let met = client(CLIENT);
+    let at = |endpoint, name, headers: &[(&str, &str)]| {
+        let headers = headers.iter();
+        let headers = headers.map(|(name, value)| (text(name), value.parse().unwrap()));
+        Arc::new(Peer {
+            id: met.id,
+            name: text(name),
+            endpoint: text(endpoint),
+            headers: headers.collect(),
+        })
+    };
+    let log = [("X-ZRELOG", "tcp://[fe80::7]:9992")];
+    for (peer, is_heard) in [
+        (at("tcp://10.0.0.7:49152", "client", &[]), true),
+        (at("tcp://fe80::7:49152", "client", &[]), true),
+        (at("tcp://[fe80::7]:49152", "client", &log), true),
+        (at("tcp://192.168.0.7:49152", "client", &[]), true),
+        (at("tcp://10.0.0.7:49153", "client", &[]), false),
+        (at("tcp://fe80::7:49153", "client", &[]), false),
+        (at("tcp://10.0.0.7:49152", "client", &log), false),
+        (at("tcp://fe80::7:49152", "another", &[]), false),
+        (at("tcp://name:49152", "client", &[]), false),
+    ] {
+        duel.whispers(2, &peer, "hello");
+        let heard = duel.whispered(0);
+        assert_eq!(
+            heard,
+            vec![Frames::from("hello"); usize::from(is_heard)],
+            "{peer:?}"
+        );
+        // It came back as this one, and then as the first again.
+        if !is_heard {
+            duel.local(Event::Enter { peer: peer.clone() });
+            assert_eq!(duel.whispered(0), [Frames::from("hello")], "{peer:?}");
+            duel.local(Event::Enter { peer: met.clone() });
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use core::time::Duration;
 use super::shown::plain;
 use super::{ACTIVE, Action, Bridge, Event};
 use crate::curve::PublicKey;
+use crate::endpoint::Endpoint;
 use crate::once::{Roles, VIA};
 use crate::wire::once::Peer as Listed;
 use crate::zre::Event as NodeEvent;
@@ -45,8 +46,9 @@ impl Local {
     }
 
     /// Whether a node met it as the same process: one that comes back has another mailbox, or says something else of itself.
+    // ONCE-101
     pub(super) fn is_same(&self, peer: &Arc<Peer>) -> bool {
-        Arc::ptr_eq(&self.peer, peer) || self.peer == *peer
+        Arc::ptr_eq(&self.peer, peer) || self.peer == *peer || is_elsewhere(&self.peer, peer)
     }
 
     fn listed(&self) -> Listed {
@@ -60,6 +62,18 @@ impl Local {
             headers: plain(&self.peer.headers),
             groups: self.groups.clone(),
         }
+    }
+}
+
+/// Whether one process may have told this of itself on two of its addresses, as with both versions of IP: mailboxes have the same port on all
+/// of them, and what headers say of other endpoints goes with the address.
+fn is_elsewhere(one: &Peer, other: &Peer) -> bool {
+    let at = |peer: &Peer| Endpoint::try_from(&peer.endpoint).ok()?.socket_address();
+    match (at(one), at(other)) {
+        (Some(here), Some(there)) => {
+            one.name == other.name && here.ip() != there.ip() && here.port() == there.port()
+        }
+        _ => false,
     }
 }
 
