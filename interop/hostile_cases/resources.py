@@ -170,7 +170,7 @@ def flood(b, peers, seconds, first):
     for thread in threads:
         thread.join(15)
     for n, peer in enumerate(peers):
-        b.node.expect(20, event="whisper", peer=peer.hex, count=first[n] + sent[n])
+        b.node.expect(60, event="whisper", peer=peer.hex, count=first[n] + sent[n])
         numbers = [int(e["content"][0]) for e in b.node.find(event="whisper", peer=peer.hex)]
         b.check(numbers == list(range(first[n] + sent[n])), "messages are missing or out of order")
     # The echo is the application's own, and waits with it.
