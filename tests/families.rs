@@ -72,6 +72,17 @@ impl Both {
         dials.collect()
     }
 
+    /// On which links something was said, and what; `None` for one that was closed.
+    fn said(&mut self) -> Vec<(LinkId, Option<&'static str>)> {
+        let actions = core::iter::from_fn(|| self.node.poll_action());
+        let said = actions.filter_map(|action| match action {
+            Action::Send { link, message } => Some((link, Some(message.command.name()))),
+            Action::Close { link, .. } => Some((link, None)),
+            _ => None,
+        });
+        said.collect()
+    }
+
     /// A link that we dialled is up, and the mailbox states this identity.
     fn reaches(&mut self, link: LinkId, identity: &[u8]) {
         self.node.handle_ready(self.now, link, identity);
@@ -181,6 +192,44 @@ fn one_who_is_heard_over_both_is_dialled_once() {
     }
     assert_eq!(both.dials(), []);
     assert_eq!(both.events(), [""; 0]);
+}
+
+#[test]
+fn one_whom_we_come_upon_where_another_was_is_greeted_once() {
+    // ZRE-16: it has the place of one that was killed, and its beacon over the other version of IP was followed already.
+    for is_first in [true, false] {
+        let mut both = Both::new();
+        let old = PeerId::from_bytes([3; 16]);
+        both.hears(old, "[fe80::9%7]:5670", 50_000);
+        let before = both.dials()[0].0;
+        both.reaches(before, &old.identity());
+        let on = both.local;
+        both.is_greeted(on, old, "[fe80::9%7]:40000", "tcp://[fe80::9]:50000");
+        assert_eq!(both.events(), ["enter"]);
+        both.now += Duration::from_secs(2);
+        both.hears(peer(), "10.0.0.9:5670", 50_000);
+        let heard = both.dials();
+        assert_eq!(addresses(&heard), ["10.0.0.9:50000"]);
+        both.node.handle_disconnected(both.now, before, Cut::Reset);
+        let anew = both.dials();
+        assert_eq!(addresses(&anew), ["[fe80::9%7]:50000"]);
+        let mut order = [heard[0].0, anew[0].0];
+        if !is_first {
+            order.reverse();
+        }
+        let [first, second] = order;
+        both.reaches(first, &peer().identity());
+        let said = both.said();
+        assert_eq!(said.last(), Some(&(first, Some("HELLO"))));
+        both.reaches(second, &peer().identity());
+        let said = both.said();
+        assert!(said.contains(&(second, None)), "{said:?}");
+        assert!(said.iter().all(|(_, what)| what.is_none()), "{said:?}");
+        let exit = "exit lost: another node took its endpoint";
+        assert_eq!(both.events(), [exit]);
+        both.is_greeted(on, peer(), "[fe80::9%7]:40001", "tcp://[fe80::9]:50000");
+        assert_eq!(both.events(), ["enter"]);
+    }
 }
 
 #[test]

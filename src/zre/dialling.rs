@@ -319,7 +319,8 @@ impl Node {
             .get(&id)
             .is_some_and(|peer| peer.address != address)
             || (self.greeted.get(&id).is_some_and(|other| *other != address)
-                && self.greeted_with(id) == Some(key));
+                && self.greeted_with(id) == Some(key))
+            || self.is_spoken_to(id, address, key);
         // ZRE-146
         if id == self.id || elsewhere {
             // Ourselves by another way, or one whom we reach already: a second HELLO would look like a restart.
@@ -353,6 +354,16 @@ impl Node {
         }
         self.expect(address, id);
         true
+    }
+
+    /// Whether our HELLO went to a mailbox of this identity at another address. (At the same address its successor has another port.)
+    // ZRE-16
+    fn is_spoken_to(&self, id: PeerId, address: SocketAddr, key: Option<Key>) -> bool {
+        self.expected.get(&id).is_some_and(|other| {
+            let dial = self.dials.get(*other).filter(|dial| dial.key() == key);
+            let is_up = dial.is_some_and(|dial| dial.proved == Some(id) && dial.up().is_some());
+            other.ip() != address.ip() && is_up
+        })
     }
 
     /// At this address is nobody whom we have to reach there.

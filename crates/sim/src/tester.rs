@@ -46,7 +46,15 @@ mod plan;
 mod report;
 mod tap;
 
+use std::net::IpAddr;
+
 pub use faults::{FaultSet, InvalidFault, Kind};
 pub use options::{Fault, Faults, Options};
 pub use plan::{Progress, Tester};
 pub use report::{Broken, Report, Times};
+
+/// The address of IPv6 that a host with this number has on its LAN, when it has one.
+fn address_v6(n: usize) -> IpAddr {
+    let n = u16::try_from(n + 1).unwrap_or(u16::MAX);
+    [0xfd00, 0, 0, 0, 0, 0, 0, n].into()
+}

@@ -399,6 +399,7 @@ impl Topology {
             .iter()
             .enumerate()
             .filter(|(interface, _)| may(*interface))
+            .filter(|(_, iface)| iface.address.is_ipv4() == target.is_ipv4())
             .map(|(interface, iface)| Route {
                 to: from,
                 target,

@@ -100,6 +100,9 @@ pub(crate) struct Sim {
     /// The nodes stand for leader of their groups, about half of them in each; in the end each group has one, the same for all.
     #[arg(long, conflicts_with = "mesh")]
     contest: bool,
+    /// Each host has an address of IPv4 and one of IPv6 on its network, and beacons from both.
+    #[arg(long)]
+    dual_stack: bool,
     /// All nodes are secure, and let in whoever has keys; what is said between them is sealed.
     #[arg(long)]
     curve: bool,
@@ -187,6 +190,7 @@ impl Sim {
             shouts: self.shouts,
             contest: self.contest,
             curve: self.curve,
+            dual_stack: self.dual_stack,
             quality: Quality {
                 loss: self.loss,
                 duplicate: self.duplicate,

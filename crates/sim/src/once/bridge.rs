@@ -9,7 +9,7 @@ use atonce::endpoint::Endpoint;
 use atonce::once::{self, Limits, Mechanism, Role, Roles, Which, bridge, relay_address};
 use atonce::wire::Headers;
 use atonce::zre::{self, Beacons};
-use atonce::{Config, Event, Instant, PeerId, Text};
+use atonce::{Config, Event, Instant, PeerId, Stack, Text};
 
 use super::{Alarm, Contact, DIRECTED_PORT, secure};
 use crate::{NodeId, Nodes, Place, Program, SegmentId};
@@ -85,8 +85,8 @@ struct Running {
     stand_ins: BTreeMap<PeerId, NodeId>,
     /// The same, by node.
     of_node: BTreeMap<NodeId, PeerId>,
-    /// The mailbox of each stand-in, also of one that is about to end.
-    mailboxes: BTreeMap<NodeId, SocketAddr>,
+    /// The mailboxes of each stand-in, also of one that is about to end.
+    mailboxes: BTreeMap<NodeId, Vec<SocketAddr>>,
     stopping: bool,
 }
 
@@ -329,14 +329,12 @@ impl Running {
             ..Place::default()
         };
         let node = nodes.start(&place, config);
-        let mailbox = nodes
-            .stack(node)
-            .and_then(|stack| stack.endpoints().next())
-            .and_then(|endpoint| address_of(&endpoint));
-        if let Some(mailbox) = mailbox {
-            self.mailboxes.insert(node, mailbox);
-            nodes.with(self.local, |context| context.ignore(mailbox));
+        let endpoints = nodes.stack(node).into_iter().flat_map(Stack::endpoints);
+        let mailboxes: Vec<_> = endpoints.filter_map(|it| address_of(&it)).collect();
+        for mailbox in &mailboxes {
+            nodes.with(self.local, |context| context.ignore(*mailbox));
         }
+        self.mailboxes.insert(node, mailboxes);
         nodes.with(node, |context| {
             for group in &groups {
                 context.join(group);
@@ -430,10 +428,12 @@ impl Program for Bridge {
             return;
         };
         if event == Event::Stopped
-            && let Some(mailbox) = running.mailboxes.remove(&node)
+            && let Some(mailboxes) = running.mailboxes.remove(&node)
         {
             // Whoever has this port next is somebody else.
-            nodes.with(running.local, |context| context.heed(mailbox));
+            for mailbox in mailboxes {
+                nodes.with(running.local, |context| context.heed(mailbox));
+            }
         }
         if let Some(which) = running.which(node) {
             let now = nodes.now();

@@ -185,8 +185,16 @@ fn occupy(
         {
             continue;
         }
-        interfaces.extend(world.bind(id, host, index, place.port, &mut engine));
-        if let Some(port) = ear {
+        // All mailboxes have one port where that is possible, as those of the adapters.
+        let first = interfaces.first().map(|bound: &Bound| bound.mailbox.port());
+        interfaces.extend(world.bind(id, host, index, place.port.or(first), &mut engine));
+        let ears = &world.topology.host(host).ears;
+        let hears = ears
+            .iter()
+            .any(|ear| ear.node == id && ear.segment == segment);
+        if let Some(port) = ear
+            && !hears
+        {
             world.topology.host_mut(host).ears.push(Ear {
                 node: id,
                 segment,

@@ -33,6 +33,8 @@ pub struct Options {
     /// Whether the network is secure: each node has keys, and lets in whoever has some. Nothing can be
     /// [swallowed](Fault::Swallow) then, since nobody on the way can tell where a message begins.
     pub curve: bool,
+    /// Whether each host has an address of IPv6 as well, on the same network.
+    pub dual_stack: bool,
     /// How good the network is.
     pub quality: Quality,
     /// Whether an EXIT of a node that is alive counts as something that did not hold.
@@ -57,6 +59,7 @@ impl Default for Options {
             contest: false,
             curve: false,
             steadfast: false,
+            dual_stack: false,
             quality: Quality::default(),
             tcp: Tcp::default(),
             faults: Faults::default(),

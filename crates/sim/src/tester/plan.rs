@@ -134,10 +134,16 @@ impl Tester {
         *sim.tcp() = options.tcp;
         let lan = sim.segment_with(options.quality);
         let hosts = (0..options.nodes.div_ceil(per_host))
-            .map(|n| Host {
-                id: sim.host(lan, address(0, n)),
-                off: false,
-                freed: Vec::new(),
+            .map(|n| {
+                let id = sim.host(lan, address(0, n));
+                if options.dual_stack {
+                    sim.attach(id, lan, super::address_v6(n));
+                }
+                Host {
+                    id,
+                    off: false,
+                    freed: Vec::new(),
+                }
             })
             .collect();
         let mut chance = Chance::new(options.seed ^ 0x7465_7374_6572);

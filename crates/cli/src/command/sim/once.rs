@@ -68,6 +68,7 @@ impl Once {
             seed,
             toggle: !sim.mesh,
             chatter: !sim.mesh,
+            dual_stack: sim.dual_stack,
             lan: worse(usual.lan),
             wan: worse(usual.wan),
             faults: faults.iter().chain(partitions).collect(),

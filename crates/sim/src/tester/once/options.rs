@@ -34,6 +34,8 @@ pub struct Options {
     pub toggle: bool,
     /// Whether they talk, join and leave; otherwise each joins one of the groups in the beginning.
     pub chatter: bool,
+    /// Whether each host has an address of IPv6 as well, on its LAN.
+    pub dual_stack: bool,
     /// How good the LANs are.
     pub lan: Quality,
     /// How good the network between them is: everything takes 20 ms, and up to 10 ms longer.
@@ -58,6 +60,7 @@ impl Default for Options {
             seed: 1,
             toggle: true,
             chatter: true,
+            dual_stack: false,
             lan: Quality::default(),
             wan: Quality {
                 delay: Duration::from_millis(20),
