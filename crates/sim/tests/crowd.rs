@@ -149,3 +149,28 @@ fn every_fault_at_once() {
         });
     }
 }
+
+#[test]
+fn hosts_with_both_versions_of_ip() {
+    // 51: two processes had the same place one after the other, and both addresses of the later one were dialled.
+    for seed in [1, 2, 51] {
+        let report = run(Options {
+            nodes: 12,
+            duration: Duration::from_secs(60),
+            dual_stack: true,
+            quality: bad_network(),
+            faults: Faults::all(),
+            ..options(seed)
+        });
+        assert!(report.heard > 0, "{report}");
+    }
+    let report = run(Options {
+        toggle: false,
+        dual_stack: true,
+        ..options(1)
+    });
+    // Each meets each once, and speaks on one link.
+    assert_eq!((report.enters, report.exits), (8 * 7, 0));
+    assert_eq!(report.connections, 8 * 7);
+    assert_eq!(report.said, report.heard);
+}

@@ -138,6 +138,25 @@ fn every_fault_at_once_on_a_bad_network() {
 }
 
 #[test]
+fn lans_with_both_versions_of_ip() {
+    // ONCE-101: stand-ins meet a peer over the one or the other, and the bridge perhaps over the other one.
+    let report = run(Options {
+        toggle: false,
+        dual_stack: true,
+        ..options(1)
+    });
+    assert_eq!((report.enters, report.exits), ([9 * 2, 9 * 6], [0, 0]));
+    assert_eq!(report.said, report.heard);
+    for seed in 1..=2 {
+        run(bad_network(Options {
+            dual_stack: true,
+            faults: Faults::all(),
+            ..options(seed)
+        }));
+    }
+}
+
+#[test]
 fn of_clusters_without_lans_all_bridges_know_all() {
     let options = clusters::Options {
         lans: 5,

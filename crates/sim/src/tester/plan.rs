@@ -14,6 +14,7 @@ use atonce::curve::KeyPair;
 use atonce::zre::{Curve, Limits};
 use atonce::{Instant, PeerId, Stack, Text};
 
+use super::address_v6;
 use super::findings::{Findings, How, Serial, Shared};
 use super::guest::{self, Guest};
 use super::options::{A_THIRD, Fault, GROUPS, Options};
@@ -137,7 +138,7 @@ impl Tester {
             .map(|n| {
                 let id = sim.host(lan, address(0, n));
                 if options.dual_stack {
-                    sim.attach(id, lan, super::address_v6(n));
+                    sim.attach(id, lan, address_v6(n));
                 }
                 Host {
                     id,
@@ -550,8 +551,14 @@ impl Tester {
             Fault::AddressChange => {
                 let host = self.sim.host_of(node);
                 self.next_address += 1;
-                let address = address(1, self.next_address as usize);
-                self.sim.change_address(host, 0, address);
+                let n = self.next_address as usize;
+                // Either of its addresses, where it has two.
+                if self.options.dual_stack && self.chance.happens(Odds::percent(50)) {
+                    let address = address_v6(self.options.nodes + n);
+                    self.sim.change_address(host, 1, address);
+                } else {
+                    self.sim.change_address(host, 0, address(1, n));
+                }
             }
             Fault::ClockJump => {
                 let host = self.sim.host_of(node);
