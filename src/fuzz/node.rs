@@ -277,7 +277,8 @@ impl World {
                     #[cfg(feature = "curve")]
                     Reaction::Ended(link) => self.hang_up(link, Cut::Closed),
                     Reaction::Greet(who) => {
-                        if self.speaking(who).is_none() {
+                        // Nobody comes any more at the end.
+                        if !self.deserted && self.speaking(who).is_none() {
                             let link = self.accept(who, who);
                             if let Some(link) = link {
                                 let hello = self.hello_of(who);
