@@ -233,6 +233,33 @@ fn one_whom_we_come_upon_where_another_was_is_greeted_once() {
 }
 
 #[test]
+fn one_that_names_the_place_of_another_is_met_where_its_mailbox_proved_who_it_is() {
+    // ZRE-13, ZRE-16: who was killed is still dialled at the address that the newcomer names.
+    let mut both = Both::new();
+    let old = PeerId::from_bytes([3; 16]);
+    both.hears(old, "[fe80::9%7]:5670", 50_000);
+    let before = both.dials()[0].0;
+    both.reaches(before, &old.identity());
+    let on = both.local;
+    both.is_greeted(on, old, "[fe80::9%7]:40000", "tcp://[fe80::9]:50000");
+    assert_eq!(both.events(), ["enter"]);
+    both.now += Duration::from_secs(2);
+    both.node.handle_disconnected(both.now, before, Cut::Reset);
+    let anew = both.dials()[0].0;
+    both.hears(peer(), "10.0.0.9:5670", 50_000);
+    let heard = both.dials()[0].0;
+    both.reaches(heard, &peer().identity());
+    assert_eq!(both.said(), [(heard, Some("HELLO"))]);
+    both.is_greeted(on, peer(), "[fe80::9%7]:40001", "tcp://[fe80::9]:50000");
+    assert_eq!(both.events(), ["enter"]);
+    both.reaches(anew, &peer().identity());
+    let said = both.said();
+    assert!(said.iter().all(|(_, what)| what.is_none()), "{said:?}");
+    let exit = "exit lost: another node took its endpoint";
+    assert_eq!(both.events(), [exit]);
+}
+
+#[test]
 fn a_greeting_that_answers_ours_is_no_restart_whichever_address_it_names() {
     // ZRE-20, ZRE-62
     let mut both = Both::new();

@@ -358,7 +358,7 @@ impl Node {
 
     /// Whether our HELLO went to a mailbox of this identity at another address. (At the same address its successor has another port.)
     // ZRE-16
-    fn is_spoken_to(&self, id: PeerId, address: SocketAddr, key: Option<Key>) -> bool {
+    pub(super) fn is_spoken_to(&self, id: PeerId, address: SocketAddr, key: Option<Key>) -> bool {
         self.expected.get(&id).is_some_and(|other| {
             let dial = self.dials.get(*other).filter(|dial| dial.key() == key);
             let is_up = dial.is_some_and(|dial| dial.proved == Some(id) && dial.up().is_some());
@@ -424,6 +424,7 @@ impl Node {
         }
         self.say_held(address);
         if messages > 0 {
+            self.ask_on_new_link(id);
             // It forgets what was said before our HELLO.
             self.renew_voter(now, id);
         }

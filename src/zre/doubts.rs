@@ -77,6 +77,18 @@ impl Node {
         }
     }
 
+    /// Our link to a peer is another one: if something is said against the peer the question was lost with the one before. It is asked
+    /// again at once, so that nothing that the peer says from now on is taken for older than who wants to speak for it.
+    // ZRE-21
+    pub(super) fn ask_on_new_link(&mut self, id: PeerId) {
+        if let Some(record) = self.peers.get(&id)
+            && record.doubt().is_some_and(|doubt| !doubt.is_question())
+        {
+            let address = record.address;
+            self.say_if_room(address, Command::Ping);
+        }
+    }
+
     fn challenge(&mut self, now: Instant, id: PeerId, doubt: impl Fn(&mut Challenge)) {
         let Some(record) = self.peers.get_mut(&id) else {
             return;

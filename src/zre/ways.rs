@@ -67,6 +67,17 @@ impl Node {
         if is_back(address) {
             return self.known_way_back(now, id, address, key);
         }
+        // Its mailbox at another address says so itself, and was said HELLO. (At the same address it was started anew.)
+        let leads_there = self
+            .dials
+            .get(address)
+            .is_some_and(|dial| dial.up().is_some());
+        if !leads_there
+            && let Some(&expected) = self.expected.get(&id)
+            && self.is_spoken_to(id, address, key)
+        {
+            return expected;
+        }
         if self.dials.contains(address) {
             return address;
         }
