@@ -134,6 +134,10 @@ fn the_end_of_one_is_the_end_of_the_other() {
     // ONCE-124
     let relay = Running::start(Limits::default());
     let (mut one, mut other) = (relay.comes(DIALLER), relay.comes(ACCEPTOR));
+    // What is heard was said when both were there.
+    let mut hello = [0; 5];
+    other.write_all(b"hello").unwrap();
+    one.read_exact(&mut hello).unwrap();
     one.write_all(b"goodbye").unwrap();
     one.shutdown(Shutdown::Write).unwrap();
     let mut heard = Vec::new();
