@@ -51,6 +51,20 @@ impl Both {
         }
     }
 
+    /// With a peer at `[fe80::9]:50000`, whose place another one takes while the link that we made to it stands: this one.
+    fn with_one_who_is_killed() -> (Self, LinkId) {
+        let mut both = Self::new();
+        let old = PeerId::from_bytes([3; 16]);
+        both.hears(old, "[fe80::9%7]:5670", 50_000);
+        let link = both.dials()[0].0;
+        both.reaches(link, &old.identity());
+        let on = both.local;
+        both.is_greeted(on, old, "[fe80::9%7]:40000", "tcp://[fe80::9]:50000");
+        assert_eq!(both.events(), ["enter"]);
+        both.now += Duration::from_secs(2);
+        (both, link)
+    }
+
     fn hears(&mut self, id: PeerId, source: &str, port: u16) {
         let beacon = Beacon {
             uuid: id,
@@ -198,15 +212,8 @@ fn one_who_is_heard_over_both_is_dialled_once() {
 fn one_whom_we_come_upon_where_another_was_is_greeted_once() {
     // ZRE-16: it has the place of one that was killed, and its beacon over the other version of IP was followed already.
     for is_first in [true, false] {
-        let mut both = Both::new();
-        let old = PeerId::from_bytes([3; 16]);
-        both.hears(old, "[fe80::9%7]:5670", 50_000);
-        let before = both.dials()[0].0;
-        both.reaches(before, &old.identity());
+        let (mut both, before) = Both::with_one_who_is_killed();
         let on = both.local;
-        both.is_greeted(on, old, "[fe80::9%7]:40000", "tcp://[fe80::9]:50000");
-        assert_eq!(both.events(), ["enter"]);
-        both.now += Duration::from_secs(2);
         both.hears(peer(), "10.0.0.9:5670", 50_000);
         let heard = both.dials();
         assert_eq!(addresses(&heard), ["10.0.0.9:50000"]);
@@ -235,15 +242,8 @@ fn one_whom_we_come_upon_where_another_was_is_greeted_once() {
 #[test]
 fn one_that_names_the_place_of_another_is_met_where_its_mailbox_proved_who_it_is() {
     // ZRE-13, ZRE-16: who was killed is still dialled at the address that the newcomer names.
-    let mut both = Both::new();
-    let old = PeerId::from_bytes([3; 16]);
-    both.hears(old, "[fe80::9%7]:5670", 50_000);
-    let before = both.dials()[0].0;
-    both.reaches(before, &old.identity());
+    let (mut both, before) = Both::with_one_who_is_killed();
     let on = both.local;
-    both.is_greeted(on, old, "[fe80::9%7]:40000", "tcp://[fe80::9]:50000");
-    assert_eq!(both.events(), ["enter"]);
-    both.now += Duration::from_secs(2);
     both.node.handle_disconnected(both.now, before, Cut::Reset);
     let anew = both.dials()[0].0;
     both.hears(peer(), "10.0.0.9:5670", 50_000);

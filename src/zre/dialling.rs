@@ -320,7 +320,7 @@ impl Node {
             .is_some_and(|peer| peer.address != address)
             || (self.greeted.get(&id).is_some_and(|other| *other != address)
                 && self.greeted_with(id) == Some(key))
-            || self.is_spoken_to(id, address, key);
+            || self.spoken_to_elsewhere(id, address, key).is_some();
         // ZRE-146
         if id == self.id || elsewhere {
             // Ourselves by another way, or one whom we reach already: a second HELLO would look like a restart.
@@ -356,14 +356,19 @@ impl Node {
         true
     }
 
-    /// Whether our HELLO went to a mailbox of this identity at another address. (At the same address its successor has another port.)
-    // ZRE-16
-    pub(super) fn is_spoken_to(&self, id: PeerId, address: SocketAddr, key: Option<Key>) -> bool {
-        self.expected.get(&id).is_some_and(|other| {
-            let dial = self.dials.get(*other).filter(|dial| dial.key() == key);
-            let is_up = dial.is_some_and(|dial| dial.proved == Some(id) && dial.up().is_some());
-            other.ip() != address.ip() && is_up
-        })
+    /// Where our HELLO went to a mailbox that stated this identity, at another address than this. (At the same address its successor has
+    /// another port.)
+    // ZRE-13, ZRE-16
+    pub(super) fn spoken_to_elsewhere(
+        &self,
+        id: PeerId,
+        address: SocketAddr,
+        key: Option<Key>,
+    ) -> Option<SocketAddr> {
+        let &there = self.expected.get(&id)?;
+        let dial = self.dials.get(there)?;
+        let is_proved = dial.up().is_some() && dial.proved == Some(id) && dial.key() == key;
+        (is_proved && there.ip() != address.ip()).then_some(there)
     }
 
     /// At this address is nobody whom we have to reach there.

@@ -67,16 +67,12 @@ impl Node {
         if is_back(address) {
             return self.known_way_back(now, id, address, key);
         }
-        // Its mailbox at another address says so itself, and was said HELLO. (At the same address it was started anew.)
-        let leads_there = self
-            .dials
-            .get(address)
-            .is_some_and(|dial| dial.up().is_some());
-        if !leads_there
-            && let Some(&expected) = self.expected.get(&id)
-            && self.is_spoken_to(id, address, key)
+        let dial = self.dials.get(address);
+        if dial.and_then(Dial::up).is_none()
+            && let Some(elsewhere) = self.spoken_to_elsewhere(id, address, key)
         {
-            return expected;
+            // Its mailbox says so itself, and has other addresses besides.
+            return elsewhere;
         }
         if self.dials.contains(address) {
             return address;
@@ -94,11 +90,6 @@ impl Node {
         let dial = self.dials.get(expected);
         if !dial.is_none_or(has_key) {
             return address;
-        }
-        let proved = dial.is_some_and(|dial| dial.up().is_some() && dial.proved == Some(id));
-        if proved && expected.ip() != address.ip() {
-            // Its mailbox says so itself, and has other addresses besides. (At the same one it was started anew.)
-            return expected;
         }
         let rumour = address.ip() == remote.ip() && dial.is_none_or(|dial| dial.up().is_none());
         if expected.ip() == remote.ip() && !rumour {

@@ -38,7 +38,7 @@ pub struct ProgramId(pub(crate) u32);
 pub struct Place {
     /// The segments on which it is; `None`: all of its host.
     pub segments: Option<Vec<SegmentId>>,
-    /// The port of its mailboxes; a free one when it is `None`, or taken.
+    /// The port of its mailboxes; a free one when it is `None`, or taken. All of them have the same where that is possible.
     pub port: Option<u16>,
     /// The port at which it hears and from which it sends datagrams; `None`: that of beacons, 5670, which all processes of a
     /// host may use, or 5671 when it is [directed](atonce::zre::Beacons::Directed). Any but 5670 is for one node alone: when it is taken,

@@ -48,12 +48,28 @@ mod tap;
 
 use std::net::IpAddr;
 
+use crate::{Application, HostId, Observer, SegmentId, Sim};
+
 pub use faults::{FaultSet, InvalidFault, Kind};
 pub use options::{Fault, Faults, Options};
 pub use plan::{Progress, Tester};
 pub use report::{Broken, Report, Times};
 
-/// The address of IPv6 that a host with this number has on its LAN, when it has one.
+/// A host at this address of a LAN, and at the address of IPv6 with this number, if it has both versions of IP.
+fn join<A: Application, O: Observer>(
+    sim: &mut Sim<A, O>,
+    lan: SegmentId,
+    address: IpAddr,
+    n: usize,
+    dual_stack: bool,
+) -> HostId {
+    let host = sim.host(lan, address);
+    if dual_stack {
+        sim.attach(host, lan, address_v6(n));
+    }
+    host
+}
+
 fn address_v6(n: usize) -> IpAddr {
     let n = u16::try_from(n + 1).unwrap_or(u16::MAX);
     [0xfd00, 0, 0, 0, 0, 0, 0, n].into()

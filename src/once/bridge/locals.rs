@@ -48,7 +48,7 @@ impl Local {
     /// Whether a node met it as the same process: one that comes back has another mailbox, or says something else of itself.
     // ONCE-101
     pub(super) fn is_same(&self, peer: &Arc<Peer>) -> bool {
-        Arc::ptr_eq(&self.peer, peer) || self.peer == *peer || is_elsewhere(&self.peer, peer)
+        Arc::ptr_eq(&self.peer, peer) || self.peer == *peer || may_be_one_process(&self.peer, peer)
     }
 
     fn listed(&self) -> Listed {
@@ -65,9 +65,9 @@ impl Local {
     }
 }
 
-/// Whether one process may have told this of itself on two of its addresses, as with both versions of IP: mailboxes have the same port on all
-/// of them, and what headers say of other endpoints goes with the address.
-fn is_elsewhere(one: &Peer, other: &Peer) -> bool {
+/// Whether both may be what one process tells of itself on two of its addresses, as with both versions of IP: mailboxes have the same port on
+/// all of them, and what headers say of other endpoints goes with the address.
+fn may_be_one_process(one: &Peer, other: &Peer) -> bool {
     let at = |peer: &Peer| Endpoint::try_from(&peer.endpoint).ok()?.socket_address();
     match (at(one), at(other)) {
         (Some(here), Some(there)) => {

@@ -14,12 +14,12 @@ use atonce::curve::KeyPair;
 use atonce::zre::{Curve, Limits};
 use atonce::{Instant, PeerId, Stack, Text};
 
-use super::address_v6;
 use super::findings::{Findings, How, Serial, Shared};
 use super::guest::{self, Guest};
 use super::options::{A_THIRD, Fault, GROUPS, Options};
 use super::report::{Broken, Report, Times};
 use super::tap::Tap;
+use super::{address_v6, join};
 use crate::schedule::Schedule;
 use crate::{Chance, HostId, NodeId, Odds, Sim};
 
@@ -135,16 +135,10 @@ impl Tester {
         *sim.tcp() = options.tcp;
         let lan = sim.segment_with(options.quality);
         let hosts = (0..options.nodes.div_ceil(per_host))
-            .map(|n| {
-                let id = sim.host(lan, address(0, n));
-                if options.dual_stack {
-                    sim.attach(id, lan, address_v6(n));
-                }
-                Host {
-                    id,
-                    off: false,
-                    freed: Vec::new(),
-                }
+            .map(|n| Host {
+                id: join(&mut sim, lan, address(0, n), n, options.dual_stack),
+                off: false,
+                freed: Vec::new(),
             })
             .collect();
         let mut chance = Chance::new(options.seed ^ 0x7465_7374_6572);

@@ -14,7 +14,7 @@ use atonce::curve::KeyPair;
 use atonce::once::{Mechanism, Relay, Secret, relay};
 use atonce::{Config, Instant, PeerId, Text};
 
-use super::super::address_v6;
+use super::super::join;
 use super::super::plan::Progress;
 use super::super::report::{Broken, Times};
 use super::findings::{Findings, Serial, Shared};
@@ -144,24 +144,19 @@ impl Tester {
             let segment = sim.segment_with(options.lan);
             let hidden = options.is_hidden(lan);
             let nat = hidden.then(|| sim.nat(segment, wan, outside(lan, 254)));
-            let join = |sim: &mut Sim<Guest>, n| {
-                let host = sim.host(segment, inside(n));
-                if options.dual_stack {
-                    sim.attach(host, segment, address_v6(n));
-                }
-                host
-            };
+            let both = options.dual_stack;
             for n in 0..options.peers {
                 places.push(Seat {
                     lan,
-                    host: join(&mut sim, n),
+                    host: join(&mut sim, segment, inside(n), n, both),
                     off: false,
                     tenant: None,
                 });
             }
             let doubled = lan < options.doubled && options.admission != Admission::Keys;
             for n in 0..if doubled { 2 } else { 1 } {
-                let host = join(&mut sim, options.peers + n);
+                let number = options.peers + n;
+                let host = join(&mut sim, segment, inside(number), number, both);
                 if !hidden {
                     sim.attach(host, wan, outside(lan, n + 1));
                 }
