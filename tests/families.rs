@@ -56,7 +56,9 @@ impl Both {
         let mut both = Self::new();
         let old = PeerId::from_bytes([3; 16]);
         both.hears(old, "[fe80::9%7]:5670", 50_000);
-        let link = both.dials()[0].0;
+        let [(link, _)] = both.dials()[..] else {
+            panic!("it is dialled once");
+        };
         both.reaches(link, &old.identity());
         let on = both.local;
         both.is_greeted(on, old, "[fe80::9%7]:40000", "tcp://[fe80::9]:50000");
