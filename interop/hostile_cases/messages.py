@@ -124,7 +124,7 @@ HOARDERS, HOARDED = 16, 1_000
 
 
 @case("3g", "16 peers that hold what they may: 1,001 long groups and 250 long headers each",
-      of_attackers(2 * HOARDERS, **{"join atk *": 2 * HOARDERS * HOARDED}), kept=HOARDERS * (2 << 20))
+      of_attackers(2 * HOARDERS, **{"join atk *": 2 * HOARDERS * HOARDED}))
 def hoarders(b):
     before, left = b.node.rss(), []
     headers = {f"X-{n}": "v" * 3_000 for n in range(250)}
