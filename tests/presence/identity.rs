@@ -72,6 +72,43 @@ fn a_greeting_from_elsewhere_replaces_one_who_does_not_answer() {
 }
 
 #[test]
+fn one_in_doubt_whose_link_is_cut_is_asked_again_on_the_new_one() {
+    // ZRE-21: the PING was lost with the link on which it was said.
+    let (mut lan, alice, puppet, link) = alice_and_puppet();
+    lan.the_puppet(puppet).answers_pings = false;
+    let id = lan.id(puppet);
+    lan.with(alice, |stack, now| {
+        stack.whisper(now, id, &frames("lost?")).unwrap();
+    });
+    let moved = lan.puppet(9);
+    let new = lan.puppet_greets(moved, alice);
+    lan.run_for(ms(10));
+    lan.the_puppet(puppet).heard.clear();
+    lan.reset_dialled(alice, puppet);
+    lan.run_for(ms(100));
+    let heard: Vec<_> = lan
+        .the_puppet(puppet)
+        .heard
+        .drain(..)
+        .map(|(_, message)| (message.sequence, message.command))
+        .collect();
+    assert!(
+        matches!(heard[..], [(1, Command::Hello(_)), (2, Command::Ping)]),
+        "{heard:?}"
+    );
+    let sequence = lan.puppet_next(puppet, alice);
+    lan.puppet_says(puppet, link, sequence, Command::PingOk);
+    lan.run_for(ms(2_000));
+    assert!(lan.the_puppet(moved).closed.contains(&new));
+    let events = names(&lan.events(alice));
+    assert!(
+        events[0].starts_with("exit puppet lost: its link was cut"),
+        "{events:?}"
+    );
+    assert_eq!(events[1..], ["enter puppet"]);
+}
+
+#[test]
 fn a_dealer_that_reconnects_goes_on_without_a_greeting() {
     // ZRE-22, ZRE-61
     let (mut lan, alice, puppet, link) = alice_and_puppet();
