@@ -199,6 +199,30 @@ mod tests {
     }
 
     #[test]
+    fn a_key_may_begin_with_a_hyphen() {
+        let args = Args::command();
+        let mut seen = 0;
+        for command in args.get_subcommands() {
+            for option in command.get_arguments() {
+                let values = option.get_value_names().unwrap_or_default();
+                if !values.iter().any(|name| *name == "KEY|FILE") {
+                    continue;
+                }
+                seen += 1;
+                assert!(
+                    option.is_allow_hyphen_values_set(),
+                    "{} {}",
+                    command.get_name(),
+                    option.get_id()
+                );
+            }
+        }
+        assert!(seen >= 9, "{seen}");
+        let key = "-/000".repeat(8);
+        Args::try_parse_from(["atonce", "find", "printing", "--key", &key]).unwrap();
+    }
+
+    #[test]
     fn the_definition_of_the_command_line_is_sound() {
         Args::command().debug_assert();
     }

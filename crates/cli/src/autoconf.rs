@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use atonce::Frames;
 use atonce::curve::PublicKey;
-use atonce_std::Certificate;
 use atonce_std::autoconf::{AutoconfError, Event, PORT, Server};
 use atonce_std::socket::SocketError;
 use clap::Args;
@@ -30,16 +29,6 @@ pub(crate) struct WhereOptions {
     /// Write one JSON object a line.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// A public key, or the certificate that has it.
-pub(crate) fn key(given: &str) -> Result<PublicKey, String> {
-    given.parse().or_else(|_| {
-        let certificate = Certificate::load(given);
-        certificate
-            .map(|certificate| *certificate.public_key())
-            .map_err(|error| format!("neither a key of 40 characters nor a certificate: {error}"))
-    })
 }
 
 impl From<AutoconfError> for Failure {

@@ -1,5 +1,6 @@
 //! The options of security, for commands that start a node.
 
+use atonce::curve::PublicKey;
 use atonce_std::{Certificate, Trust};
 use clap::Args;
 
@@ -36,6 +37,15 @@ pub(crate) fn own_certificate(given: &str) -> Result<Certificate, String> {
         ));
     }
     Ok(certificate)
+}
+
+/// A public key as it is, or that of a certificate. Every 85th key begins with `-`: the option has to allow it.
+pub(crate) fn public_key(given: &str) -> Result<PublicKey, String> {
+    given.parse().or_else(|_| {
+        Certificate::load_public(given)
+            .map(|certificate| *certificate.public_key())
+            .map_err(|error| format!("neither a key of 40 characters nor a certificate: {error}"))
+    })
 }
 
 /// Whom to trust.

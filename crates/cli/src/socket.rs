@@ -66,7 +66,7 @@ pub(crate) struct SocketOptions {
     cert: Option<Certificate>,
 
     /// The public key of the server: its certificate, or the key itself.
-    #[arg(long, value_name = "FILE|KEY", value_parser = server_key, requires = "cert", group = "security")]
+    #[arg(long, value_name = "KEY|FILE", value_parser = security::public_key, allow_hyphen_values = true, requires = "cert", group = "security")]
     server_key: Option<PublicKey>,
 
     /// Be the server, and let these in: see `atonce listen --help`.
@@ -78,15 +78,6 @@ pub(crate) struct SocketOptions {
 fn endpoint(given: &str) -> Result<String, String> {
     parse_endpoint(given).map_err(|error| error.to_string())?;
     Ok(given.to_owned())
-}
-
-/// A key as it is, or that of a certificate.
-fn server_key(given: &str) -> Result<PublicKey, String> {
-    if let Ok(key) = given.parse() {
-        return Ok(key);
-    }
-    let certificate = Certificate::load_public(given).map_err(|error| error.to_string())?;
-    Ok(*certificate.public_key())
 }
 
 impl SocketOptions {

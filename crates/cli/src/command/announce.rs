@@ -11,13 +11,13 @@ use atonce_std::autoconf::hello::ServerEvent;
 use atonce_std::autoconf::{Announcer, Answerer, InstanceId, Offer};
 use clap::Args;
 
-use crate::autoconf::{Line, WhereOptions, key, no_socket};
+use crate::autoconf::{Line, WhereOptions, no_socket};
 use crate::content;
 use crate::escape::escaped;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use crate::security::SecurityOptions;
+use crate::security::{SecurityOptions, public_key};
 use crate::value;
 
 /// Said below the help.
@@ -49,7 +49,7 @@ pub(crate) struct Announce {
     no_bind: bool,
 
     /// The public key of that other program, or its certificate.
-    #[arg(long, value_name = "KEY|FILE", value_parser = key, requires = "no_bind")]
+    #[arg(long, value_name = "KEY|FILE", value_parser = public_key, allow_hyphen_values = true, requires = "no_bind")]
     key: Option<PublicKey>,
 
     /// Tell clients this about the server; repeatable.

@@ -9,13 +9,13 @@ use atonce_std::autoconf::hello::ClientEvent;
 use atonce_std::autoconf::{Event, Hello, Seeker, Server};
 use clap::Args;
 
-use crate::autoconf::{Line, WhereOptions, endpoints, key, line, no_socket, words};
+use crate::autoconf::{Line, WhereOptions, endpoints, line, no_socket, words};
 use crate::content;
 use crate::escape::escaped;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use crate::security::own_certificate;
+use crate::security::{own_certificate, public_key};
 use crate::value;
 
 /// Said below the help.
@@ -50,7 +50,7 @@ pub(crate) struct Find {
     watch: bool,
 
     /// Only the server with this public key, or that of this certificate; with one of them if it is repeated.
-    #[arg(long, value_name = "KEY|FILE", value_parser = key)]
+    #[arg(long, value_name = "KEY|FILE", value_parser = public_key, allow_hyphen_values = true)]
     key: Vec<PublicKey>,
 
     /// Say hello with this certificate, to servers that want to know who comes [default: a new one].
