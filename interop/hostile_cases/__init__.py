@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from .bench import KEPT, PEAK
+from .bench import PEAK
 
 CASES = {}
 
@@ -21,15 +21,14 @@ class Case:
     newcomer_during: bool
     driven: bool                    # `run` instead of `listen --echo`
     piped: bool                     # the application's output can be held up
-    kept: int                       # what may be more in memory afterwards
     deaf_resolver: bool             # the node's names are looked up at the attacker, who does not answer
 
 
 def case(name, what, events=None, options=(), descriptors=None, peak=PEAK, newcomer_during=True, driven=False,
-         piped=False, kept=KEPT, deaf_resolver=False):
+         piped=False, deaf_resolver=False):
     def note(attack):
         CASES[name] = Case(name, what, attack, events or {}, list(options), descriptors, peak, newcomer_during,
-                           driven, piped, kept, deaf_resolver)
+                           driven, piped, deaf_resolver)
         return attack
     return note
 

@@ -421,12 +421,12 @@ class Bench:
             # Look-ups have a socket each.
             more = self.node.descriptors() - self.descriptors_before - 4 * self.case.deaf_resolver
             rss = self.node.rss() - self.rss_before
-            if not here and more <= 0 and rss <= self.case.kept:
+            if not here and more <= 0 and rss <= KEPT:
                 break
             if time.monotonic() - began > SETTLE or not self.node.alive():
                 self.check(not here, f"{len(here)} attackers are still peers")
                 self.check(more <= 0, f"{more} descriptors more than before")
-                self.check(rss <= self.case.kept, f"{rss / MIB:.1f} MiB more than before")
+                self.check(rss <= KEPT, f"{rss / MIB:.1f} MiB more than before")
                 break
             time.sleep(0.1)
         return time.monotonic() - began

@@ -7,7 +7,7 @@
 mod key;
 pub(crate) mod sealing;
 #[cfg(test)]
-mod vectors;
+mod tests;
 mod z85;
 
 pub use key::{InvalidKey, KeyPair, PublicKey, SecretKey, Seed};

@@ -74,7 +74,7 @@ impl Node {
             // Its mailbox says so itself, and has other addresses besides.
             return elsewhere;
         }
-        if self.dials.contains(address) {
+        if dial.is_some() {
             return address;
         }
         let mut from = remote;

@@ -588,7 +588,7 @@ fn every_file_of_vectors_has_a_test() {
             .map(|entry| entry.file_name().into_string().unwrap())
             .collect()
     };
-    // src/curve/vectors.rs reads curve.json, which is about what is inside.
+    // src/curve/tests.rs reads curve.json, which is about what is inside.
     let ours = [
         "autoconf.json",
         "beacon.json",

@@ -142,9 +142,11 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
+    use std::any::TypeId;
     use std::fs;
     use std::path::Path;
 
+    use atonce::curve::PublicKey;
     use clap::error::ErrorKind;
     use clap::{CommandFactory, Parser};
 
@@ -204,8 +206,7 @@ mod tests {
         let mut seen = 0;
         for command in args.get_subcommands() {
             for option in command.get_arguments() {
-                let values = option.get_value_names().unwrap_or_default();
-                if !values.iter().any(|name| *name == "KEY|FILE") {
+                if option.get_value_parser().type_id() != TypeId::of::<PublicKey>() {
                     continue;
                 }
                 seen += 1;

@@ -39,7 +39,7 @@ pub(crate) fn own_certificate(given: &str) -> Result<Certificate, String> {
     Ok(certificate)
 }
 
-/// A public key as it is, or that of a certificate. Every 85th key begins with `-`: the option has to allow it.
+/// A public key as it is, or that of a certificate. One key in 82 begins with `-`: the option has to allow it.
 pub(crate) fn public_key(given: &str) -> Result<PublicKey, String> {
     given.parse().or_else(|_| {
         Certificate::load_public(given)

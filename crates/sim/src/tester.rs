@@ -70,6 +70,7 @@ fn join<A: Application, O: Observer>(
     host
 }
 
+/// The address of IPv6 with this number on a LAN.
 fn address_v6(n: usize) -> IpAddr {
     let n = u16::try_from(n + 1).unwrap_or(u16::MAX);
     [0xfd00, 0, 0, 0, 0, 0, 0, n].into()
